@@ -1,0 +1,225 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"io/fs"
+	"time"
+
+	"fairlead/internal/redact"
+)
+
+// Engine makes resources of one kind real. Every method is safe for
+// concurrent use by calls for different resources, honours ctx promptly, and
+// returns a *fault.Error: Invalid when the inputs can never work, Unavailable
+// when trying again may help, Conflict when an object that is not ours is in
+// the way, NotFound only where a method says so, Internal otherwise. No error
+// text and no log line carries a secret value.
+type Engine interface {
+	// Plan says what Apply would do to bring the resource from what is there
+	// to what is wanted. It changes nothing. Equal requests against an equal
+	// world give an equal plan, byte for byte.
+	Plan(ctx context.Context, req Request) (Plan, error)
+
+	// Apply brings the resource to what req wants, whatever is there now: it
+	// may find nothing, everything, or the half-done work of a call that was
+	// killed. It creates an object only after it looked for one carrying
+	// req.Ref's ownership marker, and adopts that one. Called again with the
+	// same request it changes nothing and gives the same outputs; a secret
+	// output that can no longer be read back is taken from req.Previous, and
+	// made anew only when it is not there either. It never destroys data: when
+	// a stateful object that req.Previous says existed is missing, it returns
+	// a Conflict with code "resource_lost".
+	Apply(ctx context.Context, req Request, plan Plan, p Progress) (Result, error)
+
+	// Observe looks at many resources at once, with as few calls to the
+	// provider as it can (one query a server, not one a resource), and changes
+	// nothing. It returns exactly one Observation a target, in the targets'
+	// order. A target that cannot be looked at (poisoned, or its server down)
+	// gives an Observation with Err set and never an error for its neighbours.
+	Observe(ctx context.Context, targets []Request) ([]Observation, error)
+
+	// Destroy removes all that Apply made for req.Ref, also after a half-done
+	// Apply or Destroy. Nothing there is success. It removes only what carries
+	// the ownership marker. It takes a last snapshot first when
+	// req.LifeCycle.SnapshotOnDestroy says so, and fails rather than drop
+	// without it. The caller asks Observe for absence before it reports
+	// "destroyed".
+	Destroy(ctx context.Context, req Request, p Progress) error
+}
+
+// Rotator is an Engine that can change a resource's credentials with an
+// overlap in which the old and the new ones both work.
+type Rotator interface {
+	// Rotate makes new credentials and leaves the previous ones working. It is
+	// idempotent for one rotation id. Outputs are complete, as Apply's.
+	Rotate(ctx context.Context, req Request, rotation string, p Progress) (Result, error)
+	// Retire ends the credentials that the last Rotate left working.
+	Retire(ctx context.Context, req Request) error
+}
+
+// Validator is an Engine that can say at push time whether a template's files
+// and spec are sound.
+type Validator interface {
+	// Validate returns an Invalid fault that names file and field.
+	Validate(ctx context.Context, t Template) error
+}
+
+// Ref names one resource for ever. External names and ownership markers are
+// derived from it and from nothing else.
+type Ref struct {
+	Installation string // this control plane, so that two may share a server
+	ID           string // the resource's id; never reused
+	Name         string // the developer's name for it, for readable object names
+	Team         string
+	Project      string
+	Environment  string
+}
+
+// Template is the part of a template version that an engine may read.
+type Template struct {
+	Name    string
+	Version string
+	Digest  string
+	Spec    json.RawMessage // the engine's section of template.yaml
+	Files   fs.FS           // the template's files; untrusted, read-only, bounded
+}
+
+// LifeCycle is what the template says about the end of a resource's life.
+type LifeCycle struct {
+	Stateful          bool          // holds data: never recreated silently
+	SnapshotOnDestroy bool          // keep a last dump
+	RotationOverlap   time.Duration // how long old credentials work after a rotation
+}
+
+// Request is one resource as it is wanted.
+type Request struct {
+	Ref       Ref
+	Revision  int64
+	Template  Template
+	Inputs    map[string]any // validated against the template's schema, defaults filled in, references resolved
+	LifeCycle LifeCycle
+	Previous  *Result // what the last successful Apply or Rotate gave; nil before the first
+}
+
+// Action is what a plan does to one object.
+type Action string
+
+// The actions, in the order of their severity.
+const (
+	NoOp    Action = "no-op"
+	Read    Action = "read"
+	Create  Action = "create"
+	Update  Action = "update"
+	Replace Action = "replace"
+	Delete  Action = "delete"
+)
+
+// Change is one object of a plan. Before and After hold no secret values: a
+// secret is shown as redact.Shown.
+type Change struct {
+	Address string         `json:"address"` // e.g. "database.orders_x7"
+	Kind    string         `json:"kind"`    // e.g. "database", "role", "grant"
+	Action  Action         `json:"action"`
+	Reason  string         `json:"reason,omitempty"`
+	Before  map[string]any `json:"before,omitempty"`
+	After   map[string]any `json:"after,omitempty"`
+}
+
+// Plan is what Apply would do.
+type Plan struct {
+	Changes []Change        `json:"changes"`
+	Engine  json.RawMessage `json:"engine,omitempty"` // the engine's own form, for policies
+}
+
+// Empty tells whether the plan changes nothing.
+func (p Plan) Empty() bool {
+	for _, c := range p.Changes {
+		if c.Action != NoOp && c.Action != Read {
+			return false
+		}
+	}
+	return true
+}
+
+// Destructive tells whether the plan deletes or replaces an object.
+func (p Plan) Destructive() bool {
+	for _, c := range p.Changes {
+		if c.Action == Delete || c.Action == Replace {
+			return true
+		}
+	}
+	return false
+}
+
+// Output is one typed result of a resource. Exactly one of Value and Secret is
+// set.
+type Output struct {
+	Value     any
+	Secret    redact.Secret
+	Sensitive bool
+}
+
+// Result is what an Apply or a Rotate gave.
+type Result struct {
+	Outputs map[string]Output
+	Objects []Object        // every external object that belongs to the resource
+	State   json.RawMessage // the engine's own notes, given back in Request.Previous; no secrets
+}
+
+// Object is one external object, for the catalog and for invariant I1.
+type Object struct {
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+	Host string `json:"host,omitempty"`
+}
+
+// Presence is what an observation found.
+type Presence string
+
+// What an observation may find.
+const (
+	Present Presence = "present" // as wanted, or Drift says how not
+	Absent  Presence = "absent"  // looked for, all of it, and nothing found
+	Partial Presence = "partial" // some objects are there: half made or half gone
+	Lost    Presence = "lost"    // a stateful object that existed is gone: never recreated silently
+)
+
+// Severity says what may be done about a drift.
+type Severity string
+
+// Drift either heals by the next Apply or needs a person.
+const (
+	Heal  Severity = "heal"
+	Alert Severity = "alert"
+)
+
+// Drift is one difference between what is wanted and what is there.
+type Drift struct {
+	Address  string   `json:"address"`
+	Field    string   `json:"field"`
+	Want     any      `json:"want"`
+	Got      any      `json:"got"`
+	Severity Severity `json:"severity"`
+}
+
+// Observation is what was seen of one resource.
+type Observation struct {
+	Presence Presence
+	Drift    []Drift
+	Objects  []Object
+	Err      error // this target could not be looked at; the rest of the fields are empty
+}
+
+// Progress receives what an engine does, for the run's live log. Messages are
+// short, human, and free of secrets. Calls are cheap and never block for long.
+type Progress interface {
+	Step(format string, args ...any)
+}
+
+// Discard is a Progress that drops everything.
+var Discard Progress = discard{}
+
+type discard struct{}
+
+func (discard) Step(string, ...any) {}
