@@ -102,7 +102,10 @@ func (e *Error) WithField(pointer string) *Error { e.Field = pointer; return e }
 func (e *Error) WithCause(err error) *Error { e.cause = err; return e }
 
 // WithViolations lists everything that is wrong, not just the first.
-func (e *Error) WithViolations(v ...Violation) *Error { e.Violations = append(e.Violations, v...); return e }
+func (e *Error) WithViolations(v ...Violation) *Error {
+	e.Violations = append(e.Violations, v...)
+	return e
+}
 
 // WithRetryAfter says in how many seconds a retry makes sense.
 func (e *Error) WithRetryAfter(seconds int) *Error { e.RetryAfter = seconds; return e }

@@ -24,7 +24,9 @@ func (s Secret) Reveal() string { return s.v }
 func (s Secret) Empty() bool { return s.v == "" }
 
 // Equal compares in constant time.
-func (s Secret) Equal(o Secret) bool { return subtle.ConstantTimeCompare([]byte(s.v), []byte(o.v)) == 1 }
+func (s Secret) Equal(o Secret) bool {
+	return subtle.ConstantTimeCompare([]byte(s.v), []byte(o.v)) == 1
+}
 
 // Format implements fmt.Formatter, so that no verb reaches the value.
 func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(Shown)) }
