@@ -1,0 +1,231 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/stdlib"
+	_ "modernc.org/sqlite" // the SQLite driver, without cgo
+
+	"fairlead/internal/fault"
+)
+
+// Dialect tells the two databases apart, where that cannot be avoided.
+type Dialect string
+
+// The dialects.
+const (
+	SQLite   Dialect = "sqlite"
+	Postgres Dialect = "postgres"
+)
+
+// Options says how to open a DB.
+type Options struct {
+	// URL is "sqlite:PATH" or a postgres:// URL.
+	URL string
+	Log *slog.Logger
+	// Clock is SQLite's clock; nil is time.Now. PostgreSQL keeps its own.
+	Clock func() time.Time
+	// Fatal is told of a failed fsync: what was acknowledged may be gone, so
+	// the process must end. Nil panics.
+	Fatal func(error)
+}
+
+// DB is an open, migrated database. It is safe for concurrent use.
+type DB struct {
+	dialect Dialect
+	write   *sql.DB
+	read    *sql.DB
+	log     *slog.Logger
+	clock   func() time.Time
+	fatal   func(error)
+	hub     hub
+	pgURL   string
+	path    string
+
+	jobs    chan *job
+	flusher Flusher
+	stop    context.CancelFunc
+	done    sync.WaitGroup
+	stats   stats
+}
+
+// Open opens the database and brings its schema up to date. Several replicas
+// may do so at once on PostgreSQL: one migrates, the others wait. Close it.
+func Open(ctx context.Context, o Options) (*DB, error) {
+	db := &DB{log: o.Log, clock: o.Clock, fatal: o.Fatal, jobs: make(chan *job, 1024)}
+	if db.log == nil {
+		db.log = slog.New(slog.DiscardHandler)
+	}
+	if db.clock == nil {
+		db.clock = time.Now
+	}
+	if db.fatal == nil {
+		db.fatal = func(err error) { panic(err) }
+	}
+	var err error
+	switch {
+	case strings.HasPrefix(o.URL, "sqlite:"):
+		err = db.openSQLite(strings.TrimPrefix(o.URL, "sqlite:"))
+	case strings.HasPrefix(o.URL, "postgres://"), strings.HasPrefix(o.URL, "postgresql://"):
+		err = db.openPostgres(ctx, o.URL)
+	default:
+		return nil, fault.New(fault.Invalid, "unknown_store", "the store is neither sqlite nor a postgres:// URL").
+			WithHint("use --store sqlite, or --store postgres://USER@HOST/DATABASE")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := db.migrate(ctx); err != nil {
+		db.closePools()
+		return nil, err
+	}
+	run, stop := context.WithCancel(context.Background())
+	db.stop = stop
+	db.done.Add(1)
+	go db.commitLoop(run)
+	if db.dialect == Postgres {
+		db.done.Add(1)
+		go db.listenLoop(run)
+	}
+	return db, nil
+}
+
+func (db *DB) openSQLite(path string) error {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
+	db.dialect, db.path = SQLite, abs
+	dsn := func(pragmas ...string) string {
+		q := url.Values{"_txlock": {"immediate"}}
+		for _, p := range append([]string{"busy_timeout(10000)", "foreign_keys(1)"}, pragmas...) {
+			q.Add("_pragma", p)
+		}
+		return (&url.URL{Scheme: "file", Opaque: abs, RawQuery: q.Encode()}).String()
+	}
+	// FULL in WAL mode fsyncs the log at each commit: acknowledged is durable.
+	if db.write, err = sql.Open("sqlite", dsn("journal_mode(WAL)", "synchronous(FULL)", "wal_autocheckpoint(2000)")); err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
+	db.write.SetMaxOpenConns(1)
+	if err := db.write.Ping(); err != nil {
+		return openFailed(err)
+	}
+	if db.read, err = sql.Open("sqlite", dsn("query_only(1)")); err != nil {
+		return fmt.Errorf("open store: %w", err)
+	}
+	db.read.SetMaxOpenConns(8)
+	db.read.SetMaxIdleConns(8)
+	return nil
+}
+
+func (db *DB) openPostgres(ctx context.Context, u string) error {
+	cfg, err := pgx.ParseConfig(u)
+	if err != nil {
+		// pgx's own text may repeat the URL, with its password.
+		return fault.New(fault.Invalid, "invalid_store_url", "the store's URL cannot be read").
+			WithHint("it looks like postgres://USER:PASSWORD@HOST:5432/DATABASE")
+	}
+	if cfg.ConnectTimeout == 0 {
+		cfg.ConnectTimeout = 10 * time.Second
+	}
+	cfg.RuntimeParams["application_name"] = "fairlead"
+	db.dialect, db.pgURL = Postgres, u
+	pool := stdlib.OpenDB(*cfg)
+	pool.SetMaxOpenConns(16)
+	pool.SetMaxIdleConns(8)
+	pool.SetConnMaxIdleTime(5 * time.Minute)
+	db.write, db.read = pool, pool
+	if err := pool.PingContext(ctx); err != nil {
+		pool.Close()
+		return openFailed(err)
+	}
+	return nil
+}
+
+func openFailed(err error) error {
+	return fault.New(fault.Unavailable, "store_unavailable", "the store cannot be opened").
+		WithHint("check that it is running, that its address is right and that this account may use it").WithCause(err)
+}
+
+// Close waits for writes under way, then closes. Writes after it fail.
+func (db *DB) Close() error {
+	db.stop()
+	db.done.Wait()
+	return db.closePools()
+}
+
+func (db *DB) closePools() error {
+	var err error
+	if db.read != nil && db.read != db.write {
+		err = db.read.Close()
+	}
+	if db.write != nil {
+		if e := db.write.Close(); err == nil {
+			err = e
+		}
+	}
+	return err
+}
+
+// Dialect tells which database this is.
+func (db *DB) Dialect() Dialect { return db.dialect }
+
+// Path is the SQLite file, or "".
+func (db *DB) Path() string { return db.path }
+
+// URL is the PostgreSQL URL with its password, or "". It is for tools that
+// must connect by themselves, such as a backup; never print it.
+func (db *DB) URL() string { return db.pgURL }
+
+// Now is the database's clock: of SQLite this process's, of PostgreSQL the
+// server's. Inside Write use Tx.Now, which costs nothing.
+func (db *DB) Now(ctx context.Context) (time.Time, error) {
+	if db.dialect == SQLite {
+		return db.clock().UTC(), nil
+	}
+	var us int64
+	if err := db.Read().QueryRowContext(ctx, pgNow).Scan(&us); err != nil {
+		return time.Time{}, err
+	}
+	return time.UnixMicro(us).UTC(), nil
+}
+
+const pgNow = `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint`
+
+// InArray is the SQL that tells whether column is in the JSON array bound to
+// the placeholder, e.g. InArray("environment_id", "$3"). Filters by what the
+// caller may see are written with it: one bound value, whatever its length.
+func (db *DB) InArray(column, placeholder string) string {
+	if db.dialect == SQLite {
+		return column + " IN (SELECT value FROM json_each(" + placeholder + "))"
+	}
+	return column + " = ANY (ARRAY(SELECT jsonb_array_elements_text(" + placeholder + "::jsonb)))"
+}
+
+// SkipLocked is the suffix of a SELECT inside a claiming UPDATE: rows that
+// another replica is claiming are passed over. SQLite has one writer and needs
+// none.
+func (db *DB) SkipLocked() string {
+	if db.dialect == SQLite {
+		return ""
+	}
+	return " FOR UPDATE SKIP LOCKED"
+}
+
+// ForUpdate is the suffix of a SELECT whose row this transaction will change.
+func (db *DB) ForUpdate() string {
+	if db.dialect == SQLite {
+		return ""
+	}
+	return " FOR UPDATE"
+}

@@ -1,0 +1,63 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+)
+
+// Querier is what a query can run on: the read pool or a write transaction.
+type Querier interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) Row
+}
+
+// Row is one row, or sql.ErrNoRows from Scan.
+type Row interface{ Scan(dest ...any) error }
+
+// Reader runs queries on the read pool. Each sees the newest commit.
+type Reader struct{ pool *sql.DB }
+
+// Read gives the read pool. ExecContext on it fails on SQLite and must not be
+// used on PostgreSQL: writes go through Write.
+func (db *DB) Read() Reader { return Reader{db.read} }
+
+// ExecContext implements Querier.
+func (r Reader) ExecContext(context.Context, string, ...any) (sql.Result, error) {
+	return nil, errors.New("sqldb: Exec on the read pool; use DB.Write")
+}
+
+// QueryContext implements Querier.
+func (r Reader) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	rows, err := r.pool.QueryContext(ctx, query, args...)
+	return rows, translate(err)
+}
+
+// QueryRowContext implements Querier.
+func (r Reader) QueryRowContext(ctx context.Context, query string, args ...any) Row {
+	return readRow{r.pool.QueryRowContext(ctx, query, args...)}
+}
+
+type readRow struct{ *sql.Row }
+
+func (r readRow) Scan(dest ...any) error { return translate(r.Row.Scan(dest...)) }
+
+// Collect runs a query and scans each row; it closes the rows. The result is
+// never nil, so that it marshals as an empty list.
+func Collect[T any](ctx context.Context, q Querier, scan func(Row) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := []T{}
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, translate(rows.Err())
+}
