@@ -1,0 +1,38 @@
+package access
+
+// Target is what an action is on, with the attributes that policies may look
+// at. Fill in what is known; an empty field is an absent attribute, and
+// absence never grants.
+type Target struct {
+	Kind string // organisation, team, user, robot, token, session, project, environment, template, resource, run, access, audit, system
+	ID   string // "" for a thing still to be made, or for the organisation
+	Name string
+
+	TeamID           string // the team that owns it
+	ProjectID        string
+	EnvironmentID    string
+	EnvironmentClass string // development, staging, production
+	Template         string
+	OwnerID          string            // the principal it belongs to (token, session, user)
+	Attributes       map[string]string // of the thing itself
+}
+
+// Organisation is the target of actions on nothing smaller.
+var Organisation = Target{Kind: "organisation", Name: "organisation"}
+
+// Decision is the outcome of one question, and why.
+type Decision struct {
+	Allowed  bool
+	Policies []string // ids of the policies that decided; empty: nothing allowed it
+	Version  int64    // of the policy set
+}
+
+// Scope says which things the caller may see, for a list's SQL. When All is
+// set nothing is filtered. Otherwise a thing is visible when its environment,
+// project or team (whichever the list is about) is among the ids.
+type Scope struct {
+	All            bool
+	TeamIDs        []string
+	ProjectIDs     []string
+	EnvironmentIDs []string
+}
