@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"fairlead/internal/access"
-	"fairlead/internal/identity"
+	"fairlead/internal/principal"
 	"fairlead/internal/sqldb"
 )
 
@@ -39,7 +39,7 @@ type Entry struct {
 // pending is an entry with all that ctx knew, on its way to the flusher.
 type pending struct {
 	entry  Entry
-	actor  identity.Principal
+	actor  principal.Principal
 	origin Origin
 }
 
@@ -47,5 +47,5 @@ type pending struct {
 // and from where come from ctx. It is written when the group commits, or the
 // whole group is refused.
 func Append(ctx context.Context, tx *sqldb.Tx, e Entry) {
-	tx.Collect(pending{entry: e, actor: identity.From(ctx), origin: OriginFrom(ctx)})
+	tx.Collect(pending{entry: e, actor: principal.From(ctx), origin: OriginFrom(ctx)})
 }
