@@ -61,3 +61,21 @@ func Collect[T any](ctx context.Context, q Querier, scan func(Row) (T, error), q
 	}
 	return out, translate(rows.Err())
 }
+
+// Page asks for a part of a list, by key and not by number: what was inserted
+// before it meanwhile shifts nothing.
+type Page struct {
+	Limit int    // at most this many; the service bounds it to 1..200, 0 is 50
+	After string // the sort key of the last item seen; "" starts
+}
+
+// Size is the bounded limit.
+func (p Page) Size() int {
+	switch {
+	case p.Limit <= 0:
+		return 50
+	case p.Limit > 200:
+		return 200
+	}
+	return p.Limit
+}
