@@ -10,13 +10,15 @@ CREATE TABLE settings (
 
 CREATE TABLE teams (
     id         TEXT PRIMARY KEY,
-    name       TEXT NOT NULL UNIQUE,
+    name       TEXT NOT NULL,
     title      TEXT NOT NULL DEFAULT '',
     attributes TEXT NOT NULL DEFAULT '{}',
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
+    deleted_at BIGINT,                       -- kept: history and audit refer to it
     version    BIGINT NOT NULL DEFAULT 1
 );
+CREATE UNIQUE INDEX teams_name ON teams (name) WHERE deleted_at IS NULL;
 
 CREATE TABLE principals (
     id            TEXT PRIMARY KEY,
@@ -28,6 +30,7 @@ CREATE TABLE principals (
     attributes    TEXT NOT NULL DEFAULT '{}',
     team_id       TEXT REFERENCES teams (id), -- the owner of a robot
     disabled_at   BIGINT,
+    signed_in_at  BIGINT,                    -- last time with a password or a link
     created_at    BIGINT NOT NULL,
     updated_at    BIGINT NOT NULL,
     version       BIGINT NOT NULL DEFAULT 1
@@ -52,7 +55,8 @@ CREATE TABLE sessions (
     expires_at   BIGINT NOT NULL,            -- absolute; idle expiry follows from last_seen_at
     revoked_at   BIGINT,
     address      TEXT NOT NULL DEFAULT '',
-    agent        TEXT NOT NULL DEFAULT ''
+    agent        TEXT NOT NULL DEFAULT '',
+    method       TEXT NOT NULL DEFAULT ''    -- password, link
 );
 CREATE INDEX sessions_principal ON sessions (principal_id);
 
@@ -67,9 +71,10 @@ CREATE TABLE tokens (
     created_by   TEXT NOT NULL,
     expires_at   BIGINT NOT NULL,
     last_used_at BIGINT,
-    revoked_at   BIGINT
+    revoked_at   BIGINT,
+    method       TEXT NOT NULL DEFAULT ''    -- password, link: made by signing in; '' by another credential
 );
-CREATE INDEX tokens_principal ON tokens (principal_id);
+CREATE INDEX tokens_principal ON tokens (principal_id, id);
 
 CREATE TABLE links (
     id           TEXT PRIMARY KEY,
@@ -106,6 +111,7 @@ CREATE TABLE audit_log (
     actor_id       TEXT NOT NULL,
     actor_kind     TEXT NOT NULL,
     actor_name     TEXT NOT NULL,
+    credential     TEXT NOT NULL DEFAULT '', -- the session or token used
     action         TEXT NOT NULL,
     target_kind    TEXT NOT NULL,
     target_id      TEXT NOT NULL,
@@ -117,6 +123,7 @@ CREATE TABLE audit_log (
     request_id     TEXT NOT NULL DEFAULT '',
     decision       TEXT NOT NULL,
     policies       TEXT NOT NULL DEFAULT '[]',
+    policy_version BIGINT NOT NULL DEFAULT 0,
     details        TEXT NOT NULL DEFAULT '{}',
     prev_hash      TEXT NOT NULL,
     hash           TEXT NOT NULL
@@ -151,14 +158,16 @@ CREATE TABLE audit_keys (
 
 CREATE TABLE projects (
     id         TEXT PRIMARY KEY,
-    name       TEXT NOT NULL UNIQUE,
+    name       TEXT NOT NULL,
     title      TEXT NOT NULL DEFAULT '',
     team_id    TEXT NOT NULL REFERENCES teams (id),
     attributes TEXT NOT NULL DEFAULT '{}',
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
+    deleted_at BIGINT,                       -- kept: the history of its resources refers to it
     version    BIGINT NOT NULL DEFAULT 1
 );
+CREATE UNIQUE INDEX projects_name ON projects (name) WHERE deleted_at IS NULL;
 CREATE INDEX projects_team ON projects (team_id);
 
 CREATE TABLE environments (
@@ -170,9 +179,10 @@ CREATE TABLE environments (
     attributes TEXT NOT NULL DEFAULT '{}',
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL,
-    version    BIGINT NOT NULL DEFAULT 1,
-    UNIQUE (project_id, name)
+    deleted_at BIGINT,
+    version    BIGINT NOT NULL DEFAULT 1
 );
+CREATE UNIQUE INDEX environments_name ON environments (project_id, name) WHERE deleted_at IS NULL;
 
 CREATE TABLE template_versions (
     name       TEXT NOT NULL,
