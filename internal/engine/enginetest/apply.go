@@ -1,0 +1,319 @@
+package enginetest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"fairlead/internal/engine"
+	"fairlead/internal/fault"
+)
+
+func (s *suite) plan(t *testing.T) {
+	e, req := s.New(t, nil), s.fresh(t)
+	before := s.world(t)
+	var first string
+	for i := range 3 {
+		p, err := e.Plan(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 0 {
+			first = string(raw)
+		} else if first != string(raw) {
+			t.Fatalf("plans differ:\n%s\n%s", first, raw)
+		}
+		if !s.Stateless && p.Empty() {
+			t.Fatal("the plan for something new is empty")
+		}
+		if p.Destructive() {
+			t.Fatal("the plan for something new destroys")
+		}
+	}
+	if got := s.world(t); got != before {
+		t.Fatalf("planning changed the world:\n%s\n%s", before, got)
+	}
+	s.gone(t, e, req)
+	res := s.apply(t, e, req)
+	if p, err := e.Plan(t.Context(), after(req, res)); err != nil || !p.Empty() {
+		t.Fatalf("the plan for what is there already: %+v, %v", p, err)
+	}
+}
+
+func (s *suite) applyTwice(t *testing.T) {
+	e, req := s.New(t, nil), s.fresh(t)
+	res := s.apply(t, e, req)
+	s.good(t, e, req, res)
+	before := s.world(t)
+	again := s.apply(t, s.New(t, nil), after(req, res))
+	sameOutputs(t, res, again)
+	if string(res.State) != string(again.State) {
+		t.Fatalf("state differs: %s %s", res.State, again.State)
+	}
+	if got := s.world(t); got != before {
+		t.Fatalf("the second Apply changed the world:\n%s\n%s", before, got)
+	}
+	s.good(t, e, req, again)
+}
+
+func (s *suite) applyChange(t *testing.T) {
+	e, req := s.New(t, nil), s.fresh(t)
+	res := s.apply(t, e, req)
+	changed := s.Change(after(req, res))
+	p, err := e.Plan(t.Context(), changed)
+	if err != nil || (p.Empty() && !s.Stateless) {
+		t.Fatalf("the plan of a change: %+v, %v", p, err)
+	}
+	next, err := e.Apply(t.Context(), changed, p, engine.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.good(t, e, changed, next)
+}
+
+func (s *suite) applyCutOff(t *testing.T) {
+	whole := s.New(t, nil)
+	for n := 1; n < mostPoints; n++ {
+		// Cut off and destroyed, then cut off and carried on, on the same name.
+		req := s.fresh(t)
+		cutApply := func(ctx context.Context, e engine.Engine, p engine.Progress) error {
+			_, err := e.Apply(ctx, req, engine.Plan{}, p)
+			return err
+		}
+		reached := s.cut(t, n, cutApply)
+		if err := whole.Destroy(t.Context(), req, engine.Discard); err != nil {
+			t.Fatalf("destroy after a cut at %d: %v", n, err)
+		}
+		s.gone(t, whole, req)
+
+		s.cut(t, n, cutApply)
+		if o := s.observe(t, whole, req); o.Err != nil || o.Presence == engine.Lost {
+			t.Fatalf("observed after a cut at %d: %+v", n, o)
+		}
+		res := s.apply(t, whole, req)
+		s.good(t, whole, req, res)
+		if !reached {
+			return
+		}
+	}
+	t.Fatalf("more than %d points in one Apply", mostPoints)
+}
+
+func (s *suite) adopt(t *testing.T) {
+	e, req := s.New(t, nil), s.fresh(t)
+	first := s.apply(t, e, req)
+	res := s.apply(t, e, req) // the record of the first was lost
+	if len(res.Objects) != len(first.Objects) {
+		t.Fatalf("objects: %v, were %v", res.Objects, first.Objects)
+	}
+	s.good(t, e, req, res)
+}
+
+func (s *suite) foreign(t *testing.T) {
+	e, req := s.New(t, nil), s.fresh(t)
+	untouched := s.Foreign(t, req)
+	_, err := e.Apply(t.Context(), req, engine.Plan{}, engine.Discard)
+	if !fault.Is(err, fault.Conflict) {
+		t.Fatalf("want a Conflict, got %v", err)
+	}
+	isFault(t, err)
+	if o := s.observe(t, e, req); o.Err == nil && (o.Presence == engine.Present || len(o.Objects) > 0) {
+		t.Fatalf("a foreign object is taken for ours: %+v", o)
+	}
+	if err := e.Destroy(t.Context(), req, engine.Discard); err != nil && !fault.Is(err, fault.Conflict) {
+		t.Fatalf("destroy: %v", err)
+	}
+	if !untouched() {
+		t.Fatal("the foreign object was touched")
+	}
+}
+
+func (s *suite) lost(t *testing.T) {
+	e, req := s.New(t, nil), s.fresh(t)
+	res := s.apply(t, e, req)
+	s.Lose(t, res)
+	if o := s.observe(t, e, after(req, res)); o.Err != nil || o.Presence != engine.Lost {
+		t.Fatalf("want lost, got %+v", o)
+	}
+	before := s.world(t)
+	_, err := e.Apply(t.Context(), after(req, res), engine.Plan{}, engine.Discard)
+	if !errors.Is(err, fault.New(fault.Conflict, "resource_lost", "")) {
+		t.Fatalf("want resource_lost, got %v", err)
+	}
+	if s.world(t) != before {
+		t.Fatal("something was made again")
+	}
+	if err := e.Destroy(t.Context(), after(req, res), engine.Discard); err != nil {
+		t.Fatalf("destroy of what is lost: %v", err)
+	}
+	s.gone(t, e, req)
+}
+
+func (s *suite) destroyTwice(t *testing.T) {
+	e, req := s.New(t, nil), s.fresh(t)
+	if err := e.Destroy(t.Context(), req, engine.Discard); err != nil {
+		t.Fatalf("destroy of nothing: %v", err)
+	}
+	before := s.world(t)
+	res := s.apply(t, e, req)
+	for range 2 {
+		if err := e.Destroy(t.Context(), after(req, res), engine.Discard); err != nil {
+			t.Fatal(err)
+		}
+		s.gone(t, e, req)
+	}
+	if got := s.world(t); got != before {
+		t.Fatalf("destroy left something:\n%s\n%s", before, got)
+	}
+	if s.Use != nil {
+		if err := s.Use(t.Context(), res); err == nil {
+			t.Fatal("the outputs still work")
+		}
+	}
+}
+
+func (s *suite) destroyCutOff(t *testing.T) {
+	whole := s.New(t, nil)
+	for n := 1; n < mostPoints; n++ {
+		req := s.fresh(t)
+		res := s.apply(t, whole, req)
+		reached := s.cut(t, n, func(ctx context.Context, e engine.Engine, p engine.Progress) error {
+			return e.Destroy(ctx, after(req, res), p)
+		})
+		if err := whole.Destroy(t.Context(), after(req, res), engine.Discard); err != nil {
+			t.Fatalf("destroy after a cut at %d: %v", n, err)
+		}
+		s.gone(t, whole, req)
+		if !reached {
+			return
+		}
+	}
+	t.Fatalf("more than %d points in one Destroy", mostPoints)
+}
+
+func (s *suite) concurrent(t *testing.T) {
+	e := s.New(t, nil)
+	const many = 6
+	reqs, results := make([]engine.Request, many), make([]engine.Result, many)
+	for i := range reqs {
+		reqs[i] = s.fresh(t)
+	}
+	var wg sync.WaitGroup
+	for i := range reqs {
+		wg.Go(func() {
+			res, err := e.Apply(t.Context(), reqs[i], engine.Plan{}, engine.Discard)
+			if err != nil {
+				t.Errorf("%d: %v", i, err)
+			}
+			results[i] = res
+		})
+	}
+	wg.Wait()
+	if t.Failed() {
+		return
+	}
+	seen := map[engine.Object]int{}
+	for i := range reqs {
+		s.good(t, e, reqs[i], results[i])
+		for _, o := range results[i].Objects {
+			if j, twice := seen[o]; twice {
+				t.Fatalf("%v belongs to %d and %d", o, j, i)
+			}
+			seen[o] = i
+		}
+	}
+}
+
+func (s *suite) cancel(t *testing.T) {
+	e, req := s.New(t, nil), s.fresh(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	within(t, 5*time.Second, "a cancelled call", func() {
+		for name, call := range map[string]func() error{
+			"apply":   func() error { _, err := e.Apply(ctx, req, engine.Plan{}, engine.Discard); return err },
+			"destroy": func() error { return e.Destroy(ctx, req, engine.Discard) },
+		} {
+			err := call()
+			if err == nil {
+				continue // it had nothing to wait for
+			}
+			var f *fault.Error
+			if !errors.As(err, &f) || f.Kind != fault.Unavailable {
+				t.Errorf("%s: want Unavailable, got %v", name, err)
+			}
+		}
+	})
+}
+
+func (s *suite) invalid(t *testing.T) {
+	e := s.New(t, nil)
+	for why, spoil := range s.Invalid {
+		req := s.fresh(t)
+		before := s.world(t)
+		_, err := e.Apply(t.Context(), spoil(req), engine.Plan{}, engine.Discard)
+		if !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: apply: want Invalid, got %v", why, err)
+		}
+		if _, err := e.Plan(t.Context(), spoil(req)); !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: plan: want Invalid, got %v", why, err)
+		}
+		if s.world(t) != before {
+			t.Errorf("%s: something was made", why)
+		}
+	}
+}
+
+func (s *suite) secrets(t *testing.T) {
+	e, req := s.New(t, nil), s.fresh(t)
+	said := &recorder{}
+	plan, err := e.Plan(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := e.Apply(t.Context(), req, plan, said)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := e.Plan(t.Context(), after(req, res))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := s.observe(t, e, after(req, res))
+	_, cutErr := e.Apply(cancelled(t), after(req, res), again, said)
+	if err := e.Destroy(t.Context(), after(req, res), said); err != nil {
+		t.Fatal(err)
+	}
+	shown, err := json.Marshal([]any{plan, again, o.Drift, o.Objects, res.Objects, res.State})
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := said.text.String() + string(shown)
+	if cutErr != nil {
+		all += cutErr.Error()
+	}
+	for name, out := range res.Outputs {
+		if out.Secret.Empty() {
+			continue
+		}
+		if !out.Sensitive {
+			t.Errorf("output %s is secret and not marked sensitive", name)
+		}
+		if strings.Contains(all, out.Secret.Reveal()) {
+			t.Errorf("the secret output %s shows", name)
+		}
+	}
+}
+
+func cancelled(t *testing.T) context.Context {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return ctx
+}

@@ -1,0 +1,253 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	fid "fairlead/internal/ident"
+)
+
+// poolPrefix begins the names of prepared databases; no resource's does.
+const poolPrefix = "fl_pool_"
+
+// poolQuery lists the databases that look like the pool's.
+const poolQuery = `SELECT d.datname::text, coalesce(substring(textsend(c.description) FROM 1 FOR 4096), ''), d.datallowconn, d.datconnlimit
+FROM pg_database d LEFT JOIN pg_shdescription c ON c.objoid = d.oid AND c.classoid = 'pg_database'::regclass
+WHERE d.datname LIKE 'fl\_pool\_%' ORDER BY d.oid`
+
+func poolMarker(installation, name string) marker {
+	return marker{Installation: installation, Pool: strings.TrimPrefix(name, poolPrefix)}
+}
+
+// take finds a prepared database and locks it for this session; "" when there
+// is none. The caller's transaction renames it, which is what takes it: until
+// then a crash leaves it in the pool.
+func (ses *session) take() (name string, err error) {
+	installation := ses.e.opt.Installation
+	prefix := strings.TrimSuffix(marker{Installation: installation, Pool: "x"}.String(), `x"}`)
+	err = ses.query("take", func(ctx context.Context, c *pgx.Conn) error {
+		err := c.QueryRow(ctx, `SELECT f.name FROM (SELECT d.datname::text AS name FROM pg_database d
+			JOIN pg_shdescription c ON c.objoid = d.oid AND c.classoid = 'pg_database'::regclass
+			WHERE d.datname LIKE 'fl\_pool\_%' AND NOT d.datallowconn AND starts_with(c.description, $1) ORDER BY d.oid OFFSET 0) f
+			WHERE pg_try_advisory_lock(hashtextextended(f.name, 0)) LIMIT 1`, prefix).Scan(&name)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil
+		}
+		return err
+	})
+	return name, err
+}
+
+// lostOne wakes Fill.
+func (e *Engine) lostOne() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Fill keeps every server's pool full, and its records true, until ctx ends.
+// Any number of replicas may run it.
+func (e *Engine) Fill(ctx context.Context) error {
+	if e.opt.Pool == 0 {
+		<-ctx.Done()
+		return nil
+	}
+	pause := time.Second
+	for {
+		err := e.FillOnce(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		wait := 30 * time.Second
+		if err != nil {
+			e.opt.Log.WarnContext(ctx, "the pool of prepared databases cannot be filled", "error", err, "again_in", pause)
+			wait, pause = pause, min(2*pause, time.Minute)
+		} else {
+			pause = time.Second
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-e.wake:
+			timer.Stop()
+		case <-timer.C:
+		}
+	}
+}
+
+// FillOnce sweeps and fills every pool once. A server that fails does not keep
+// the others from being filled.
+func (e *Engine) FillOnce(ctx context.Context) error {
+	if e.opt.Pool == 0 {
+		return nil
+	}
+	var all error
+	for _, name := range e.names {
+		all = errors.Join(all, e.servers[name].fill(ctx))
+	}
+	return all
+}
+
+func (s *server) fill(ctx context.Context) error {
+	ready, err := s.sweep(ctx)
+	if err != nil {
+		return err
+	}
+	for ; ready < s.e.opt.Pool; ready++ {
+		if err := s.prepare(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// prepare makes one database for the pool: closed, marked, and visited once,
+// so that PostgreSQL's caches for it are on the disk when its tenant comes.
+func (s *server) prepare(ctx context.Context) error {
+	installation, id := s.e.opt.Installation, strings.TrimPrefix(fid.New("pool"), "pool_")
+	name := poolPrefix + id
+	if err := s.e.opt.Ledger.Put(ctx, Prepared{s.Name, name}); err != nil {
+		return err
+	}
+	return s.with2(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		ses := &session{server: s, ctx: ctx, conn: conn}
+		if err := ses.exec("pool_lock", `SELECT pg_advisory_lock(hashtextextended(`+literal(name)+`, 0))`); err != nil {
+			return err
+		}
+		defer ses.unlock()
+		if err := ses.createDatabase("pool_create", name, fingerprint(installation, id)); err != nil {
+			return err
+		}
+		q := ident(name)
+		if err := ses.exec("pool_open", `REVOKE ALL ON DATABASE `+q+` FROM PUBLIC; ALTER DATABASE `+q+` ALLOW_CONNECTIONS true`); err != nil {
+			return err
+		}
+		if err := s.inside(ctx, "pool_visit", name, `SELECT count(*) FROM pg_class`); err != nil {
+			return err
+		}
+		return ses.exec("pool_ready", `ALTER DATABASE `+q+` ALLOW_CONNECTIONS false; COMMENT ON DATABASE `+q+` IS `+literal(poolMarker(installation, name).String()))
+	})
+}
+
+// sweep makes ledger and server agree, and tells how many databases are ready:
+// unfinished ones of ours are dropped, ready ones without an entry get one, and
+// entries without a database go. What someone works on right now is locked,
+// and left for the next time.
+func (s *server) sweep(ctx context.Context) (int, error) {
+	entries, err := s.e.opt.Ledger.List(ctx)
+	if err != nil {
+		return 0, err
+	}
+	recorded := map[string]bool{}
+	for _, p := range entries {
+		if p.Server == s.Name {
+			recorded[p.Name] = true
+		}
+	}
+	found, err := s.pooled(ctx)
+	if err != nil {
+		return 0, err
+	}
+	ready := 0
+	for _, d := range found {
+		switch {
+		case d.ready:
+			ready++
+			if !recorded[d.name] {
+				if err := s.e.opt.Ledger.Put(ctx, Prepared{s.Name, d.name}); err != nil {
+					return ready, err
+				}
+			}
+			delete(recorded, d.name)
+		case d.unfinished:
+			delete(recorded, d.name)
+			if err := s.ifIdle(ctx, d.name, func(ses *session, there bool) error {
+				if !there {
+					return nil
+				}
+				if err := ses.dropDatabase("pool_drop", d.name); err != nil {
+					return err
+				}
+				return s.e.opt.Ledger.Delete(ctx, Prepared{s.Name, d.name})
+			}); err != nil {
+				return ready, err
+			}
+		}
+	}
+	for name := range recorded {
+		if err := s.ifIdle(ctx, name, func(_ *session, there bool) error {
+			if there {
+				return nil // being made by another replica a moment ago
+			}
+			return s.e.opt.Ledger.Delete(ctx, Prepared{s.Name, name})
+		}); err != nil {
+			return ready, err
+		}
+	}
+	return ready, nil
+}
+
+type pooled struct {
+	name              string
+	ready, unfinished bool
+}
+
+// pooled lists this installation's databases of the pool.
+func (s *server) pooled(ctx context.Context) ([]pooled, error) {
+	var out []pooled
+	err := s.with(ctx, "pool_list", func(ctx context.Context, c *pgxpool.Conn) error {
+		out = nil
+		rows, err := c.Query(ctx, poolQuery)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var name string
+			var comment []byte
+			var open bool
+			var limit int32
+			if err := rows.Scan(&name, &comment, &open, &limit); err != nil {
+				return err
+			}
+			m, marked := readMarker(comment)
+			want := poolMarker(s.e.opt.Installation, name)
+			switch {
+			case marked && m == want:
+				out = append(out, pooled{name: name, ready: true})
+			case !marked && limit == fingerprint(want.Installation, want.Pool):
+				out = append(out, pooled{name: name, unfinished: true})
+			}
+		}
+		return rows.Err()
+	})
+	return out, err
+}
+
+// ifIdle runs f when nobody holds the prepared database's lock; there tells
+// whether the database still exists.
+func (s *server) ifIdle(ctx context.Context, name string, f func(ses *session, there bool) error) error {
+	return s.with2(ctx, func(ctx context.Context, conn *pgxpool.Conn) error {
+		ses := &session{server: s, ctx: ctx, conn: conn}
+		var got, there bool
+		err := ses.query("pool_lock", func(ctx context.Context, c *pgx.Conn) error {
+			if err := c.QueryRow(ctx, `SELECT pg_try_advisory_lock(hashtextextended($1, 0))`, name).Scan(&got); err != nil || !got {
+				return err
+			}
+			return c.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)`, name).Scan(&there)
+		})
+		if err != nil || !got {
+			return err
+		}
+		defer ses.unlock()
+		return f(ses, there)
+	})
+}

@@ -1,0 +1,241 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgconn/ctxwatch"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"fairlead/internal/fault"
+)
+
+const oldest = 130000 // DROP DATABASE … WITH (FORCE)
+
+// server is one PostgreSQL server and the administrator's connections to it.
+type server struct {
+	Server
+	e     *Engine
+	host  string
+	port  int
+	pool  *pgxpool.Pool
+	facts atomic.Pointer[facts]
+}
+
+// facts are what a server told when the last connection was made.
+type facts struct {
+	version   int // as server_version_num
+	user      string
+	superuser bool
+	passwords bool // may read the verifiers
+	standby   bool
+}
+
+func (e *Engine) newServer(opt Server) (*server, error) {
+	if opt.Name == "" {
+		opt.Name = "default"
+	}
+	s := &server{Server: opt, e: e}
+	cfg, err := pgxpool.ParseConfig(opt.URL.Reveal())
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "postgres_url_invalid", "the URL of PostgreSQL server %q cannot be read", opt.Name).
+			WithHint("it looks like postgres://user:password@host:5432/postgres") // the cause may quote the URL
+	}
+	s.host, s.port = opt.PublicHost, opt.PublicPort
+	if s.host == "" {
+		s.host = cfg.ConnConfig.Host
+	}
+	if s.port == 0 {
+		s.port = int(cfg.ConnConfig.Port)
+	}
+	cfg.MaxConns, cfg.MinConns = int32(e.opt.Connections), 0 //nolint:gosec // a small number
+	cfg.MaxConnIdleTime = 5 * time.Minute
+	cfg.PingTimeout = e.opt.ConnectTimeout
+	c := cfg.ConnConfig
+	c.ConnectTimeout = e.opt.ConnectTimeout
+	// A cancelled statement is cancelled on the server too; one that does not
+	// answer is cut after a second.
+	c.BuildContextWatcherHandler = func(pc *pgconn.PgConn) ctxwatch.Handler {
+		return &pgconn.CancelRequestContextWatcherHandler{Conn: pc, DeadlineDelay: time.Second}
+	}
+	for k, v := range map[string]string{
+		"application_name":                    "fairlead",
+		"client_encoding":                     "UTF8",
+		"search_path":                         "pg_catalog", // nothing that a tenant planted is ever called
+		"statement_timeout":                   millis(e.opt.StatementTimeout),
+		"lock_timeout":                        millis(e.opt.LockWait),
+		"idle_in_transaction_session_timeout": millis(e.opt.StatementTimeout),
+	} {
+		c.RuntimeParams[k] = v
+	}
+	cfg.AfterConnect = s.learn
+	if s.pool, err = pgxpool.NewWithConfig(context.Background(), cfg); err != nil {
+		return nil, fault.New(fault.Invalid, "postgres_url_invalid", "the URL of PostgreSQL server %q cannot be used", opt.Name)
+	}
+	return s, nil
+}
+
+func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
+
+// learn asks a fresh connection's server what it is.
+func (s *server) learn(ctx context.Context, c *pgx.Conn) error {
+	var f facts
+	err := c.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_user::text, r.rolsuper,
+		has_table_privilege('pg_catalog.pg_authid', 'SELECT'), pg_is_in_recovery()
+		FROM pg_roles r WHERE r.rolname = current_user`).Scan(&f.version, &f.user, &f.superuser, &f.passwords, &f.standby)
+	if err != nil {
+		return err
+	}
+	s.facts.Store(&f)
+	return nil
+}
+
+// with runs f on one of the administrator's connections, within the statement
+// timeout. op names the call for failpoints and errors.
+func (s *server) with(ctx context.Context, op string, f func(context.Context, *pgxpool.Conn) error) error {
+	call, cancel := context.WithTimeout(ctx, s.e.opt.StatementTimeout+5*time.Second)
+	defer cancel()
+	s.e.hit("postgres." + op + ".before")
+	conn, err := s.acquire(call)
+	if err == nil {
+		err = f(call, conn)
+		conn.Release()
+	}
+	s.e.hit("postgres." + op + ".after")
+	return s.fault(ctx, op, err)
+}
+
+// acquire gives a connection to a server that is fit to be used.
+func (s *server) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if f := s.facts.Load(); f.version < oldest {
+		conn.Release()
+		return nil, fault.New(fault.Unavailable, "postgres_too_old", "PostgreSQL server %q is version %d; the oldest that works is %d", s.Name, f.version/10000, oldest/10000).
+			WithHint("upgrade the server, or give Fairlead another one")
+	}
+	return conn, nil
+}
+
+// session is the connection that holds a resource's lock: all that changes the
+// resource goes through it, so that losing the lock means losing the hand.
+type session struct {
+	*server
+	ctx  context.Context // of the caller
+	conn *pgxpool.Conn
+}
+
+// locked runs f while holding the advisory lock key.
+func (s *server) locked(ctx context.Context, key int64, f func(*session) error) error {
+	return s.with2(ctx, func(call context.Context, conn *pgxpool.Conn) error {
+		ses := &session{server: s, ctx: ctx, conn: conn}
+		if err := ses.lock(key); err != nil {
+			return err
+		}
+		defer ses.unlock()
+		return f(ses)
+	})
+}
+
+// with2 is with, without a bound on the whole: each statement has its own.
+func (s *server) with2(ctx context.Context, f func(context.Context, *pgxpool.Conn) error) error {
+	call, cancel := context.WithTimeout(ctx, s.e.opt.StatementTimeout)
+	conn, err := s.acquire(call)
+	cancel()
+	if err != nil {
+		return s.fault(ctx, "connect", err)
+	}
+	defer conn.Release()
+	return f(ctx, conn)
+}
+
+func (ses *session) lock(key int64) error {
+	err := ses.exec("lock", `SELECT pg_advisory_lock(`+strconv.FormatInt(key, 10)+`)`)
+	if !hasCode(err, "55P03") {
+		return err
+	}
+	// The caller has the fenced claim, so whoever holds the lock is stale.
+	ses.e.opt.Log.WarnContext(ses.ctx, "ending the session of a stale worker", "server", ses.Name)
+	err = ses.exec("end_stale", `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
+		AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+		AND classid::bigint << 32 | objid::bigint = `+strconv.FormatInt(key, 10)+` AND pid <> pg_backend_pid()`)
+	if err != nil {
+		return err
+	}
+	return ses.exec("lock", `SELECT pg_advisory_lock(`+strconv.FormatInt(key, 10)+`)`)
+}
+
+// unlock lets the locks go, also after ctx ended; a connection that cannot is
+// closed by its release, which lets them go too.
+func (ses *session) unlock() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ses.ctx), time.Second)
+	defer cancel()
+	if _, err := ses.conn.Conn().PgConn().Exec(ctx, `SELECT pg_advisory_unlock_all()`).ReadAll(); err != nil {
+		_ = ses.conn.Conn().Close(ctx)
+	}
+}
+
+// exec sends statements in one message; several of them are one transaction.
+func (ses *session) exec(op, sql string) error {
+	call, cancel := context.WithTimeout(ses.ctx, ses.e.opt.StatementTimeout+5*time.Second)
+	defer cancel()
+	ses.e.hit("postgres." + op + ".before")
+	_, err := ses.conn.Conn().PgConn().Exec(call, sql).ReadAll()
+	ses.e.hit("postgres." + op + ".after")
+	return ses.fault(ses.ctx, op, err)
+}
+
+// query runs f on the session's connection.
+func (ses *session) query(op string, f func(context.Context, *pgx.Conn) error) error {
+	call, cancel := context.WithTimeout(ses.ctx, ses.e.opt.StatementTimeout+5*time.Second)
+	defer cancel()
+	ses.e.hit("postgres." + op + ".before")
+	err := f(call, ses.conn.Conn())
+	ses.e.hit("postgres." + op + ".after")
+	return ses.fault(ses.ctx, op, err)
+}
+
+// inside runs statements as the administrator in a resource's database, where
+// a tenant may have planted things: search_path is pg_catalog alone.
+func (s *server) inside(ctx context.Context, op, database string, statements ...string) error {
+	call, cancel := context.WithTimeout(ctx, s.e.opt.StatementTimeout+5*time.Second)
+	defer cancel()
+	cfg := s.pool.Config().ConnConfig
+	cfg.Database = database
+	s.e.hit("postgres." + op + ".before")
+	err := func() error {
+		conn, err := pgx.ConnectConfig(call, cfg)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = conn.Close(context.WithoutCancel(call)) }()
+		for _, sql := range statements {
+			if _, err := conn.PgConn().Exec(call, sql).ReadAll(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}()
+	s.e.hit("postgres." + op + ".after")
+	return s.fault(ctx, op, err)
+}
+
+func hasCode(err error, codes ...string) bool {
+	var pe *pgconn.PgError
+	if !errors.As(err, &pe) {
+		return false
+	}
+	for _, c := range codes {
+		if pe.Code == c {
+			return true
+		}
+	}
+	return false
+}
