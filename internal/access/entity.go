@@ -1,0 +1,222 @@
+package access
+
+import (
+	"slices"
+
+	"github.com/cedar-policy/cedar-go"
+
+	"fairlead/internal/principal"
+)
+
+// request is one question as Cedar sees it. It is the entity store of that
+// question: entities are built from values when they are asked for, never from
+// text, so no name can smuggle in syntax.
+type request struct {
+	p principal.Principal
+	t Target
+
+	kind       kindInfo
+	action     actionInfo
+	puid, ruid cedar.EntityUID
+	// above are what the principal is in (roles, teams); over are the things
+	// that the target is in, nearest first. Both without the thing itself.
+	above, over []cedar.EntityUID
+
+	aboveBuf, overBuf [8]cedar.EntityUID
+	principal         cedar.Entity
+	resource          cedar.Entity
+	built             uint8
+	attributes        bool // some candidate looks at attributes
+}
+
+const (
+	builtPrincipal uint8 = 1 << iota
+	builtResource
+)
+
+var (
+	contextToken   = cedar.NewRecord(cedar.RecordMap{"token": cedar.True})
+	contextSession = cedar.NewRecord(cedar.RecordMap{"token": cedar.False})
+)
+
+// newRequest prepares a question. scopedRoles adds the Role::"x@team" parents,
+// which cost an allocation each and are wanted only by sets that use them.
+func newRequest(p principal.Principal, a actionInfo, k kindInfo, t Target, scopedRoles bool) *request {
+	r := &request{p: p, t: t.normal(), kind: k, action: a, attributes: true}
+	typ := typeUser
+	if p.Kind == principal.Robot {
+		typ = typeRobot
+	}
+	r.puid = cedar.NewEntityUID(typ, cedar.String(p.ID))
+	if t.Kind == "organisation" {
+		r.ruid = organisationUID
+	} else {
+		r.ruid = cedar.NewEntityUID(k.typ, cedar.String(t.ID))
+	}
+	r.addAbove(scopedRoles)
+	r.addOver()
+	return r
+}
+
+// normal fills in what the kind implies: a team's team is itself.
+func (t Target) normal() Target {
+	switch t.Kind {
+	case "team":
+		t.TeamID = firstNonEmpty(t.TeamID, t.ID)
+	case "project":
+		t.ProjectID = firstNonEmpty(t.ProjectID, t.ID)
+	case "environment":
+		t.EnvironmentID = firstNonEmpty(t.EnvironmentID, t.ID)
+	case "template":
+		t.Template = firstNonEmpty(t.Template, t.Name)
+	case "user", "robot":
+		t.OwnerID = firstNonEmpty(t.OwnerID, t.ID)
+	}
+	return t
+}
+
+func firstNonEmpty(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+func (r *request) addAbove(scopedRoles bool) {
+	r.above = r.aboveBuf[:0]
+	for _, role := range r.p.OrgRoles {
+		if slices.Contains(orgRoles, role) {
+			r.above = appendNew(r.above, roleUIDs[role])
+		}
+	}
+	for _, m := range r.p.Memberships {
+		if m.TeamID == "" || !slices.Contains(teamRoles, m.Role) {
+			continue
+		}
+		if m.TeamID == r.t.TeamID {
+			r.above = appendNew(r.above, roleUIDs[m.Role])
+		}
+		r.above = appendNew(r.above, cedar.NewEntityUID(typeTeam, cedar.String(m.TeamID)))
+		if scopedRoles {
+			r.above = append(r.above, cedar.NewEntityUID(typeRole, cedar.String(string(m.Role)+"@"+m.TeamID)))
+		}
+	}
+}
+
+func appendNew(s []cedar.EntityUID, u cedar.EntityUID) []cedar.EntityUID {
+	if slices.Contains(s, u) {
+		return s
+	}
+	return append(s, u)
+}
+
+func (r *request) addOver() {
+	r.over = r.overBuf[:0]
+	for _, up := range [...]struct {
+		typ cedar.EntityType
+		id  string
+	}{{typeEnvironment, r.t.EnvironmentID}, {typeProject, r.t.ProjectID}, {typeTeam, r.t.TeamID}} {
+		if up.id == "" {
+			continue
+		}
+		if u := cedar.NewEntityUID(up.typ, cedar.String(up.id)); u != r.ruid {
+			r.over = append(r.over, u)
+		}
+	}
+	if r.ruid != organisationUID {
+		r.over = append(r.over, organisationUID)
+	}
+}
+
+// query is the question in Cedar's own words.
+func (r *request) query() cedar.Request {
+	q := cedar.Request{Principal: r.puid, Action: r.action.uid, Resource: r.ruid, Context: contextSession}
+	if r.p.TokenID != "" {
+		q.Context = contextToken
+	}
+	return q
+}
+
+// Get implements cedar.EntityGetter.
+func (r *request) Get(uid cedar.EntityUID) (cedar.Entity, bool) {
+	switch uid {
+	case r.puid:
+		if r.built&builtPrincipal == 0 {
+			r.principal, r.built = r.buildPrincipal(), r.built|builtPrincipal
+		}
+		return r.principal, true
+	case r.ruid:
+		if r.built&builtResource == 0 {
+			r.resource, r.built = r.buildResource(), r.built|builtResource
+		}
+		return r.resource, true
+	}
+	for i, u := range r.over {
+		if u == uid {
+			return cedar.Entity{UID: u, Parents: cedar.NewEntityUIDSet(r.over[i+1:]...), Attributes: idRecord(u)}, true
+		}
+	}
+	return cedar.Entity{}, false
+}
+
+func idRecord(u cedar.EntityUID) cedar.Record {
+	return cedar.NewRecord(cedar.RecordMap{"id": u.ID})
+}
+
+// buildPrincipal gives the principal's entity. When principal and target are
+// the same user it is both; its parents are the principal's alone, so that
+// what a target claims to be in never becomes a membership.
+func (r *request) buildPrincipal() cedar.Entity {
+	e := cedar.Entity{UID: r.puid, Parents: cedar.NewEntityUIDSet(r.above...)}
+	if !r.attributes {
+		return e
+	}
+	m := cedar.RecordMap{"id": cedar.String(r.p.ID)}
+	if r.p.Name != "" {
+		m["name"] = cedar.String(r.p.Name)
+	}
+	if r.puid == r.ruid {
+		m["owner"] = cedar.String(r.p.ID)
+	}
+	e.Attributes, e.Tags = cedar.NewRecord(m), tags(r.p.Attributes)
+	return e
+}
+
+func (r *request) buildResource() cedar.Entity {
+	e := cedar.Entity{UID: r.ruid, Parents: cedar.NewEntityUIDSet(r.over...)}
+	if !r.attributes {
+		return e
+	}
+	m := make(cedar.RecordMap, 8)
+	m["id"] = r.ruid.ID
+	for _, a := range [...]struct {
+		key cedar.String
+		val string
+	}{{"name", r.t.Name}, {"class", r.t.EnvironmentClass}, {"template", r.t.Template}, {"owner", r.t.OwnerID}} {
+		if a.val != "" {
+			m[a.key] = cedar.String(a.val)
+		}
+	}
+	for _, a := range [...]struct {
+		key cedar.String
+		typ cedar.EntityType
+		id  string
+	}{{"team", typeTeam, r.t.TeamID}, {"project", typeProject, r.t.ProjectID}, {"environment", typeEnvironment, r.t.EnvironmentID}} {
+		if a.id != "" {
+			m[a.key] = cedar.NewEntityUID(a.typ, cedar.String(a.id))
+		}
+	}
+	e.Attributes, e.Tags = cedar.NewRecord(m), tags(r.t.Attributes)
+	return e
+}
+
+func tags(attributes map[string]string) cedar.Record {
+	if len(attributes) == 0 {
+		return cedar.Record{}
+	}
+	m := make(cedar.RecordMap, len(attributes))
+	for k, v := range attributes {
+		m[cedar.String(k)] = cedar.String(v)
+	}
+	return cedar.NewRecord(m)
+}

@@ -1,0 +1,5 @@
+package access
+
+const listLevels = 4
+
+func (s *Set) compileLists() {}
