@@ -3,7 +3,6 @@ package httpx
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"strconv"
 
@@ -19,7 +18,7 @@ type Problem struct {
 	Code       string             `json:"code" doc:"Stable, for programs" example:"invalid_name"`
 	Detail     string             `json:"detail" doc:"What went wrong"`
 	Hint       string             `json:"hint,omitempty" doc:"What to do next"`
-	Field      string             `json:"field,omitempty" doc:"JSON pointer of the field at fault"`
+	Field      string             `json:"field,omitempty" doc:"JSON pointer into the body of the field at fault; for what is not in the body query:, path: or header: and its name"`
 	Violations []ProblemViolation `json:"violations,omitempty" doc:"Everything that is wrong, not just the first"`
 	RequestID  string             `json:"requestId,omitempty" doc:"Quote it to the platform team"`
 
@@ -28,7 +27,7 @@ type Problem struct {
 
 // ProblemViolation is one thing wrong with one field.
 type ProblemViolation struct {
-	Field   string `json:"field" doc:"JSON pointer into the input"`
+	Field   string `json:"field" doc:"As field above"`
 	Message string `json:"message"`
 }
 
@@ -86,13 +85,21 @@ func Err(ctx context.Context, err error) *Problem {
 	if p, ok := errors.AsType[*Problem](err); ok {
 		return p
 	}
+	p := problemOf(err, audit.OriginFrom(ctx).RequestID)
+	if fault.KindOf(err) == fault.Internal && p.Status == http.StatusInternalServerError {
+		logger(ctx).ErrorContext(ctx, "internal error", "error", err, "request", p.RequestID)
+	}
+	return p
+}
+
+func problemOf(err error, requestID string) *Problem {
 	f := fault.From(err)
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if f.Kind == fault.Internal && (errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)) {
 		f = fault.New(fault.Unavailable, "timed_out", "the request took too long").WithHint("try again").WithCause(err)
 	}
 	p := &Problem{
 		Type: "/docs/errors/" + f.Code, Status: Status(f.Kind), Code: f.Code, Detail: f.Message,
-		Hint: f.Hint, Field: f.Field, RequestID: audit.OriginFrom(ctx).RequestID, retryAfter: f.RetryAfter,
+		Hint: f.Hint, Field: f.Field, RequestID: requestID, retryAfter: f.RetryAfter,
 	}
 	p.Title = http.StatusText(p.Status)
 	for _, v := range f.Violations {
@@ -100,7 +107,7 @@ func Err(ctx context.Context, err error) *Problem {
 	}
 	if f.Kind == fault.Internal {
 		p.Detail, p.Hint = "internal error", "quote the request id to the platform team"
-		slog.ErrorContext(ctx, "internal error", "error", err, "request", p.RequestID)
+		p.Field, p.Violations = "", nil
 	}
 	return p
 }

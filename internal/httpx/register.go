@@ -9,7 +9,9 @@ import (
 
 // Register adds an operation whose handler returns faults: each becomes
 // problem+json by the table in problem.go. Operations need a signed-in
-// principal unless op.Security is set to Public.
+// principal unless op.Security is set to Public. op.MaxBodyBytes raises the
+// limit of a body. An O of huma.StreamResponse (see Events) is a stream: it
+// has no time limit and ends when the server shuts down.
 func Register[I, O any](api huma.API, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	if op.Security == nil {
 		op.Security = []map[string][]string{{"token": {}}, {"session": {}}}
@@ -17,6 +19,13 @@ func Register[I, O any](api huma.API, op huma.Operation, handler func(context.Co
 	if op.DefaultStatus == 0 && op.Method == http.MethodPost {
 		op.DefaultStatus = http.StatusCreated
 	}
+	_, stream := any((*O)(nil)).(*huma.StreamResponse)
+	op = with(op, func(t *traits) {
+		t.maxBody, t.stream = op.MaxBodyBytes, stream
+	})
+	// The gate has read the body by then, within its own limits.
+	op.MaxBodyBytes, op.BodyReadTimeout = -1, -1
+	describe(&op)
 	huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handler(ctx, in)
 		if err != nil {
