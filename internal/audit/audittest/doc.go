@@ -1,0 +1,2 @@
+// Package audittest gives tests an audit log, and what it holds.
+package audittest

@@ -1,0 +1,261 @@
+package audit
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"fairlead/internal/access"
+	"fairlead/internal/sqldb"
+)
+
+// store is the log's SQL.
+type store struct{ db *sqldb.DB }
+
+// head is where the chain ends.
+type head struct {
+	seq  int64
+	hash string
+}
+
+const selectHead = `SELECT seq, hash FROM audit_head WHERE id = 1`
+
+// lockHead reads the chain's end and keeps other replicas from appending
+// until this transaction ends. It is the last lock that a group takes, so it
+// is held briefly and deadlocks with nothing.
+func (s store) lockHead(ctx context.Context, tx *sqldb.Tx) (head, error) {
+	var h head
+	err := tx.QueryRowContext(ctx, selectHead+s.db.ForUpdate()).Scan(&h.seq, &h.hash)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return h, err
+	}
+	if _, err := tx.ExecContext(ctx, `INSERT INTO audit_head (id, seq, hash) VALUES (1, 0, $1) ON CONFLICT (id) DO NOTHING`, genesis); err != nil {
+		return h, err
+	}
+	err = tx.QueryRowContext(ctx, selectHead+s.db.ForUpdate()).Scan(&h.seq, &h.hash)
+	return h, err
+}
+
+func (s store) head(ctx context.Context) (head, error) {
+	h := head{hash: genesis}
+	err := s.db.Read().QueryRowContext(ctx, selectHead).Scan(&h.seq, &h.hash)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return h, err
+}
+
+const columns = `seq, at, actor_id, actor_kind, actor_name, credential, action, target_kind, target_id, target_name,
+	team_id, project_id, environment_id, address, request_id, decision, policies, policy_version, details, prev_hash, hash`
+
+const (
+	columnCount = 21
+	chunkRows   = 256 // 5,376 parameters; SQLite takes 32,766, PostgreSQL 65,535
+)
+
+// insert appends sealed records and moves the head to the last.
+func (s store) insert(ctx context.Context, tx *sqldb.Tx, records []Record) error {
+	last := records[len(records)-1]
+	for len(records) > 0 {
+		n := min(len(records), chunkRows)
+		args := make([]any, 0, n*columnCount)
+		for i := range records[:n] {
+			r := &records[i]
+			args = append(args, r.Seq, r.At.UnixMicro(), r.ActorID, r.ActorKind, r.ActorName, r.Credential, r.Action,
+				r.TargetKind, r.TargetID, r.TargetName, r.TeamID, r.ProjectID, r.EnvironmentID, r.Address, r.RequestID,
+				r.Decision, string(r.Policies), r.PolicyVersion, string(r.Details), r.PrevHash, r.Hash)
+		}
+		if _, err := tx.ExecContext(ctx, insertRows(n), args...); err != nil {
+			return err
+		}
+		records = records[n:]
+	}
+	_, err := tx.ExecContext(ctx, `UPDATE audit_head SET seq = $1, hash = $2 WHERE id = 1`, last.Seq, last.Hash)
+	return err
+}
+
+func insertRows(n int) string {
+	b := make([]byte, 0, 512+n*columnCount*6)
+	b = append(b, "INSERT INTO audit_log ("+columns+") VALUES "...)
+	for i := range n * columnCount {
+		switch {
+		case i == 0:
+			b = append(b, '(')
+		case i%columnCount == 0:
+			b = append(b, "),("...)
+		default:
+			b = append(b, ',')
+		}
+		b = append(b, '$')
+		b = strconv.AppendInt(b, int64(i+1), 10)
+	}
+	return string(append(b, ')'))
+}
+
+func scanRecord(row sqldb.Row) (Record, error) {
+	var r Record
+	var at int64
+	var policies, details string
+	err := row.Scan(&r.Seq, &at, &r.ActorID, &r.ActorKind, &r.ActorName, &r.Credential, &r.Action, &r.TargetKind,
+		&r.TargetID, &r.TargetName, &r.TeamID, &r.ProjectID, &r.EnvironmentID, &r.Address, &r.RequestID, &r.Decision,
+		&policies, &r.PolicyVersion, &details, &r.PrevHash, &r.Hash)
+	r.At = time.UnixMicro(at).UTC()
+	r.Policies, r.Details = json.RawMessage(policies), json.RawMessage(details)
+	return r, err
+}
+
+// between gives up to limit records with from < seq <= to, in order.
+func (s store) between(ctx context.Context, from, to int64, limit int) ([]Record, error) {
+	return sqldb.Collect(ctx, s.db.Read(), scanRecord,
+		`SELECT `+columns+` FROM audit_log WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3`, from, to, limit)
+}
+
+// search gives a page of what f and scope let through, newest first.
+func (s store) search(ctx context.Context, f Filter, scope access.Scope, before int64, limit int) ([]Record, error) {
+	q := query{db: s.db}
+	if before > 0 {
+		q.add("seq < ?", before)
+	}
+	q.who("actor_id", "actor_name", f.Actor)
+	q.who("target_id", "target_name", f.Target)
+	if f.Action != "" {
+		q.add("substr(action, 1, ?) = ?", int64(len([]rune(f.Action))), f.Action)
+	}
+	if f.TargetKind != "" {
+		q.add("target_kind = ?", f.TargetKind)
+	}
+	if f.Team != "" {
+		q.add("team_id IN (SELECT id FROM teams WHERE id = ? OR name = ?)", f.Team, f.Team)
+	}
+	if f.Project != "" {
+		q.add("project_id IN (SELECT id FROM projects WHERE id = ? OR name = ?)", f.Project, f.Project)
+	}
+	if f.Environment != "" {
+		q.add("environment_id IN (SELECT id FROM environments WHERE id = ? OR name = ?)", f.Environment, f.Environment)
+	}
+	if !f.Since.IsZero() {
+		q.add("at >= ?", f.Since.UnixMicro())
+	}
+	if !f.Until.IsZero() {
+		q.add("at < ?", f.Until.UnixMicro())
+	}
+	if !q.visible(scope) {
+		return []Record{}, nil
+	}
+	text := `SELECT ` + columns + ` FROM audit_log`
+	if len(q.where) > 0 {
+		text += ` WHERE ` + strings.Join(q.where, " AND ")
+	}
+	q.args = append(q.args, limit)
+	return sqldb.Collect(ctx, s.db.Read(), scanRecord, text+` ORDER BY seq DESC LIMIT $`+strconv.Itoa(len(q.args)), q.args...)
+}
+
+// query collects conditions; each ? becomes the next numbered placeholder.
+type query struct {
+	db    *sqldb.DB
+	where []string
+	args  []any
+}
+
+func (q *query) add(condition string, args ...any) {
+	for _, a := range args {
+		q.args = append(q.args, a)
+		condition = strings.Replace(condition, "?", "$"+strconv.Itoa(len(q.args)), 1)
+	}
+	q.where = append(q.where, condition)
+}
+
+// who matches an id, which has an underscore, or a name, which has none. The
+// ids of Fairlead itself and of nobody have none either.
+func (q *query) who(id, name, value string) {
+	switch {
+	case value == "":
+	case strings.Contains(value, "_"):
+		q.add(id+" = ?", value)
+	default:
+		q.add("("+name+" = ? OR "+id+" = ?)", value, value)
+	}
+}
+
+// visible adds what the caller may see; false when that is nothing.
+func (q *query) visible(s access.Scope) bool {
+	if s.All {
+		return true
+	}
+	var any []string
+	for _, part := range []struct {
+		column string
+		ids    []string
+	}{{"team_id", s.TeamIDs}, {"project_id", s.ProjectIDs}, {"environment_id", s.EnvironmentIDs}} {
+		if len(part.ids) == 0 {
+			continue
+		}
+		list, err := json.Marshal(part.ids)
+		if err != nil { // strings always marshal
+			return false
+		}
+		q.args = append(q.args, string(list))
+		any = append(any, q.db.InArray(part.column, "$"+strconv.Itoa(len(q.args))))
+	}
+	if len(any) == 0 {
+		return false
+	}
+	q.where = append(q.where, "("+strings.Join(any, " OR ")+")")
+	return true
+}
+
+func (s store) addKey(ctx context.Context, tx *sqldb.Tx, k Key) (added bool, err error) {
+	res, err := tx.ExecContext(ctx, `INSERT INTO audit_keys (key_id, public_key, created_at) VALUES ($1, $2, $3) ON CONFLICT (key_id) DO NOTHING`,
+		k.ID, k.encoded(), tx.Now().UnixMicro())
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n > 0, err
+}
+
+func (s store) keys(ctx context.Context) ([]Key, error) {
+	return sqldb.Collect(ctx, s.db.Read(), func(row sqldb.Row) (Key, error) {
+		var id, public string
+		if err := row.Scan(&id, &public); err != nil {
+			return Key{}, err
+		}
+		k, err := ParseKey(public)
+		if err != nil { // tampered with: it is shown as it is and verifies nothing
+			k = Key{}
+		}
+		k.ID = id
+		return k, nil
+	}, `SELECT key_id, public_key FROM audit_keys ORDER BY created_at, key_id`)
+}
+
+func (s store) addCheckpoint(ctx context.Context, tx *sqldb.Tx, c Checkpoint) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO audit_checkpoints (seq, hash, at, key_id, signature) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (seq) DO NOTHING`,
+		c.Seq, c.Hash, c.At.UnixMicro(), c.KeyID, c.Signature)
+	return err
+}
+
+func scanCheckpoint(row sqldb.Row) (Checkpoint, error) {
+	var c Checkpoint
+	var at int64
+	err := row.Scan(&c.Seq, &c.Hash, &at, &c.KeyID, &c.Signature)
+	c.At = time.UnixMicro(at).UTC()
+	return c, err
+}
+
+// checkpoints gives up to limit of them after a seq, in order.
+func (s store) checkpoints(ctx context.Context, after int64, limit int) ([]Checkpoint, error) {
+	return sqldb.Collect(ctx, s.db.Read(), scanCheckpoint,
+		`SELECT seq, hash, at, key_id, signature FROM audit_checkpoints WHERE seq > $1 ORDER BY seq LIMIT $2`, after, limit)
+}
+
+// lastCheckpoints gives up to limit of them before a seq (0: the newest),
+// newest first.
+func (s store) lastCheckpoints(ctx context.Context, before int64, limit int) ([]Checkpoint, error) {
+	return sqldb.Collect(ctx, s.db.Read(), scanCheckpoint,
+		`SELECT seq, hash, at, key_id, signature FROM audit_checkpoints WHERE $1 = 0 OR seq < $1 ORDER BY seq DESC LIMIT $2`, before, limit)
+}
