@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"sync"
+
+	"fairlead/internal/sqldb"
 )
 
 // Ledger keeps the control plane's record of each prepared database, so that
@@ -56,4 +58,35 @@ func (l *MemoryLedger) Delete(_ context.Context, p Prepared) error {
 	defer l.mu.Unlock()
 	delete(l.entries, p)
 	return nil
+}
+
+// SQLLedger keeps the entries in the control plane's database. What the pool
+// holds is nobody's yet, so it is the system's work and no principal's: there
+// is nothing to authorise or audit until a resource takes one.
+type SQLLedger struct{ DB *sqldb.DB }
+
+// Put implements Ledger.
+func (l SQLLedger) Put(ctx context.Context, p Prepared) error {
+	return l.DB.Write(ctx, "pg_pool.put", func(tx *sqldb.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO pg_pool (server, name, created_at) VALUES ($1, $2, $3)
+			ON CONFLICT (server, name) DO NOTHING`, p.Server, p.Name, tx.Now().UnixMicro())
+		return err
+	})
+}
+
+// List implements Ledger.
+func (l SQLLedger) List(ctx context.Context) ([]Prepared, error) {
+	return sqldb.Collect(ctx, l.DB.Read(), func(r sqldb.Row) (Prepared, error) {
+		var p Prepared
+		err := r.Scan(&p.Server, &p.Name)
+		return p, err
+	}, `SELECT server, name FROM pg_pool ORDER BY server, name`)
+}
+
+// Delete implements Ledger.
+func (l SQLLedger) Delete(ctx context.Context, p Prepared) error {
+	return l.DB.Write(ctx, "pg_pool.delete", func(tx *sqldb.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM pg_pool WHERE server = $1 AND name = $2`, p.Server, p.Name)
+		return err
+	})
 }

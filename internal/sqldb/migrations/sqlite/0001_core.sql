@@ -358,7 +358,17 @@ CREATE TABLE leaders (
     lease_until BIGINT NOT NULL
 );
 
+-- Prepared databases of the postgres engine: one row each, put before the
+-- database is made, deleted after it is taken or dropped.
+CREATE TABLE pg_pool (
+    server TEXT NOT NULL,
+    name TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (server, name)
+);
+
 -- +goose Down
+DROP TABLE pg_pool;
 DROP TABLE leaders;
 DROP TABLE idempotency_keys;
 DROP TABLE secrets;
