@@ -1,0 +1,281 @@
+package resource
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"fairlead/internal/access"
+	"fairlead/internal/sqldb"
+)
+
+// store is the SQL of resources, revisions and references.
+type store struct{ db *sqldb.DB }
+
+const resourceColumns = `r.id, r.name, r.environment_id, r.project_id, r.team_id, r.template, r.engine, r.phase, r.reason, r.message, r.hint,
+	r.revision, r.applied_revision, r.outputs, r.objects, r.state, r.drift, r.observed_at, r.rotation, r.applied_rotation, r.retire_due_at,
+	r.destroy_wanted_at, r.destroyed_at, r.created_at, r.created_by, r.updated_at, r.version,
+	v.template_version, v.template_digest, v.inputs,
+	coalesce((SELECT max(id) FROM runs WHERE runs.resource_id = r.id), '')
+	FROM resources r JOIN revisions v ON v.resource_id = r.id AND v.number = r.revision`
+
+func scanResource(row sqldb.Row) (Resource, error) {
+	var r Resource
+	var outputs, objects, drift, inputs string
+	var observed, retire, destroyWanted, destroyed sql.NullInt64
+	var created, updated int64
+	err := row.Scan(&r.ID, &r.Name, &r.EnvironmentID, &r.ProjectID, &r.TeamID, &r.Template, &r.Engine, &r.Phase, &r.Reason, &r.Message, &r.Hint,
+		&r.Revision, &r.AppliedRevision, &outputs, &objects, &r.state, &drift, &observed, &r.rotation, &r.appliedRotation, &retire,
+		&destroyWanted, &destroyed, &created, &r.CreatedBy, &updated, &r.Version,
+		&r.TemplateVersion, &r.templateDigest, &inputs, &r.RunID)
+	if err != nil {
+		return r, err
+	}
+	r.ObservedAt, r.RetireAt = fromMicro(observed), fromMicro(retire)
+	r.DestroyWantedAt, r.DestroyedAt = fromMicro(destroyWanted), fromMicro(destroyed)
+	r.CreatedAt, r.UpdatedAt = time.UnixMicro(created).UTC(), time.UnixMicro(updated).UTC()
+	return r, errors.Join(json.Unmarshal([]byte(outputs), &r.Outputs), json.Unmarshal([]byte(objects), &r.Objects),
+		json.Unmarshal([]byte(drift), &r.Drift), json.Unmarshal([]byte(inputs), &r.Inputs))
+}
+
+func fromMicro(v sql.NullInt64) time.Time {
+	if !v.Valid {
+		return time.Time{}
+	}
+	return time.UnixMicro(v.Int64).UTC()
+}
+
+func toMicro(t time.Time) any {
+	if t.IsZero() {
+		return nil
+	}
+	return t.UnixMicro()
+}
+
+func toJSON(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return "null" // only of values that came from JSON
+	}
+	return string(b)
+}
+
+// find gives the living resource of a name or id in an environment.
+func (s store) find(ctx context.Context, q sqldb.Querier, envID, name string) (Resource, error) {
+	return scanResource(q.QueryRowContext(ctx, `SELECT `+resourceColumns+`
+		WHERE r.environment_id = $1 AND ((r.name = $2 AND r.destroyed_at IS NULL) OR r.id = $2)`, envID, name))
+}
+
+func (s store) byID(ctx context.Context, q sqldb.Querier, id string) (Resource, error) {
+	return scanResource(q.QueryRowContext(ctx, `SELECT `+resourceColumns+` WHERE r.id = $1`, id))
+}
+
+// lock gives the resource for a change; others wait until the commit.
+func (s store) lock(ctx context.Context, tx *sqldb.Tx, id string) (Resource, error) {
+	if suffix := s.db.ForUpdate(); suffix != "" {
+		var one string
+		if err := tx.QueryRowContext(ctx, `SELECT id FROM resources WHERE id = $1`+suffix, id).Scan(&one); err != nil {
+			return Resource{}, err
+		}
+	}
+	return s.byID(ctx, tx, id)
+}
+
+func (s store) lockEnvironment(ctx context.Context, tx *sqldb.Tx, id string) error {
+	if s.db.Dialect() == sqldb.SQLite {
+		return nil // one writer: everything takes turns
+	}
+	var one string
+	return tx.QueryRowContext(ctx, `SELECT id FROM environments WHERE id = $1 FOR UPDATE`, id).Scan(&one)
+}
+
+func (s store) nameTaken(ctx context.Context, envID, name string) (bool, error) {
+	var n int
+	err := s.db.Read().QueryRowContext(ctx, `SELECT count(*) FROM resources WHERE environment_id = $1 AND name = $2 AND destroyed_at IS NULL`, envID, name).Scan(&n)
+	return n > 0, err
+}
+
+func (s store) insert(ctx context.Context, tx *sqldb.Tx, r Resource) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO resources
+		(id, name, environment_id, project_id, team_id, template, engine, phase, revision, created_at, created_by, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $10)`,
+		r.ID, r.Name, r.EnvironmentID, r.ProjectID, r.TeamID, r.Template, r.Engine, r.Phase, r.Revision, r.CreatedAt.UnixMicro(), r.CreatedBy)
+	return err
+}
+
+// update writes all that may change and gives r its new version.
+func (s store) update(ctx context.Context, tx *sqldb.Tx, r *Resource) error {
+	r.UpdatedAt = tx.Now()
+	r.Version++
+	_, err := tx.ExecContext(ctx, `UPDATE resources SET
+		engine = $2, phase = $3, reason = $4, message = $5, hint = $6, revision = $7, applied_revision = $8, outputs = $9, objects = $10,
+		state = $11, drift = $12, observed_at = $13, rotation = $14, applied_rotation = $15, retire_due_at = $16,
+		destroy_wanted_at = $17, destroyed_at = $18, updated_at = $19, version = $20 WHERE id = $1`,
+		r.ID, r.Engine, r.Phase, r.Reason, r.Message, r.Hint, r.Revision, r.AppliedRevision, toJSON(r.Outputs), toJSON(r.Objects),
+		r.state, toJSON(r.Drift), toMicro(r.ObservedAt), r.rotation, r.appliedRotation, toMicro(r.RetireAt),
+		toMicro(r.DestroyWantedAt), toMicro(r.DestroyedAt), r.UpdatedAt.UnixMicro(), r.Version)
+	tx.Notify(topic(r.ID), "")
+	return err
+}
+
+// scheduleObservation says when the observer looks at r next; nil is never.
+func (s store) scheduleObservation(ctx context.Context, tx *sqldb.Tx, id string, at time.Time) error {
+	_, err := tx.ExecContext(ctx, `UPDATE resources SET observe_due_at = $2 WHERE id = $1`, id, toMicro(at))
+	return err
+}
+
+func (s store) insertRevision(ctx context.Context, tx *sqldb.Tx, resourceID string, v Revision) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO revisions
+		(resource_id, number, template, template_version, template_digest, inputs, note, rolled_back_to, created_at, created_by)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		resourceID, v.Number, v.Template, v.TemplateVersion, v.TemplateDigest, toJSON(v.Inputs), v.Note, v.RolledBackTo, v.CreatedAt.UnixMicro(), v.CreatedBy)
+	return err
+}
+
+const revisionColumns = `number, template, template_version, template_digest, inputs, note, rolled_back_to, created_at, created_by FROM revisions`
+
+func scanRevision(row sqldb.Row) (Revision, error) {
+	var v Revision
+	var inputs string
+	var created int64
+	if err := row.Scan(&v.Number, &v.Template, &v.TemplateVersion, &v.TemplateDigest, &inputs, &v.Note, &v.RolledBackTo, &created, &v.CreatedBy); err != nil {
+		return v, err
+	}
+	v.CreatedAt = time.UnixMicro(created).UTC()
+	return v, json.Unmarshal([]byte(inputs), &v.Inputs)
+}
+
+func (s store) revision(ctx context.Context, q sqldb.Querier, resourceID string, number int64) (Revision, error) {
+	return scanRevision(q.QueryRowContext(ctx, `SELECT `+revisionColumns+` WHERE resource_id = $1 AND number = $2`, resourceID, number))
+}
+
+func (s store) replaceReferences(ctx context.Context, tx *sqldb.Tx, resourceID string, refs []Reference) error {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM resource_references WHERE resource_id = $1`, resourceID); err != nil {
+		return err
+	}
+	for _, r := range refs {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO resource_references (resource_id, input, target_id, output) VALUES ($1, $2, $3, $4)`,
+			resourceID, r.Input, r.TargetID, r.Output); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// References gives both directions of a resource's edges, for its page.
+func (s store) references(ctx context.Context, resourceID string) ([]Reference, error) {
+	return sqldb.Collect(ctx, s.db.Read(), func(r sqldb.Row) (v Reference, err error) {
+		return v, r.Scan(&v.Input, &v.TargetID, &v.Output, &v.Resource)
+	}, `SELECT f.input, f.target_id, f.output, t.name FROM resource_references f JOIN resources t ON t.id = f.target_id
+		WHERE f.resource_id = $1 ORDER BY f.input`, resourceID)
+}
+
+// referrers names what refers to a resource and is not gone; with staying
+// only those that are not on their way out either.
+func (s store) referrers(ctx context.Context, q sqldb.Querier, targetID string, staying bool) ([]string, error) {
+	query := `SELECT DISTINCT r.name FROM resource_references f JOIN resources r ON r.id = f.resource_id
+		WHERE f.target_id = $1 AND r.destroyed_at IS NULL`
+	if staying {
+		query += ` AND r.destroy_wanted_at IS NULL`
+	}
+	return sqldb.Collect(ctx, q, scanString, query+` ORDER BY r.name`, targetID)
+}
+
+func scanString(r sqldb.Row) (v string, err error) { return v, r.Scan(&v) }
+
+// referrerIDs gives the living resources that refer to one.
+func (s store) referrerIDs(ctx context.Context, q sqldb.Querier, targetID string) ([]string, error) {
+	return sqldb.Collect(ctx, q, scanString, `SELECT DISTINCT r.id FROM resource_references f JOIN resources r ON r.id = f.resource_id
+		WHERE f.target_id = $1 AND r.destroyed_at IS NULL ORDER BY r.id`, targetID)
+}
+
+// path gives the names on a way along references from one resource to
+// another, both ends included; nil when there is none.
+func (s store) path(ctx context.Context, q sqldb.Querier, from, to string) ([]string, error) {
+	type step struct{ id, name string }
+	came := map[string]step{}
+	name := map[string]string{}
+	next := []string{from}
+	seen := map[string]bool{from: true}
+	for len(next) > 0 {
+		found, err := sqldb.Collect(ctx, q, func(r sqldb.Row) (v [3]string, err error) {
+			return v, r.Scan(&v[0], &v[1], &v[2])
+		}, `SELECT f.resource_id, f.target_id, t.name FROM resource_references f JOIN resources t ON t.id = f.target_id
+			WHERE `+s.db.InArray("f.resource_id", "$1")+` ORDER BY 1, 2`, toJSON(next))
+		if err != nil {
+			return nil, err
+		}
+		next = nil
+		for _, edge := range found {
+			if seen[edge[1]] {
+				continue
+			}
+			seen[edge[1]], name[edge[1]] = true, edge[2]
+			came[edge[1]] = step{id: edge[0]}
+			if edge[1] == to {
+				return s.walkBack(ctx, q, from, to, func(id string) string { return came[id].id })
+			}
+			next = append(next, edge[1])
+		}
+	}
+	return nil, nil
+}
+
+func (s store) walkBack(ctx context.Context, q sqldb.Querier, from, to string, before func(string) string) ([]string, error) {
+	ids := []string{to}
+	for id := to; id != from; {
+		id = before(id)
+		ids = append([]string{id}, ids...)
+	}
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		if err := q.QueryRowContext(ctx, `SELECT name FROM resources WHERE id = $1`, id).Scan(&names[i]); err != nil {
+			return nil, err
+		}
+	}
+	return names, nil
+}
+
+func (s store) list(ctx context.Context, f Filter, envID string, scope access.Scope, p sqldb.Page) ([]Resource, string, error) {
+	b := newFilter()
+	if !f.Destroyed {
+		b.and(`r.destroyed_at IS NULL`)
+	}
+	if envID != "" {
+		b.and(`r.environment_id = ` + b.arg(envID))
+	}
+	if f.Project != "" && envID == "" {
+		ph := b.arg(f.Project)
+		b.and(`r.project_id IN (SELECT id FROM projects WHERE id = ` + ph + ` OR name = ` + ph + `)`)
+	}
+	if f.Template != "" {
+		b.and(`r.template = ` + b.arg(f.Template))
+	}
+	if f.Phase != "" {
+		b.and(`r.phase = ` + b.arg(string(f.Phase)))
+	}
+	if f.Search != "" {
+		b.and(`r.name LIKE ` + b.arg("%"+likeEscape.Replace(f.Search)+"%") + ` ESCAPE '!'`)
+	}
+	b.scope(s.db, scope)
+	if p.After != "" {
+		name, id := splitKey(p.After)
+		n, i := b.arg(name), b.arg(id)
+		b.and(`(r.name > ` + n + ` OR (r.name = ` + n + ` AND r.id > ` + i + `))`)
+	}
+	query := `SELECT ` + resourceColumns + b.where() + ` ORDER BY r.name, r.id LIMIT ` + b.arg(p.Size()+1)
+	list, err := sqldb.Collect(ctx, s.db.Read(), scanResource, query, b.args...)
+	if err != nil || len(list) <= p.Size() {
+		return list, "", err
+	}
+	list = list[:p.Size()]
+	last := list[len(list)-1]
+	return list, last.Name + "/" + last.ID, nil
+}
+
+func (s store) revisions(ctx context.Context, resourceID string, p sqldb.Page) ([]Revision, string, error) {
+	return newestFirst(ctx, s.db, scanRevision, `SELECT `+revisionColumns, "resource_id", resourceID, "number", p,
+		func(v Revision) any { return v.Number })
+}

@@ -1,0 +1,56 @@
+package resource
+
+import (
+	"context"
+	"strings"
+
+	"fairlead/internal/access"
+	"fairlead/internal/audit"
+	"fairlead/internal/fault"
+	"fairlead/internal/sqldb"
+)
+
+// Destroy asks for the end of a resource. It is accepted when nothing that
+// stays refers to it; it is over when the resource's phase is Destroyed, which
+// is only said after nothing was seen any more. Asking again is success.
+func (s *Service) Destroy(ctx context.Context, w Where, ifMatch int64) (Resource, error) {
+	l, err := s.locate(ctx, w, access.ResourceDestroy)
+	if err != nil {
+		return Resource{}, err
+	}
+	var r Resource
+	err = s.DB.Write(ctx, "resource.destroy", func(tx *sqldb.Tx) error {
+		// References appear and go under this lock, so none can be missed.
+		if err := s.db.lockEnvironment(ctx, tx, l.EnvironmentID); err != nil {
+			return err
+		}
+		var err error
+		if r, err = s.db.lock(ctx, tx, l.ID); err != nil {
+			return err
+		}
+		if !r.DestroyWantedAt.IsZero() {
+			return nil
+		}
+		if err := checkMatch(r, ifMatch); err != nil {
+			return err
+		}
+		users, err := s.db.referrers(ctx, tx, r.ID, true)
+		if err != nil {
+			return err
+		}
+		if len(users) > 0 {
+			return fault.New(fault.Conflict, "in_use", "%s is used by %s", r.Name, strings.Join(users, ", ")).
+				WithHint("destroy them first, or change them so that they no longer refer to it")
+		}
+		r.DestroyWantedAt = tx.Now()
+		if r, err = s.startRun(ctx, tx, r, RunDestroy); err != nil {
+			return err
+		}
+		audit.Append(ctx, tx, audit.Entry{
+			Action: string(access.ResourceDestroy), Target: l.env.target("resource", r.ID, r.Name, r.Template), Decision: l.decision,
+			Details: map[string]any{"revision": r.Revision, "objects": r.Objects},
+		})
+		return nil
+	})
+	return r, err
+}

@@ -1,0 +1,142 @@
+package resource
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"fairlead/internal/engine"
+	"fairlead/internal/failpoint"
+	"fairlead/internal/fault"
+	"fairlead/internal/sqldb"
+)
+
+// destroy is the end: engine, look, and only then "destroyed". A destroy never
+// gives up; what stands in its way is told and tried again.
+func (w *work) destroy(ctx context.Context) error {
+	users, err := w.s.db.referrers(ctx, w.s.DB.Read(), w.res.ID, false)
+	if err != nil {
+		return w.fail(ctx, err)
+	}
+	if len(users) > 0 { // they are on their way out, or Destroy had refused
+		return w.waitForReferrers(ctx, users)
+	}
+	req, err := w.requestForEnd(ctx)
+	if err != nil {
+		return w.fail(ctx, err)
+	}
+	if err := w.phase(ctx, "run.destroy", Destroying, "destroying", nil); err != nil {
+		return w.fail(ctx, err)
+	}
+	stop := w.log.stream(ctx, "destroying")
+	failpoint.Hit("engine.destroy.before")
+	err = w.eng.Destroy(ctx, req, w.log)
+	failpoint.Hit("engine.destroy.after")
+	stop()
+	if err != nil {
+		return w.fail(ctx, err)
+	}
+	if err := w.seenGone(ctx, req); err != nil {
+		return w.fail(ctx, err)
+	}
+	return w.destroyed(ctx)
+}
+
+// requestForEnd is the engine's request for taking away: inputs that can no
+// longer be resolved do not hold it up.
+func (w *work) requestForEnd(ctx context.Context) (engine.Request, error) {
+	inputs, err := w.s.resolve(ctx, w.res, w.tmpl.Info())
+	if err != nil {
+		inputs = w.res.Inputs
+	}
+	prev, err := w.previous(ctx)
+	if err != nil {
+		return engine.Request{}, err
+	}
+	return w.s.request(w.env, w.res, w.tmpl, inputs, prev)
+}
+
+// seenGone asks the engine to look for what Destroy removed.
+func (w *work) seenGone(ctx context.Context, req engine.Request) error {
+	req.Previous = nil // nothing may be inferred from what was
+	seen, err := w.eng.Observe(ctx, []engine.Request{req})
+	if err != nil {
+		return err
+	}
+	if seen[0].Err != nil {
+		return seen[0].Err
+	}
+	if seen[0].Presence == engine.Absent {
+		w.log.step("destroying", "looked for and not found")
+		return nil
+	}
+	left := []string{}
+	for _, o := range seen[0].Objects {
+		left = append(left, o.Kind+" "+o.Name)
+	}
+	return fault.New(fault.Unavailable, "still_there", "it was removed, but is still seen: %s", strings.Join(left, ", ")).
+		WithHint("it is tried again by itself")
+}
+
+func (w *work) destroyed(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
+	return w.write(ctx, "run.destroyed", func(tx *sqldb.Tx) error {
+		r, err := w.s.db.lock(ctx, tx, w.res.ID)
+		if err != nil {
+			return err
+		}
+		gone := r.Objects
+		r.Phase, r.Reason, r.Message, r.Hint = Destroyed, "", "", ""
+		r.DestroyedAt, r.Outputs, r.Objects, r.Drift, r.state = tx.Now(), map[string]Output{}, nil, nil, ""
+		r.RetireAt = time.Time{}
+		if err := w.s.db.update(ctx, tx, &r); err != nil {
+			return err
+		}
+		if err := w.s.db.scheduleObservation(ctx, tx, r.ID, time.Time{}); err != nil {
+			return err
+		}
+		if err := w.s.Secrets.Delete(ctx, tx, r.ID); err != nil {
+			return err
+		}
+		targets, err := sqldb.Collect(ctx, tx, scanString, `SELECT DISTINCT target_id FROM resource_references WHERE resource_id = $1`, r.ID)
+		if err != nil {
+			return err
+		}
+		if err := w.s.db.replaceReferences(ctx, tx, r.ID, nil); err != nil {
+			return err
+		}
+		for _, id := range targets { // what waited for this one to go
+			target, err := w.s.db.byID(ctx, tx, id)
+			if err != nil {
+				return err
+			}
+			if !target.DestroyWantedAt.IsZero() && target.DestroyedAt.IsZero() {
+				if err := w.s.enqueue(ctx, tx, target, 0); err != nil {
+					return err
+				}
+			}
+		}
+		if err := w.s.db.finish(ctx, tx, w.run.ID, RunSucceeded, "", "", ""); err != nil {
+			return err
+		}
+		w.audit(ctx, tx, "resource:destroyed", map[string]any{"lookedFor": gone, "found": "nothing"})
+		return w.claim.Remove(ctx, tx)
+	})
+}
+
+func (w *work) waitForReferrers(ctx context.Context, users []string) error {
+	message := "waits until " + strings.Join(users, ", ") + " is destroyed"
+	return w.write(ctx, "run.wait", func(tx *sqldb.Tx) error {
+		r, err := w.s.db.lock(ctx, tx, w.res.ID)
+		if err != nil {
+			return err
+		}
+		if r.Message != message {
+			r.Reason, r.Message, r.Hint = "waiting_for_referrers", message, "it goes on by itself"
+			if err := w.s.db.update(ctx, tx, &r); err != nil {
+				return err
+			}
+		}
+		return w.claim.Done(ctx, tx, 30*time.Second)
+	})
+}

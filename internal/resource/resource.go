@@ -1,0 +1,199 @@
+package resource
+
+import (
+	"time"
+
+	"fairlead/internal/access"
+	"fairlead/internal/engine"
+)
+
+// Phase is where a resource is on its way.
+type Phase string
+
+// The phases.
+const (
+	Pending    Phase = "pending"    // accepted, not yet looked at
+	Waiting    Phase = "waiting"    // for a resource that it refers to
+	Planning   Phase = "planning"   //
+	Applying   Phase = "applying"   //
+	Retrying   Phase = "retrying"   // something it depends on failed; tried again by itself
+	Ready      Phase = "ready"      // as wanted, seen to be so
+	Failed     Phase = "failed"     // cannot work as wanted; needs a change or a retry
+	Canceled   Phase = "canceled"   // stopped on request
+	Lost       Phase = "lost"       // its data is gone from outside; needs a person
+	Destroying Phase = "destroying" //
+	Destroyed  Phase = "destroyed"  // looked for and not found
+)
+
+// Settled tells whether nothing will change by itself: the end of a wait.
+func (p Phase) Settled() bool {
+	switch p {
+	case Ready, Failed, Canceled, Lost, Destroyed:
+		return true
+	}
+	return false
+}
+
+// Resource is one instance of a template version in an environment.
+type Resource struct {
+	ID              string
+	Name            string
+	EnvironmentID   string
+	ProjectID       string
+	TeamID          string
+	Template        string
+	TemplateVersion string // of the wanted revision
+	Engine          string
+	Phase           Phase
+	Reason          string // stable code of why
+	Message         string
+	Hint            string
+	Revision        int64 // wanted
+	AppliedRevision int64 // last made real; 0 before the first
+	Inputs          map[string]any
+	Outputs         map[string]Output
+	Objects         []engine.Object
+	Drift           []engine.Drift
+	ObservedAt      time.Time
+	RetireAt        time.Time // when the credentials before the last rotation end
+	DestroyWantedAt time.Time
+	DestroyedAt     time.Time
+	CreatedAt       time.Time
+	CreatedBy       string
+	UpdatedAt       time.Time
+	Version         int64  // changes with every write; the ETag
+	RunID           string // the newest run
+
+	state           string
+	rotation        string
+	appliedRotation string
+	templateDigest  string
+}
+
+// Output is one result as it may be shown: a sensitive one has no value here.
+type Output struct {
+	Value     any  `json:"value,omitempty"`
+	Sensitive bool `json:"sensitive,omitempty"`
+}
+
+// Revision is one state that was wanted: who wanted it, and why.
+type Revision struct {
+	Number          int64
+	Template        string
+	TemplateVersion string
+	TemplateDigest  string
+	Inputs          map[string]any
+	Note            string
+	RolledBackTo    int64 // the revision whose content this one repeats; 0 for none
+	CreatedAt       time.Time
+	CreatedBy       string
+}
+
+// Reference is an input that takes another resource's output.
+type Reference struct {
+	Input    string // JSON pointer
+	Resource string // name, in the same environment
+	TargetID string
+	Output   string
+}
+
+// RunKind says what a run is for.
+type RunKind string
+
+// The kinds of run.
+const (
+	RunApply   RunKind = "apply"
+	RunHeal    RunKind = "heal"
+	RunRotate  RunKind = "rotate"
+	RunRetire  RunKind = "retire"
+	RunDestroy RunKind = "destroy"
+)
+
+// RunStatus is how a run stands.
+type RunStatus string
+
+// The states of a run.
+const (
+	RunRunning    RunStatus = "running"
+	RunSucceeded  RunStatus = "succeeded"
+	RunFailed     RunStatus = "failed"
+	RunCanceled   RunStatus = "canceled"
+	RunSuperseded RunStatus = "superseded" // a newer request took its place
+)
+
+// Run is one attempt to bring a resource from what is there to what is wanted.
+type Run struct {
+	ID           string
+	ResourceID   string
+	Resource     string
+	Environment  string // id
+	Kind         RunKind
+	Revision     int64
+	Phase        string // queued, planning, applying, verifying, done
+	Status       RunStatus
+	Plan         *engine.Plan
+	PlanDigest   string
+	ErrorCode    string
+	ErrorMessage string
+	ErrorHint    string
+	Attempts     int64
+	RequestedBy  string
+	CreatedAt    time.Time
+	StartedAt    time.Time
+	FinishedAt   time.Time
+	CancelAsked  bool
+}
+
+// LogLine is one line of a run's log.
+type LogLine struct {
+	Seq     int64
+	At      time.Time
+	Phase   string
+	Level   string // info, warn, error
+	Message string
+}
+
+// Environment is where a resource lives, with all that access and engines need.
+type Environment struct {
+	ID         string
+	Name       string
+	Class      string
+	ProjectID  string
+	Project    string
+	TeamID     string
+	Team       string
+	Attributes map[string]string
+}
+
+// target is what access decides on for something in env.
+func (e Environment) target(kind, id, name, template string) access.Target {
+	return access.Target{
+		Kind: kind, ID: id, Name: name, TeamID: e.TeamID, ProjectID: e.ProjectID, EnvironmentID: e.ID,
+		EnvironmentClass: e.Class, Template: template, Attributes: e.Attributes,
+	}
+}
+
+// Template is a template version as resources use it.
+type Template interface {
+	Info() TemplateInfo
+	// Check validates inputs, references unresolved, and fills in defaults.
+	// The fault lists every violation.
+	Check(inputs map[string]any) (map[string]any, error)
+	// CheckResolved validates inputs whose references are resolved.
+	CheckResolved(inputs map[string]any) error
+	// Render gives the engine's view for these inputs and names.
+	Render(inputs map[string]any, ref engine.Ref, class string) (engine.Template, error)
+}
+
+// TemplateInfo is what is fixed about a template version.
+type TemplateInfo struct {
+	Name         string
+	Version      string
+	Digest       string
+	Engine       string
+	LifeCycle    engine.LifeCycle
+	ObserveEvery time.Duration
+	Sensitive    map[string]bool // JSON pointers of inputs that hold secrets
+	Outputs      map[string]bool // name -> sensitive
+	Attributes   map[string]string
+}

@@ -1,0 +1,119 @@
+package resource
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"time"
+
+	"fairlead/internal/engine"
+	"fairlead/internal/sqldb"
+)
+
+const runColumns = `u.id, u.resource_id, r.name, u.environment_id, u.kind, u.revision, u.phase, u.status, u.plan, u.plan_digest,
+	u.error_code, u.error_message, u.error_hint, u.attempts, u.requested_by, u.created_at, u.started_at, u.finished_at, u.cancel_requested_at
+	FROM runs u JOIN resources r ON r.id = u.resource_id`
+
+func scanRun(row sqldb.Row) (Run, error) {
+	var v Run
+	var plan string
+	var created int64
+	var started, finished, canceled sql.NullInt64
+	if err := row.Scan(&v.ID, &v.ResourceID, &v.Resource, &v.Environment, &v.Kind, &v.Revision, &v.Phase, &v.Status, &plan, &v.PlanDigest,
+		&v.ErrorCode, &v.ErrorMessage, &v.ErrorHint, &v.Attempts, &v.RequestedBy, &created, &started, &finished, &canceled); err != nil {
+		return v, err
+	}
+	v.CreatedAt, v.StartedAt, v.FinishedAt, v.CancelAsked = time.UnixMicro(created).UTC(), fromMicro(started), fromMicro(finished), canceled.Valid
+	if plan != "" {
+		v.Plan = &engine.Plan{}
+		return v, json.Unmarshal([]byte(plan), v.Plan)
+	}
+	return v, nil
+}
+
+func (s store) run(ctx context.Context, q sqldb.Querier, id string) (Run, error) {
+	return scanRun(q.QueryRowContext(ctx, `SELECT `+runColumns+` WHERE u.id = $1`, id))
+}
+
+// openRun gives the run that is not over, or sql.ErrNoRows.
+func (s store) openRun(ctx context.Context, q sqldb.Querier, resourceID string) (Run, error) {
+	return scanRun(q.QueryRowContext(ctx, `SELECT `+runColumns+` WHERE u.resource_id = $1 AND u.finished_at IS NULL`, resourceID))
+}
+
+func (s store) runs(ctx context.Context, resourceID string, p sqldb.Page) ([]Run, string, error) {
+	return newestFirst(ctx, s.db, scanRun, `SELECT `+runColumns, "u.resource_id", resourceID, "u.id", p, func(v Run) any { return v.ID })
+}
+
+func (s store) insertRun(ctx context.Context, tx *sqldb.Tx, v Run) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO runs (id, resource_id, environment_id, kind, revision, phase, status, requested_by, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		v.ID, v.ResourceID, v.Environment, v.Kind, v.Revision, v.Phase, v.Status, v.RequestedBy, v.CreatedAt.UnixMicro())
+	return err
+}
+
+// supersede closes the open run, if there is one, for a newer request.
+func (s store) supersede(ctx context.Context, tx *sqldb.Tx, resourceID string, now time.Time) error {
+	_, err := tx.ExecContext(ctx, `UPDATE runs SET status = $2, phase = 'done', finished_at = $3 WHERE resource_id = $1 AND finished_at IS NULL`,
+		resourceID, RunSuperseded, now.UnixMicro())
+	return err
+}
+
+// begin notes that an attempt of a run has started.
+func (s store) begin(ctx context.Context, tx *sqldb.Tx, runID string, fence int64) error {
+	_, err := tx.ExecContext(ctx, `UPDATE runs SET attempts = attempts + 1, fence = $2, started_at = coalesce(started_at, $3) WHERE id = $1 AND finished_at IS NULL`,
+		runID, fence, tx.Now().UnixMicro())
+	return err
+}
+
+func (s store) runPhase(ctx context.Context, tx *sqldb.Tx, runID, phase string, plan *engine.Plan, digest string) error {
+	if plan == nil {
+		_, err := tx.ExecContext(ctx, `UPDATE runs SET phase = $2 WHERE id = $1 AND finished_at IS NULL`, runID, phase)
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `UPDATE runs SET phase = $2, plan = $3, plan_digest = $4 WHERE id = $1 AND finished_at IS NULL`, runID, phase, toJSON(plan), digest)
+	return err
+}
+
+// finish closes a run that is still open.
+func (s store) finish(ctx context.Context, tx *sqldb.Tx, runID string, status RunStatus, code, message, hint string) error {
+	_, err := tx.ExecContext(ctx, `UPDATE runs SET status = $2, phase = 'done', error_code = $3, error_message = $4, error_hint = $5, finished_at = $6
+		WHERE id = $1 AND finished_at IS NULL`, runID, status, code, message, hint, tx.Now().UnixMicro())
+	return err
+}
+
+func (s store) askCancel(ctx context.Context, tx *sqldb.Tx, runID string, now time.Time) (bool, error) {
+	res, err := tx.ExecContext(ctx, `UPDATE runs SET cancel_requested_at = $2 WHERE id = $1 AND finished_at IS NULL`, runID, now.UnixMicro())
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n == 1, err
+}
+
+// appendLog adds lines after those that are there.
+func (s store) appendLog(ctx context.Context, tx *sqldb.Tx, runID string, lines []LogLine) error {
+	if len(lines) == 0 {
+		return nil
+	}
+	var seq int64
+	if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) FROM run_log WHERE run_id = $1`, runID).Scan(&seq); err != nil {
+		return err
+	}
+	for _, l := range lines {
+		seq++
+		if _, err := tx.ExecContext(ctx, `INSERT INTO run_log (run_id, seq, at, phase, level, message) VALUES ($1, $2, $3, $4, $5, $6)`,
+			runID, seq, l.At.UnixMicro(), l.Phase, l.Level, l.Message); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s store) log(ctx context.Context, runID string, after int64, limit int) ([]LogLine, error) {
+	return sqldb.Collect(ctx, s.db.Read(), func(r sqldb.Row) (v LogLine, err error) {
+		var at int64
+		err = r.Scan(&v.Seq, &at, &v.Phase, &v.Level, &v.Message)
+		v.At = time.UnixMicro(at).UTC()
+		return v, err
+	}, `SELECT seq, at, phase, level, message FROM run_log WHERE run_id = $1 AND seq > $2 ORDER BY seq LIMIT $3`, runID, after, limit)
+}
