@@ -12,23 +12,22 @@ import (
 	"fairlead/internal/audit"
 	"fairlead/internal/fault"
 	"fairlead/internal/httpx"
-	"fairlead/internal/sqldb"
 )
 
 // AuditRecord is one entry of the audit log.
 type AuditRecord struct {
-	Seq           int64           `json:"seq" doc:"Its place in the chain"`
-	At            time.Time       `json:"at" doc:"When it was committed"`
-	Actor         AuditActor      `json:"actor" doc:"Who did it"`
-	Action        string          `json:"action" example:"resource:create"`
-	Target        AuditTarget     `json:"target" doc:"On what"`
-	Origin        AuditOrigin     `json:"origin" doc:"From where"`
-	Decision      string          `json:"decision" enum:"allowed,denied,not-asked" doc:"What access said; not-asked for Fairlead's own work and for what needs no permission"`
-	Policies      json.RawMessage `json:"policies" doc:"Ids of the policies that decided"`
-	PolicyVersion int64           `json:"policyVersion" doc:"Version of the policy set"`
-	Details       json.RawMessage `json:"details" doc:"What an auditor needs to understand it; never a secret"`
-	PrevHash      string          `json:"prevHash" doc:"Hash of the record before"`
-	Hash          string          `json:"hash" doc:"SHA-256 that links this record to the one before"`
+	Seq           int64          `json:"seq" doc:"Its place in the chain"`
+	At            time.Time      `json:"at" doc:"When it was committed"`
+	Actor         AuditActor     `json:"actor" doc:"Who did it"`
+	Action        string         `json:"action" example:"resource:create"`
+	Target        AuditTarget    `json:"target" doc:"On what"`
+	Origin        AuditOrigin    `json:"origin" doc:"From where"`
+	Decision      string         `json:"decision" enum:"allowed,denied,not-asked" doc:"What access said; not-asked for Fairlead's own work and for what needs no permission"`
+	Policies      []string       `json:"policies" nullable:"false" doc:"Ids of the policies that decided"`
+	PolicyVersion int64          `json:"policyVersion" doc:"Version of the policy set"`
+	Details       map[string]any `json:"details" doc:"What an auditor needs to understand it; never a secret"`
+	PrevHash      string         `json:"prevHash" doc:"Hash of the record before"`
+	Hash          string         `json:"hash" doc:"SHA-256 that links this record to the one before"`
 }
 
 // AuditActor is who acted.
@@ -105,7 +104,7 @@ func Register(api huma.API, log *audit.Log) {
 		OperationID: "list-audit-records", Method: http.MethodGet, Path: "/api/v1/audit", Tags: tags,
 		Summary: "Search the audit log", Description: "Newest first; shows what the caller may see with audit:view.",
 	}, func(ctx context.Context, in *searchInput) (*httpx.Body[httpx.Page[AuditRecord]], error) {
-		page, err := pageOf(in.PageInput)
+		page, err := in.Page()
 		if err != nil {
 			return nil, err
 		}
@@ -122,7 +121,7 @@ func Register(api huma.API, log *audit.Log) {
 		OperationID: "list-audit-checkpoints", Method: http.MethodGet, Path: "/api/v1/audit/checkpoints", Tags: tags,
 		Summary: "List signed checkpoints", Description: "Newest first.",
 	}, func(ctx context.Context, in *pageInput) (*httpx.Body[httpx.Page[AuditCheckpoint]], error) {
-		page, err := pageOf(in.PageInput)
+		page, err := in.Page()
 		if err != nil {
 			return nil, err
 		}
@@ -171,14 +170,11 @@ func registerExport(api huma.API, log *audit.Log) {
 }
 
 func pageBody[T, V any](items []T, next string, view func(T) V) *httpx.Body[httpx.Page[V]] {
-	out := &httpx.Body[httpx.Page[V]]{Body: httpx.Page[V]{Items: make([]V, 0, len(items))}}
+	views := make([]V, 0, len(items))
 	for _, item := range items {
-		out.Body.Items = append(out.Body.Items, view(item))
+		views = append(views, view(item))
 	}
-	if next != "" {
-		out.Body.Next = cursor(next)
-	}
-	return out
+	return &httpx.Body[httpx.Page[V]]{Body: httpx.NewPage(views, next)}
 }
 
 func recordView(r audit.Record) AuditRecord {
@@ -191,17 +187,19 @@ func recordView(r audit.Record) AuditRecord {
 			TeamID: r.TeamID, ProjectID: r.ProjectID, EnvironmentID: r.EnvironmentID,
 		},
 		Origin:   AuditOrigin{Address: r.Address, RequestID: r.RequestID},
-		Decision: r.Decision, Policies: stored(r.Policies), PolicyVersion: r.PolicyVersion, Details: stored(r.Details),
+		Decision: r.Decision, Policies: stored(r.Policies, []string{}), PolicyVersion: r.PolicyVersion, Details: stored(r.Details, map[string]any{}),
 		PrevHash: r.PrevHash, Hash: r.Hash,
 	}
 }
 
-// stored keeps one record that was tampered with from spoiling its whole page.
-func stored(j json.RawMessage) json.RawMessage {
-	if json.Valid(j) {
-		return j
+// stored reads stored JSON. A record that was tampered with must not spoil
+// its whole page; verifying the chain is what names it.
+func stored[T any](j json.RawMessage, empty T) T {
+	out := empty
+	if err := json.Unmarshal(j, &out); err != nil {
+		return empty
 	}
-	return json.RawMessage(`{"_damaged":true}`)
+	return out
 }
 
 func checkpointView(c audit.Checkpoint) AuditCheckpoint {
@@ -222,9 +220,4 @@ func statusView(s audit.Status) AuditStatus {
 		out.Problem, out.Hint = f.Message, f.Hint
 	}
 	return out
-}
-
-func pageOf(in httpx.PageInput) (sqldb.Page, error) {
-	after, err := parseCursor(in.Cursor)
-	return sqldb.Page{Limit: in.Limit, After: after}, err
 }
