@@ -65,6 +65,15 @@ type Validator interface {
 	Validate(ctx context.Context, t Template) error
 }
 
+// DryPlanner is an Engine that can plan without looking at anything, so that a
+// template's tests run in CI and touch nothing real.
+type DryPlanner interface {
+	// PlanNew gives the plan for a resource of which nothing exists yet. It
+	// makes no connection, reads no file but the template's, and is
+	// deterministic. Errors are as Plan's.
+	PlanNew(ctx context.Context, req Request) (Plan, error)
+}
+
 // Ref names one resource for ever. External names and ownership markers are
 // derived from it and from nothing else.
 type Ref struct {

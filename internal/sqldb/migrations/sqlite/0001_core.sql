@@ -189,7 +189,10 @@ CREATE TABLE template_versions (
     version    TEXT NOT NULL,                -- semantic version, as written
     sort_key   TEXT NOT NULL,                -- orders versions as semver does
     digest     TEXT NOT NULL,                -- sha256 of the canonical archive
+    prerelease INTEGER NOT NULL,             -- 1: never the latest while there is another
     engine     TEXT NOT NULL,
+    search     TEXT NOT NULL,                -- name, title and description in lower case
+    tags       TEXT NOT NULL,                -- JSON array
     manifest   TEXT NOT NULL,                -- template.yaml as JSON
     archive    BLOB NOT NULL,               -- the folder, canonical
     created_at BIGINT NOT NULL,

@@ -1,0 +1,131 @@
+package template
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"fairlead/internal/sqldb"
+	"fairlead/internal/template/bundle"
+)
+
+// Summary is what a list of versions shows of one.
+type Summary struct {
+	Name       string
+	Version    string
+	Digest     string
+	Engine     string
+	Prerelease bool
+	CreatedAt  time.Time
+	CreatedBy  string
+
+	sortKey string
+}
+
+type queries struct{ q sqldb.Querier }
+
+const summaryColumns = `name, version, digest, engine, prerelease, created_at, created_by, sort_key`
+
+func scanSummary(row sqldb.Row) (Summary, error) {
+	var s Summary
+	var at, pre int64
+	err := row.Scan(&s.Name, &s.Version, &s.Digest, &s.Engine, &pre, &at, &s.CreatedBy, &s.sortKey)
+	s.CreatedAt, s.Prerelease = time.UnixMicro(at).UTC(), pre != 0
+	return s, err
+}
+
+// find gives one version; sql.ErrNoRows when there is none.
+func (d queries) find(ctx context.Context, name, version string) (Summary, error) {
+	return scanSummary(d.q.QueryRowContext(ctx, `SELECT `+summaryColumns+` FROM template_versions WHERE name = $1 AND version = $2`, name, version))
+}
+
+// versions gives a template's versions, newest first, starting below a sort
+// key.
+func (d queries) versions(ctx context.Context, name, below string, limit int) ([]Summary, error) {
+	return sqldb.Collect(ctx, d.q, scanSummary, `SELECT `+summaryColumns+` FROM template_versions
+		WHERE name = $1 AND ($2 = '' OR sort_key < $2) ORDER BY sort_key DESC LIMIT $3`, name, below, limit)
+}
+
+// latest gives the newest version that is no pre-release, or else the newest.
+func (d queries) latest(ctx context.Context, name string) (Summary, error) {
+	return scanSummary(d.q.QueryRowContext(ctx, `SELECT `+summaryColumns+` FROM template_versions
+		WHERE name = $1 ORDER BY prerelease, sort_key DESC LIMIT 1`, name))
+}
+
+// latestOfEach gives the latest version of each template that fits, by name.
+func (d queries) latestOfEach(ctx context.Context, f Filter, after string, limit int) ([]Summary, error) {
+	return sqldb.Collect(ctx, d.q, scanSummary, `SELECT `+summaryColumns+` FROM (
+			SELECT `+summaryColumns+`, search, tags,
+				row_number() OVER (PARTITION BY name ORDER BY prerelease, sort_key DESC) AS place
+			FROM template_versions WHERE name > $1
+		) AS newest
+		WHERE place = 1 AND ($2 = '' OR engine = $2) AND search LIKE $3 ESCAPE '\' AND tags LIKE $4 ESCAPE '\'
+		ORDER BY name LIMIT $5`, after, f.Engine, pattern(strings.ToLower(f.Search)), tagPattern(f.Tag), limit)
+}
+
+func pattern(s string) string {
+	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s) + "%"
+}
+
+func tagPattern(tag string) string {
+	if tag == "" {
+		return "%"
+	}
+	return pattern(`"` + tag + `"`)
+}
+
+func (d queries) archive(ctx context.Context, name, version string) ([]byte, error) {
+	var raw []byte
+	err := d.q.QueryRowContext(ctx, `SELECT archive FROM template_versions WHERE name = $1 AND version = $2`, name, version).Scan(&raw)
+	return raw, err
+}
+
+func (d queries) insert(ctx context.Context, v *Version, key string, prerelease bool) error {
+	tags, err := json.Marshal(append([]string{}, v.Tags...))
+	if err != nil {
+		return fmt.Errorf("tags: %w", err)
+	}
+	pre := 0
+	if prerelease {
+		pre = 1
+	}
+	search := strings.ToLower(strings.Join([]string{v.Name, v.Title, v.Description}, "\n"))
+	_, err = d.q.ExecContext(ctx, `INSERT INTO template_versions
+		(name, version, sort_key, digest, prerelease, engine, search, tags, manifest, archive, created_at, created_by)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		v.Name, v.Version, key, v.Digest, pre, v.Engine, search, string(tags), string(v.manifest), v.Archive(), v.CreatedAt.UnixMicro(), v.CreatedBy)
+	return err
+}
+
+// load makes the Version of a row, from the cache when it was made before. A
+// row whose archive no longer has its digest is refused: it was damaged.
+func (s *Service) load(ctx context.Context, row Summary) (*Version, error) {
+	if v, ok := s.cache.get(row.Digest); ok {
+		return v, nil
+	}
+	raw, err := queries{s.db.Read()}.archive(ctx, row.Name, row.Version)
+	if err != nil {
+		return nil, fmt.Errorf("read template %s %s: %w", row.Name, row.Version, err)
+	}
+	b, err := bundle.Read(bytes.NewReader(raw))
+	if err != nil {
+		return nil, damaged(row, err)
+	}
+	v, err := parse(b)
+	if err != nil {
+		return nil, damaged(row, err)
+	}
+	if v.Digest != row.Digest {
+		return nil, damaged(row, errors.New("the digest differs"))
+	}
+	v.CreatedAt, v.CreatedBy = row.CreatedAt, row.CreatedBy
+	s.cache.put(v, len(raw))
+	return v, nil
+}
+
+func none(err error) bool { return errors.Is(err, sql.ErrNoRows) }
