@@ -1,0 +1,9 @@
+// Package docs holds what the server shows of the documentation.
+package docs
+
+import _ "embed"
+
+// Errors is errors.md: a table of every error code.
+//
+//go:embed errors.md
+var Errors string
