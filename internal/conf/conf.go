@@ -1,0 +1,192 @@
+package conf
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"fairlead/internal/fault"
+)
+
+// maxFile is the largest configuration file read, in bytes.
+const maxFile = 1 << 20
+
+// Server is the configuration of `fairlead up`.
+type Server struct {
+	Listen    string `yaml:"listen"`    // address of the API
+	Data      string `yaml:"data"`      // the data directory
+	Store     string `yaml:"store"`     // sqlite, or a postgres:// URL
+	PublicURL string `yaml:"publicURL"` // how people reach this server; from Listen when empty
+
+	TrustedProxies []string `yaml:"trustedProxies"` // address ranges whose X-Forwarded-* is believed
+	LogFormat      string   `yaml:"logFormat"`      // text, json
+	LogLevel       string   `yaml:"logLevel"`       // debug, info, warn, error
+
+	Lease        Duration       `yaml:"lease"`        // of a worker on a resource
+	ObserveEvery Duration       `yaml:"observeEvery"` // how often each resource is looked at
+	Workers      map[string]int `yaml:"workers"`      // how many resources an engine works on at once
+
+	Engines map[string]Raw `yaml:"engines"` // each engine's own section
+}
+
+// Duration is a time.Duration written as "30s" or "5m".
+type Duration time.Duration
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
+	v, err := time.ParseDuration(n.Value)
+	if err != nil || v <= 0 {
+		return fmt.Errorf("line %d: %q is not a length of time (as 30s or 5m)", n.Line, n.Value)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// Raw is a section that its adapter decodes.
+type Raw struct{ node *yaml.Node }
+
+// UnmarshalYAML implements yaml.Unmarshaler.
+func (r *Raw) UnmarshalYAML(n *yaml.Node) error { r.node = n; return nil }
+
+// Decode reads the section into v, a pointer to the adapter's own type, and
+// refuses fields that v does not have. An absent section leaves v as it is.
+func (r Raw) Decode(v any) error {
+	if r.node == nil {
+		return nil
+	}
+	b, err := yaml.Marshal(r.node)
+	if err != nil {
+		return err
+	}
+	return strict(bytes.NewReader(b), v)
+}
+
+func strict(r io.Reader, v any) error {
+	dec := yaml.NewDecoder(r)
+	dec.KnownFields(true)
+	if err := dec.Decode(v); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
+
+// Default is the configuration of a bare machine.
+func Default() Server {
+	return Server{
+		Listen: "127.0.0.1:8080", Data: ".fairlead", Store: "sqlite", LogFormat: "text", LogLevel: "info",
+		Lease: Duration(30 * time.Second), ObserveEvery: Duration(time.Minute),
+		Workers: map[string]int{"postgres": 8, "null": 16}, Engines: map[string]Raw{},
+	}
+}
+
+// Load reads file (skipped when "") over the defaults, then the environment.
+func Load(file string, getenv func(string) string) (Server, error) {
+	c := Default()
+	if file != "" {
+		if err := c.readFile(file); err != nil {
+			return c, err
+		}
+	}
+	return c, c.readEnv(getenv)
+}
+
+func (c *Server) readFile(file string) error {
+	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fault.New(fault.Invalid, "no_config_file", "there is no configuration file %s", file)
+	}
+	if err != nil {
+		return fault.New(fault.Invalid, "config_unreadable", "the configuration file %s cannot be read", file).WithCause(err)
+	}
+	defer f.Close()
+	if err := strict(io.LimitReader(f, maxFile), c); err != nil {
+		return fault.New(fault.Invalid, "invalid_config", "%s: %s", file, strings.TrimPrefix(err.Error(), "yaml: ")).
+			WithHint("the fields are described in docs/configuration.md")
+	}
+	return nil
+}
+
+func (c *Server) readEnv(getenv func(string) string) error {
+	for name, to := range map[string]*string{
+		"FAIRLEAD_LISTEN": &c.Listen, "FAIRLEAD_DATA": &c.Data, "FAIRLEAD_STORE": &c.Store, "FAIRLEAD_PUBLIC_URL": &c.PublicURL,
+		"FAIRLEAD_LOG_FORMAT": &c.LogFormat, "FAIRLEAD_LOG_LEVEL": &c.LogLevel,
+	} {
+		if v := getenv(name); v != "" {
+			*to = v
+		}
+	}
+	for name, to := range map[string]*Duration{"FAIRLEAD_LEASE": &c.Lease, "FAIRLEAD_OBSERVE_EVERY": &c.ObserveEvery} {
+		v := getenv(name)
+		if v == "" {
+			continue
+		}
+		d, err := time.ParseDuration(v)
+		if err != nil || d <= 0 {
+			return fault.New(fault.Invalid, "invalid_config", "%s: %q is not a length of time (as 30s or 5m)", name, v)
+		}
+		*to = Duration(d)
+	}
+	return nil
+}
+
+// Check completes the configuration and says what is wrong with it.
+func (c *Server) Check() error {
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil {
+		return fault.New(fault.Invalid, "invalid_config", "listen: %q is not HOST:PORT", c.Listen).WithHint("for example 127.0.0.1:8080")
+	}
+	if c.Data, err = filepath.Abs(c.Data); err != nil {
+		return fault.New(fault.Invalid, "invalid_config", "data: %q is no path", c.Data).WithCause(err)
+	}
+	if c.PublicURL == "" {
+		if host == "" || host == "0.0.0.0" || host == "::" {
+			host = "localhost"
+		}
+		c.PublicURL = "http://" + net.JoinHostPort(host, port)
+	}
+	if u, err := url.Parse(c.PublicURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return fault.New(fault.Invalid, "invalid_config", "publicURL: %q is not an http or https URL", c.PublicURL)
+	}
+	c.PublicURL = strings.TrimRight(c.PublicURL, "/")
+	if c.LogFormat != "text" && c.LogFormat != "json" {
+		return fault.New(fault.Invalid, "invalid_config", "logFormat: %q is neither text nor json", c.LogFormat)
+	}
+	for name, n := range c.Workers {
+		if n < 1 || n > 1000 {
+			return fault.New(fault.Invalid, "invalid_config", "workers.%s: %d is not between 1 and 1000", name, n)
+		}
+	}
+	return nil
+}
+
+// StoreURL is where the control plane's records are.
+func (c *Server) StoreURL() string {
+	if c.Store == "sqlite" || c.Store == "" {
+		return "sqlite:" + filepath.Join(c.Data, "fairlead.db")
+	}
+	return c.Store
+}
+
+// Replicated tells whether other servers may share the store.
+func (c *Server) Replicated() bool { return strings.HasPrefix(c.StoreURL(), "postgres") }
+
+// String shows the configuration without the store's password.
+func (c *Server) String() string {
+	shown := map[string]any{"listen": c.Listen, "data": c.Data, "publicURL": c.PublicURL, "store": "sqlite"}
+	if c.Replicated() {
+		shown["store"] = "postgres"
+	}
+	b, _ := json.Marshal(shown)
+	return string(b)
+}
