@@ -1,0 +1,96 @@
+package identity
+
+import (
+	"context"
+
+	"fairlead/internal/access"
+	"fairlead/internal/ident"
+	"fairlead/internal/principal"
+	"fairlead/internal/sqldb"
+)
+
+// Sessions lists the caller's own live sessions, the newest first.
+func (s *Service) Sessions(ctx context.Context, page sqldb.Page) (items []Session, next string, err error) {
+	p, _, err := self(ctx, access.SessionRevoke)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := checkSort("-created", page.After); err != nil {
+		return nil, "", err
+	}
+	now, err := s.db.Now(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	w := &filter{conds: []string{`s.revoked_at IS NULL`}}
+	w.add(`s.principal_id = ?`, p.ID)
+	w.add(`s.expires_at > ?`, now.UnixMicro())
+	w.add(`s.last_seen_at > ?`, now.Add(-s.idle).UnixMicro())
+	tail := w.page("s", "-created", page)
+	rows, err := sqldb.Collect(ctx, s.db.Read(), scanSession, `SELECT `+sessionColumns+` FROM sessions s`+tail, w.args...)
+	rows, next, err = cut(rows, page, func(v sessionRow) string { return v.ID }, err)
+	items = make([]Session, len(rows))
+	for i, v := range rows {
+		items[i] = v.Session
+		items[i].Current = v.ID == p.SessionID
+	}
+	return items, next, err
+}
+
+// RevokeSession ends one of the caller's own sessions at once. Ending one that
+// has ended is no error.
+func (s *Service) RevokeSession(ctx context.Context, id string) error {
+	p, d, err := self(ctx, access.SessionRevoke)
+	if err != nil {
+		return err
+	}
+	if !ident.IsRef(id) {
+		return notFound("session")
+	}
+	return s.db.Write(ctx, "session.revoke", func(tx *sqldb.Tx) error {
+		v, err := s.store.session(ctx, tx, id)
+		if missing(err) || err == nil && v.PrincipalID != p.ID {
+			return notFound("session")
+		}
+		if err != nil {
+			return err
+		}
+		revoked, err := s.store.revokeSession(ctx, tx, id, p.ID)
+		if err != nil || !revoked {
+			return err
+		}
+		s.record(ctx, tx, access.SessionRevoke, access.Target{Kind: "session", ID: id, OwnerID: p.ID}, d, nil)
+		s.changed(tx)
+		return nil
+	})
+}
+
+// RevokeSessions ends all sessions of a user at once; of the caller all but
+// the one that asks.
+func (s *Service) RevokeSessions(ctx context.Context, userRef string) error {
+	p, err := known(ctx)
+	if err != nil {
+		return err
+	}
+	a, err := s.accountByRef(ctx, s.db.Read(), userRef, principal.User)
+	if err != nil {
+		return err
+	}
+	d, err := s.check(ctx, access.SessionRevoke, access.Target{Kind: "session", Name: a.name, OwnerID: a.id})
+	if err != nil {
+		return err
+	}
+	return s.db.Write(ctx, "session.revoke-all", func(tx *sqldb.Tx) error {
+		but := ""
+		if a.id == p.ID {
+			but = p.SessionID
+		}
+		n, err := s.store.revokeSessions(ctx, tx, a.id, but)
+		if err != nil {
+			return err
+		}
+		s.record(ctx, tx, access.SessionRevoke, access.Target{Kind: "session", Name: a.name, OwnerID: a.id}, d, map[string]any{"sessions": n})
+		s.changed(tx)
+		return nil
+	})
+}
