@@ -224,7 +224,7 @@ func (w *work) rotate(ctx context.Context) error {
 	if err != nil {
 		return w.fail(ctx, err)
 	}
-	overlap := w.tmpl.Info().LifeCycle.RotationOverlap
+	overlap := req.LifeCycle.RotationOverlap
 	rotation := w.res.rotation
 	return w.succeed(ctx, result, func(r *Resource) {
 		r.appliedRotation = rotation

@@ -193,5 +193,5 @@ func (s *Service) request(env Environment, r Resource, t Template, inputs map[st
 		return engine.Request{}, err
 	}
 	return engine.Request{Ref: ref, Revision: r.Revision, Template: rendered, Inputs: inputs,
-		LifeCycle: t.Info().LifeCycle, Previous: prev}, nil
+		LifeCycle: t.Info().LifeCycle(inputs), Previous: prev}, nil
 }

@@ -191,7 +191,7 @@ type TemplateInfo struct {
 	Version      string
 	Digest       string
 	Engine       string
-	LifeCycle    engine.LifeCycle
+	LifeCycle    func(inputs map[string]any) engine.LifeCycle // inputs may decide, as about a last dump
 	ObserveEvery time.Duration
 	Sensitive    map[string]bool // JSON pointers of inputs that hold secrets
 	Outputs      map[string]bool // name -> sensitive
