@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"maps"
-	"reflect"
 
 	"fairlead/internal/access"
 	"fairlead/internal/audit"
@@ -36,7 +35,7 @@ func (s *Service) Change(ctx context.Context, w Where, ch Change) (Resource, err
 		return Resource{}, err
 	}
 	// Settled and the same: an apply of an unchanged file is no event.
-	if c.info.Version == l.TemplateVersion && l.Phase == Ready && reflect.DeepEqual(c.Inputs, inUse) {
+	if c.info.Version == l.TemplateVersion && l.Phase == Ready && toJSON(c.Inputs) == toJSON(inUse) {
 		return l.Resource, nil
 	}
 	return s.revise(ctx, l, c, ch.IfMatch, 0)
@@ -157,7 +156,7 @@ func (s *Service) revise(ctx context.Context, l located, c checked, ifMatch, rol
 		audit.Append(ctx, tx, audit.Entry{
 			Action: string(access.ResourceUpdate), Target: l.env.target("resource", r.ID, r.Name, r.Template), Decision: l.decision,
 			Details: map[string]any{"revision": r.Revision, "templateVersion": r.TemplateVersion, "rolledBackTo": rolledBackTo, "note": c.Note,
-				"before": maskInputs(before, c.info.Sensitive), "after": maskInputs(c.Inputs, c.info.Sensitive)},
+				"before": maskInputs(before, c.info.Sensitive(before)), "after": maskInputs(c.Inputs, c.info.Sensitive(c.Inputs))},
 		})
 		return nil
 	})

@@ -91,7 +91,7 @@ func (s *Service) insert(ctx context.Context, tx *sqldb.Tx, env Environment, c c
 	r := Resource{
 		ID: ident.New("res"), Name: c.Name, EnvironmentID: env.ID, ProjectID: env.ProjectID, TeamID: env.TeamID,
 		Template: c.info.Name, TemplateVersion: c.info.Version, Engine: c.info.Engine, Phase: Pending, Revision: 1,
-		Inputs: maskInputs(c.Inputs, c.info.Sensitive), Outputs: map[string]Output{}, CreatedAt: now, CreatedBy: who.ID, UpdatedAt: now, Version: 1,
+		Inputs: maskInputs(c.Inputs, c.info.Sensitive(c.Inputs)), Outputs: map[string]Output{}, CreatedAt: now, CreatedBy: who.ID, UpdatedAt: now, Version: 1,
 		RunID: ident.New("run"), templateDigest: c.info.Digest,
 	}
 	if err := s.lockGraph(ctx, tx, env, c.refs); err != nil {
@@ -119,7 +119,7 @@ func (s *Service) insert(ctx context.Context, tx *sqldb.Tx, env Environment, c c
 	audit.Append(ctx, tx, audit.Entry{
 		Action: string(access.ResourceCreate), Target: env.target("resource", r.ID, r.Name, r.Template), Decision: c.decision,
 		Details: map[string]any{"templateVersion": r.TemplateVersion, "templateDigest": c.info.Digest, "note": c.Note,
-			"inputs": maskInputs(c.Inputs, c.info.Sensitive)},
+			"inputs": maskInputs(c.Inputs, c.info.Sensitive(c.Inputs))},
 	})
 	return r, s.enqueue(ctx, tx, r, 0)
 }

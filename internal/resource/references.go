@@ -90,7 +90,7 @@ func (s *Service) checkReferences(ctx context.Context, env Environment, c checke
 		if !sensitive {
 			continue
 		}
-		if !c.info.Sensitive[ref.Input] {
+		if !c.info.Sensitive(c.Inputs)[ref.Input] {
 			return fault.New(fault.Invalid, "secret_reference", "output %s of %s is secret, but the input is not", ref.Output, target.Name).
 				WithField("/inputs" + ref.Input).WithHint("refer to it from an input that the template declares writeOnly")
 		}

@@ -193,7 +193,7 @@ type TemplateInfo struct {
 	Engine       string
 	LifeCycle    func(inputs map[string]any) engine.LifeCycle // inputs may decide, as about a last dump
 	ObserveEvery time.Duration
-	Sensitive    map[string]bool // JSON pointers of inputs that hold secrets
-	Outputs      map[string]bool // name -> sensitive
+	Sensitive    func(inputs map[string]any) map[string]bool // JSON pointers of the inputs that hold secrets
+	Outputs      map[string]bool                             // name -> sensitive
 	Attributes   map[string]string
 }

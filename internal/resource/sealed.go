@@ -23,7 +23,7 @@ func (s *Service) sealInputs(ctx context.Context, tx *sqldb.Tx, resourceID strin
 	for _, r := range refs {
 		isRef[r.Input] = true
 	}
-	return rewrite(inputs, info.Sensitive, func(pointer string, v any) (any, error) {
+	return rewrite(inputs, info.Sensitive(inputs), func(pointer string, v any) (any, error) {
 		if isRef[pointer] {
 			return v, nil
 		}
@@ -41,7 +41,7 @@ func (s *Service) sealInputs(ctx context.Context, tx *sqldb.Tx, resourceID strin
 
 // unsealInputs is the way back, for a run.
 func (s *Service) unsealInputs(ctx context.Context, resourceID string, inputs map[string]any, info TemplateInfo) (map[string]any, error) {
-	return rewrite(inputs, info.Sensitive, func(_ string, v any) (any, error) {
+	return rewrite(inputs, info.Sensitive(inputs), func(_ string, v any) (any, error) {
 		name, ok := strings.CutPrefix(fmt.Sprint(v), sealedPrefix)
 		if !ok {
 			return v, nil
@@ -82,14 +82,14 @@ func maskSealed(v any) any {
 }
 
 // rewrite gives a copy of inputs with f applied to the value at each pointer
-// in secret. "*" in a pointer stands for every item of a list.
+// in secret.
 func rewrite(inputs map[string]any, secret map[string]bool, f func(pointer string, v any) (any, error)) (map[string]any, error) {
 	if len(secret) == 0 {
 		return inputs, nil
 	}
-	var walk func(v any, pattern, pointer string) (any, error)
-	walk = func(v any, pattern, pointer string) (any, error) {
-		if secret[pattern] {
+	var walk func(v any, pointer string) (any, error)
+	walk = func(v any, pointer string) (any, error) {
+		if secret[pointer] {
 			return f(pointer, v)
 		}
 		var err error
@@ -98,7 +98,7 @@ func rewrite(inputs map[string]any, secret map[string]bool, f func(pointer strin
 			out := make(map[string]any, len(v))
 			for k, item := range v {
 				step := "/" + pointerEscape.Replace(k)
-				if out[k], err = walk(item, pattern+step, pointer+step); err != nil {
+				if out[k], err = walk(item, pointer+step); err != nil {
 					return nil, err
 				}
 			}
@@ -106,7 +106,7 @@ func rewrite(inputs map[string]any, secret map[string]bool, f func(pointer strin
 		case []any:
 			out := make([]any, len(v))
 			for i, item := range v {
-				if out[i], err = walk(item, pattern+"/*", pointer+"/"+strconv.Itoa(i)); err != nil {
+				if out[i], err = walk(item, pointer+"/"+strconv.Itoa(i)); err != nil {
 					return nil, err
 				}
 			}
@@ -114,7 +114,7 @@ func rewrite(inputs map[string]any, secret map[string]bool, f func(pointer strin
 		}
 		return v, nil
 	}
-	out, err := walk(inputs, "", "")
+	out, err := walk(inputs, "")
 	if err != nil {
 		return nil, err
 	}
