@@ -52,9 +52,9 @@ func newIndex(rules []*rule) index {
 	x := index{byResource: map[cedar.EntityUID]*bucket{}, byPrincipal: map[cedar.EntityUID]*bucket{}}
 	for _, r := range rules {
 		switch {
-		case r.rentity != (cedar.EntityUID{}) && r.rentity.Type != typeOrganisation:
+		case r.rentity != noEntity && r.rentity.Type != typeOrganisation:
 			fileUnder(x.byResource, r.rentity).add(r)
-		case r.pentity != (cedar.EntityUID{}):
+		case r.pentity != noEntity:
 			fileUnder(x.byPrincipal, r.pentity).add(r)
 		default:
 			x.rest.add(r)
@@ -124,7 +124,7 @@ func (r *request) mayMatch(c *rule) bool {
 		(c.ptype != "" && c.ptype != r.puid.Type) {
 		return false
 	}
-	return c.pentity == (cedar.EntityUID{}) || c.pentity == r.puid || contains(r.above, c.pentity)
+	return c.pentity == noEntity || c.pentity == r.puid || contains(r.above, c.pentity)
 }
 
 func contains(set []cedar.EntityUID, u cedar.EntityUID) bool {

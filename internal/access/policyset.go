@@ -39,9 +39,7 @@ type rule struct {
 	hasConds bool
 }
 
-type actionBits uint64 // 64 actions are enough; compile-time checked below
-
-var _ [64 - 40]struct{} // see TestActionsFitTheirBits
+type actionBits uint64 // 64 actions are enough; a test watches
 
 const allActions = ^actionBits(0)
 
@@ -56,7 +54,8 @@ type Set struct {
 	// scopedRoles: some policy names a Role::"x@team".
 	scopedRoles bool
 	mentions    map[cedar.EntityUID]bool // things named anywhere, for Scope's grouping
-	lists       [listLevels]index        // see relax.go
+	comparesIDs bool                     // some policy looks at the id of something as text
+	lists       lists
 }
 
 // Version of the set; 0 for one that is not stored.
@@ -107,6 +106,9 @@ func (s *Set) compile() {
 			s.mentions[u] = true
 			s.scopedRoles = s.scopedRoles || (u.Type == typeRole && strings.Contains(string(u.ID), "@"))
 		})
+	}
+	for _, r := range s.rules {
+		s.comparesIDs = s.comparesIDs || looksAtIDs(r.policy)
 	}
 	s.index = newIndex(s.rules)
 	s.compileLists()
@@ -203,7 +205,7 @@ func eachEntity(p *cedar.Policy, fn func(cedar.EntityUID)) {
 	}
 	r := newRule("", p)
 	for _, u := range []cedar.EntityUID{r.pentity, r.rentity} {
-		if u != (cedar.EntityUID{}) {
+		if u != noEntity {
 			fn(u)
 		}
 	}

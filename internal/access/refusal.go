@@ -20,8 +20,7 @@ func (s *Set) refusal(p principal.Principal, a Action, t Target) *fault.Error {
 	whole.Scopes = nil
 	known := knownBy(t)
 	if !s.knows(whole, known) {
-		return fault.New(fault.NotFound, "not_found", "no such %s", kinds[known.Kind].noun).
-			WithHint("check the name, and that you are in the team it belongs to")
+		return noSuch(known.Kind)
 	}
 	if v, err := s.ask(whole, a, t); err == nil && v.Allowed {
 		return fault.New(fault.Denied, "token_scope", "this token does not cover %s", a).
@@ -32,6 +31,11 @@ func (s *Set) refusal(p principal.Principal, a Action, t Target) *fault.Error {
 		return f.WithHint("a %s may; see also: fairlead access why", strings.Join(roles, " or "))
 	}
 	return f.WithHint("no role may, as the policies stand; see: fairlead access why")
+}
+
+func noSuch(kind string) *fault.Error {
+	return fault.New(fault.NotFound, "not_found", "no such %s", kinds[kind].noun).
+		WithHint("check the name, and that you are in the team it belongs to")
 }
 
 // knownBy is the thing whose existence an answer would give away: the target,

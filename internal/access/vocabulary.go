@@ -97,6 +97,13 @@ var (
 	teamRoles = []principal.Role{principal.TeamOwner, principal.Developer, principal.Approver, principal.Viewer, principal.Auditor}
 )
 
+// noEntity is the absence of one.
+var noEntity cedar.EntityUID
+
+func uidOf(t cedar.EntityType, id string) cedar.EntityUID {
+	return cedar.NewEntityUID(t, cedar.String(id))
+}
+
 var organisationUID = cedar.NewEntityUID(typeOrganisation, "organisation")
 
 var roleUIDs = func() map[principal.Role]cedar.EntityUID {
