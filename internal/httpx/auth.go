@@ -13,20 +13,18 @@ import (
 // SessionCookie is the name of the cookie that holds a session's secret.
 const SessionCookie = "fairlead_session"
 
-// Credential is what a request brought along to say who asks. Exactly one of
-// its fields is set.
-type Credential struct {
-	Token   redact.Secret // of "Authorization: Bearer"
-	Session redact.Secret // of the cookie
+// Authenticator finds out whose a credential is. identity implements it. Each
+// method gives Unauthenticated for a credential that is unknown, malformed,
+// expired or revoked, and does not tell which.
+type Authenticator interface {
+	// AuthenticateToken recognises the token of "Authorization: Bearer".
+	AuthenticateToken(ctx context.Context, value redact.Secret) (principal.Principal, error)
+	// AuthenticateSession recognises the value of the SessionCookie.
+	AuthenticateSession(ctx context.Context, value redact.Secret) (principal.Principal, error)
 }
 
-// Authenticator finds out whose a credential is. identity implements it.
-type Authenticator interface {
-	// Authenticate gives the principal, or Unauthenticated for a credential
-	// that is unknown, malformed, expired or revoked (the caller is not told
-	// which). An empty principal is never a success.
-	Authenticate(ctx context.Context, c Credential) (principal.Principal, error)
-}
+// presented is what a request brought along to say who asks: at most one.
+type presented struct{ token, session redact.Secret }
 
 var (
 	errNoCredentials = fault.New(fault.Unauthenticated, "unauthenticated", "this needs you to sign in").
@@ -47,14 +45,18 @@ func (s *Server) authenticate(r *http.Request, public bool) (p principal.Princip
 	if err != nil {
 		return principal.Nobody, false, err
 	}
-	bearer = !c.Token.Empty()
-	if !bearer && c.Session.Empty() {
+	bearer = !c.token.Empty()
+	if !bearer && c.session.Empty() {
 		return principal.Nobody, false, nil
 	}
 	if s.o.Auth == nil {
 		return principal.Nobody, bearer, errNoCredentials
 	}
-	p, err = s.o.Auth.Authenticate(r.Context(), c)
+	if bearer {
+		p, err = s.o.Auth.AuthenticateToken(r.Context(), c.token)
+	} else {
+		p, err = s.o.Auth.AuthenticateSession(r.Context(), c.session)
+	}
 	if err == nil && (p.ID == "" || p.Kind == "" || p.Kind == principal.Anonymous || p.Kind == principal.Internal) {
 		err = errNoCredentials // absence never grants, and nobody comes from outside as the system
 	}
@@ -67,13 +69,13 @@ func (s *Server) authenticate(r *http.Request, public bool) (p principal.Princip
 	return p, bearer, nil
 }
 
-func credential(r *http.Request) (c Credential, err error) {
+func credential(r *http.Request) (c presented, err error) {
 	if auth := r.Header["Authorization"]; len(auth) > 0 {
 		scheme, token, ok := strings.Cut(auth[0], " ")
 		if len(auth) > 1 || !ok || !strings.EqualFold(scheme, "Bearer") || !visible(token, maxSecret) {
 			return c, errBadCredentials
 		}
-		c.Token = redact.New(token)
+		c.token = redact.New(token)
 		return c, nil
 	}
 	if len(r.Header["Cookie"]) == 0 {
@@ -86,7 +88,7 @@ func credential(r *http.Request) (c Credential, err error) {
 		// Two of them: somebody planted one from a sister domain.
 		return c, errBadCredentials
 	default:
-		c.Session = redact.New(found[0].Value)
+		c.session = redact.New(found[0].Value)
 	}
 	return c, nil
 }

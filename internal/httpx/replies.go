@@ -142,6 +142,15 @@ func (i *idempotency) store(flights []*flight) {
 	}
 }
 
+// Purge deletes the idempotency keys that are older than a day. Run does so by
+// itself.
+func (s *Server) Purge(ctx context.Context) (int64, error) {
+	if s.idem.db == nil {
+		return 0, nil
+	}
+	return s.idem.purge(ctx)
+}
+
 // purge deletes keys that are older than a day.
 func (i *idempotency) purge(ctx context.Context) (n int64, err error) {
 	err = i.db.Write(ctx, "idempotency.purge", func(tx *sqldb.Tx) error {
