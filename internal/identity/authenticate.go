@@ -120,8 +120,7 @@ func (s *Service) loadSession(ctx context.Context, digest string) (snapshot, err
 	return v, nil
 }
 
-// snapshot makes the principal as it is now. Robots have roles in their own
-// team alone, whatever the table says.
+// snapshot makes the principal as it is now.
 func (s *Service) snapshot(ctx context.Context, q sqldb.Querier, id string) (snapshot, error) {
 	loaded := time.Now()
 	a, err := s.store.accountByID(ctx, q, id, false)
@@ -131,23 +130,13 @@ func (s *Service) snapshot(ctx context.Context, q sqldb.Querier, id string) (sna
 	if !a.disabledAt.IsZero() || a.kind != principal.User && a.kind != principal.Robot {
 		return snapshot{}, sql.ErrNoRows
 	}
-	bindings, err := s.store.bindings(ctx, q, id)
+	p, err := s.store.principal(ctx, q, a)
 	if err != nil {
 		return snapshot{}, err
 	}
 	now, err := s.db.Now(ctx)
 	if err != nil {
 		return snapshot{}, err
-	}
-	p := principal.Principal{Kind: a.kind, ID: a.id, Name: a.name, Attributes: a.attributes}
-	for _, b := range bindings {
-		switch {
-		case a.kind == principal.Robot && b.teamID != a.teamID:
-		case b.teamID == "":
-			p.OrgRoles = append(p.OrgRoles, b.role)
-		default:
-			p.Memberships = append(p.Memberships, principal.Membership{TeamID: b.teamID, Team: b.team, Role: b.role})
-		}
 	}
 	return snapshot{p: p, read: now, loaded: loaded}, nil
 }

@@ -63,6 +63,7 @@ func (s *Service) CreateTeam(ctx context.Context, in NewTeam) (Team, error) {
 		if len(in.Owners) > 0 {
 			s.changed(tx)
 		}
+		tx.Notify(directoryTopic, t.ID)
 		s.record(ctx, tx, access.TeamCreate, t.Target(), d, map[string]any{"owners": in.Owners, "attributes": in.Attributes})
 		return nil
 	})
@@ -171,6 +172,7 @@ func (s *Service) UpdateTeam(ctx context.Context, ref string, c TeamChange, ifVe
 		if err != nil {
 			return taken(err, "team", t.Name)
 		}
+		tx.Notify(directoryTopic, t.ID)
 		s.record(ctx, tx, access.TeamUpdate, t.Target(), d, changed)
 		s.changed(tx)
 		out = t
@@ -207,20 +209,11 @@ func (s *Service) DeleteTeam(ctx context.Context, ref string, ifVersion int64) e
 		if _, err := tx.ExecContext(ctx, `UPDATE teams SET deleted_at = $2, version = version + 1 WHERE id = $1`, t.ID, tx.Now().UnixMicro()); err != nil {
 			return err
 		}
+		tx.Notify(directoryTopic, t.ID)
 		s.record(ctx, tx, access.TeamDelete, t.Target(), d, nil)
 		s.changed(tx)
 		return nil
 	})
-}
-
-// TeamTargets gives every team, for access to decide which are visible.
-func (s *Service) TeamTargets(ctx context.Context) ([]access.Target, error) {
-	teams, err := sqldb.Collect(ctx, s.db.Read(), scanTeam, `SELECT `+teamColumns+` FROM teams t WHERE t.deleted_at IS NULL ORDER BY t.id`)
-	out := make([]access.Target, len(teams))
-	for i, t := range teams {
-		out[i] = t.Target()
-	}
-	return out, err
 }
 
 func checkTeam(name, title string, attributes map[string]string) error {
