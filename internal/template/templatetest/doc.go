@@ -1,0 +1,2 @@
+// Package templatetest makes templates and engines for tests.
+package templatetest
