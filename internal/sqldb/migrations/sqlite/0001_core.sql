@@ -229,7 +229,8 @@ CREATE TABLE resources (
     created_at       BIGINT NOT NULL,
     created_by       TEXT NOT NULL,
     updated_at       BIGINT NOT NULL,
-    version          BIGINT NOT NULL DEFAULT 1   -- changes with every write; the ETag
+    version          BIGINT NOT NULL DEFAULT 1,  -- changes with every write; the ETag
+    wanted_version   BIGINT NOT NULL DEFAULT 1   -- the version with which somebody last changed what is wanted
 );
 CREATE UNIQUE INDEX resources_name ON resources (environment_id, name) WHERE destroyed_at IS NULL;
 CREATE INDEX resources_environment ON resources (environment_id, id);
@@ -242,7 +243,8 @@ CREATE TABLE revisions (
     template         TEXT NOT NULL,
     template_version TEXT NOT NULL,
     template_digest  TEXT NOT NULL,
-    inputs           TEXT NOT NULL,           -- as asked for, references unresolved
+    inputs           TEXT NOT NULL,           -- as asked for, references unresolved, secrets masked
+    sealed           TEXT NOT NULL DEFAULT '[]', -- JSON pointers of the inputs whose values are among the secrets
     note             TEXT NOT NULL DEFAULT '',
     rolled_back_to   BIGINT NOT NULL DEFAULT 0,
     created_at       BIGINT NOT NULL,
@@ -263,8 +265,9 @@ CREATE INDEX resource_references_target ON resource_references (target_id);
 CREATE TABLE runs (
     id                  TEXT PRIMARY KEY,
     resource_id         TEXT NOT NULL REFERENCES resources (id),
+    number              BIGINT NOT NULL,      -- 1, 2, … of the resource: ids made in one moment have no order
     environment_id      TEXT NOT NULL,
-    kind                TEXT NOT NULL,        -- apply, heal, rotate, retire, destroy
+    kind                TEXT NOT NULL,        -- apply, heal, rotate, destroy
     revision            BIGINT NOT NULL,
     phase               TEXT NOT NULL,        -- queued, planning, applying, verifying, done
     status              TEXT NOT NULL,        -- running, succeeded, failed, canceled, superseded
@@ -282,7 +285,7 @@ CREATE TABLE runs (
     finished_at         BIGINT,
     cancel_requested_at BIGINT
 );
-CREATE INDEX runs_resource ON runs (resource_id, id);
+CREATE UNIQUE INDEX runs_resource ON runs (resource_id, number);
 CREATE UNIQUE INDEX runs_open ON runs (resource_id) WHERE finished_at IS NULL;
 
 CREATE TABLE run_log (
@@ -341,6 +344,19 @@ CREATE TABLE secrets (
     UNIQUE (owner, name)
 );
 
+CREATE INDEX secrets_key ON secrets (key_id);
+
+-- The master keys in use, never in the clear; one is not retired. While a
+-- rotation reaches every replica the new key is here wrapped by the old one.
+CREATE TABLE master_keys (
+    key_id     TEXT PRIMARY KEY,
+    wrapped_by TEXT NOT NULL DEFAULT '',
+    wrapped    BLOB,
+    created_at BIGINT NOT NULL,
+    retired_at BIGINT
+);
+CREATE UNIQUE INDEX master_keys_active ON master_keys ((retired_at IS NULL)) WHERE retired_at IS NULL;
+
 CREATE TABLE idempotency_keys (
     principal_id TEXT NOT NULL,
     key          TEXT NOT NULL,
@@ -374,6 +390,7 @@ CREATE TABLE pg_pool (
 DROP TABLE pg_pool;
 DROP TABLE leaders;
 DROP TABLE idempotency_keys;
+DROP TABLE master_keys;
 DROP TABLE secrets;
 DROP TABLE queue;
 DROP TABLE suspects;
