@@ -183,13 +183,19 @@ var referencePage = template.Must(template.New("reference").Parse(`<!doctype htm
 </html>
 `))
 
+// bundleStyles are the hashes of the small styles that the bundle adds without
+// the nonce. A new version of it may need others: the browser's console says
+// which. Without them things only look a little different.
+const bundleStyles = "'sha256-DLlkYCuDYGe6ME23YkUFB7Tc36rGDeo4mVBFbZX3uaU=' 'sha256-rO+6k1mDRASa9Q8IQu9I3bF+bjRdxDreAZCyGSaxzeI=' " +
+	"'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=' 'sha256-ZW1GSuo0pKyEx5Ar7ZC5Dflb/mjatjeTW9aVx0iZAzE='"
+
 // reference is the page. Its styles are made by its script: they are allowed
 // by a nonce, and style attributes, which cannot carry one, by style-src-attr.
 // They can change how things look here, and load nothing.
 func reference(w http.ResponseWriter, _ *http.Request) {
 	nonce := rand.Text()
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-"+nonce+"'; "+
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-"+nonce+"' "+bundleStyles+"; "+
 		"style-src-attr 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; worker-src 'self' blob:; "+
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 	if err := referencePage.Execute(w, nonce); err != nil {
