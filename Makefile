@@ -1,0 +1,53 @@
+# Fairlead's everyday commands. `make demo` and `make test` are all that a
+# newcomer needs; the others say what they do in `make help`.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  = -s -w -X fairlead/internal/app.Version=$(VERSION)
+SOURCES  = $(shell git ls-files --cached --others --exclude-standard '*.go' '*.sql' '*.cedar*' '*.html' '*.yaml' '*.md' go.mod go.sum 2>/dev/null)
+
+.PHONY: help demo demo-down build test test-race lint generate check-generated bench torture fuzz clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
+
+demo: ## build, start, and do the main job visibly (STORE=postgres REPLICAS=3 for more than one server)
+	@scripts/demo.sh
+
+demo-down: ## stop what the demo started and remove it without a trace
+	@scripts/demo-down.sh
+
+build: bin/fairlead ## build bin/fairlead
+
+bin/fairlead: $(SOURCES)
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/fairlead
+
+test: ## all tests
+	@scripts/need-postgres.sh
+	$(GO) vet ./...
+	$(GO) test -timeout 15m ./...
+
+test-race: ## all tests with the race detector
+	$(GO) test -race -timeout 30m ./...
+
+lint: ## golangci-lint with the rules of .golangci.yml
+	cd tools/lint && $(GO) build -o ../../.cache/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	.cache/golangci-lint run ./...
+
+generate: ## write generated code again
+	tools/oapi/generate
+
+check-generated: generate ## fail when generated code is not current
+	git diff --exit-code -- internal/apiclient
+
+bench: ## the benchmarks of docs/performance.md
+	$(GO) run ./bench
+
+torture: ## the long reliability suite; SEED=n replays one
+	$(GO) test -count=1 -timeout 80m -run Torture ./e2e -torture -seed=$(or $(SEED),0) -v
+
+fuzz: ## every fuzz target for half a minute
+	scripts/fuzz.sh
+
+clean: ## remove what was built
+	rm -rf bin .cache

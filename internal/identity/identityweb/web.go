@@ -1,0 +1,98 @@
+package identityweb
+
+import (
+	"bytes"
+	"embed"
+	"html/template"
+	"net/http"
+	"strings"
+
+	"fairlead/internal/fault"
+	"fairlead/internal/httpx"
+	"fairlead/internal/identity"
+	"fairlead/internal/principal"
+	"fairlead/internal/redact"
+)
+
+//go:embed pages
+var files embed.FS
+
+var pages = template.Must(template.ParseFS(files, "pages/*.html"))
+
+// Web serves the pages.
+type Web struct {
+	svc    *identity.Service
+	secure bool // people come by https, so cookies stay on it
+}
+
+// Mount adds the pages to a server. The link's GET changes nothing, so that a
+// preview of a mailed link does not use it up; the button's POST does.
+func Mount(s *httpx.Server, svc *identity.Service, secure bool) {
+	w := &Web{svc, secure}
+	own := http.NewCrossOriginProtection()
+	s.Handle("GET /{$}", http.HandlerFunc(w.home))
+	s.Handle("GET /sign-in", http.HandlerFunc(w.form))
+	s.Handle("POST /sign-in", own.Handler(http.HandlerFunc(w.signIn)))
+}
+
+type view struct {
+	Title string
+	Link  string
+	Who   string
+	Error string
+	Hint  string
+}
+
+func (w *Web) home(rw http.ResponseWriter, r *http.Request) {
+	who := ""
+	if c, err := r.Cookie(httpx.SessionCookie); err == nil {
+		if p, err := w.svc.AuthenticateSession(r.Context(), redact.New(c.Value)); err == nil && p.Kind != principal.Anonymous {
+			who = p.Name
+		}
+	}
+	render(rw, http.StatusOK, "home.html", view{Title: "Fairlead", Who: who})
+}
+
+func (w *Web) form(rw http.ResponseWriter, r *http.Request) {
+	render(rw, http.StatusOK, "signin.html", view{Title: "Sign in", Link: r.URL.Query().Get("link")})
+}
+
+func (w *Web) signIn(rw http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		render(rw, http.StatusBadRequest, "signin.html", view{Title: "Sign in", Error: "the form could not be read"})
+		return
+	}
+	in := identity.SignIn{Agent: r.UserAgent()}
+	if link := r.PostForm.Get("link"); link != "" {
+		in.Link = redact.New(link)
+	} else {
+		in.Name, in.Password = strings.TrimSpace(r.PostForm.Get("name")), redact.New(r.PostForm.Get("password"))
+	}
+	made, err := w.svc.SignIn(r.Context(), in)
+	if err != nil {
+		f := fault.From(err)
+		message := f.Message
+		if f.Kind == fault.Internal {
+			message = "internal error"
+		}
+		render(rw, httpx.Status(f.Kind), "signin.html", view{Title: "Sign in", Error: message, Hint: f.Hint})
+		return
+	}
+	http.SetCookie(rw, &http.Cookie{
+		Name: httpx.SessionCookie, Value: made.Value.Reveal(), Path: "/", HttpOnly: true, Secure: w.secure, SameSite: http.SameSiteLaxMode,
+	})
+	http.Redirect(rw, r, "/", http.StatusSeeOther)
+}
+
+func render(rw http.ResponseWriter, status int, page string, v view) {
+	var b bytes.Buffer
+	if err := pages.ExecuteTemplate(&b, page, v); err != nil {
+		http.Error(rw, "internal error", http.StatusInternalServerError)
+		return
+	}
+	h := rw.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+	rw.WriteHeader(status)
+	_, _ = rw.Write(b.Bytes())
+}
