@@ -62,8 +62,6 @@ func (s *schema) collect(e *jsonschema.ValidationError, refs map[string]bool, ou
 		if !touches(refs, at) {
 			add(at, "%s", s.alternatives(e))
 		}
-	case *kind.PropertyNames:
-		add(at+"/"+yamlx.Escape(k.Property), "is not an allowed name here: it %s", joined(e.Causes))
 	default:
 		if len(e.Causes) == 0 {
 			add(at, "%s", plain(k))

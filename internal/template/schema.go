@@ -32,9 +32,11 @@ type schema struct {
 }
 
 // What the values of the keywords are. A keyword in none of these is refused:
-// a misspelt one would be a guard that guards nothing.
+// a misspelt one would be a guard that guards nothing. propertyNames is left
+// out because the validator gives its errors a wrong place; patternProperties
+// says the same.
 var (
-	schemaIn  = words("additionalProperties unevaluatedProperties unevaluatedItems items contains propertyNames not if then else")
+	schemaIn  = words("additionalProperties unevaluatedProperties unevaluatedItems items contains not if then else")
 	schemasIn = words("properties patternProperties $defs dependentSchemas")
 	schemaOf  = words("prefixItems allOf anyOf oneOf")
 	plainIn   = words("type enum const title description default examples deprecated readOnly writeOnly format pattern minLength maxLength " +
@@ -179,7 +181,7 @@ func (b *schemaBuilder) below(key string, v any, at string, how visit) {
 			sub.path = append(slices.Clone(how.path), "*")
 		case "then", "else":
 			sub.path, sub.strict = how.path, false
-		case "not", "if", "contains", "propertyNames":
+		case "not", "if", "contains":
 			sub.strict = false
 		}
 		b.walk(v, at, sub)

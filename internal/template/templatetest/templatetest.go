@@ -91,7 +91,7 @@ func (e Engines) Names() []string { return slices.Sorted(maps.Keys(e)) }
 type Planner struct {
 	engine.Engine
 	OnValidate func(engine.Template) error
-	Plan       func(engine.Request) (engine.Plan, error)
+	OnPlan     func(engine.Request) (engine.Plan, error)
 }
 
 // Validate implements engine.Validator.
@@ -104,8 +104,8 @@ func (p Planner) Validate(_ context.Context, t engine.Template) error {
 
 // PlanNew implements engine.DryPlanner.
 func (p Planner) PlanNew(_ context.Context, req engine.Request) (engine.Plan, error) {
-	if p.Plan == nil {
+	if p.OnPlan == nil {
 		return engine.Plan{}, nil
 	}
-	return p.Plan(req)
+	return p.OnPlan(req)
 }
