@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"fairlead/internal/engine"
 	"fairlead/internal/fault"
@@ -91,34 +92,48 @@ func (a *applying) attempt(ses *session) error {
 	if err != nil {
 		return err
 	}
-	var sql []string
-	taken := ""
-	if wd.db == nil {
-		if taken, err = a.make(ses, wd); err != nil {
-			return err
-		}
-		if taken != "" {
-			sql = append(sql, `ALTER DATABASE `+ident(taken)+` RENAME TO `+ident(a.names.Database))
-		}
-	}
-	for _, c := range a.compare(wd, set) {
-		if c.sql != "" {
-			sql = append(sql, c.sql)
-			if taken == "" && wd.db.comment != nil {
+	if wd.db != nil {
+		changes := a.compare(wd, set)
+		if !wd.unfinished(a.want) {
+			for _, c := range changes {
 				a.progress.Step("%s %s %s", c.action, c.address(), c.field)
 			}
 		}
+		early, late := script(changes)
+		return a.finish(ses, early, late)
 	}
-	if len(sql) > 0 {
-		if err := ses.exec("finish", strings.Join(sql, ";\n")); err != nil {
-			return err
-		}
-		a.progress.Step("database %s is owned by role %s, log-in is %s", a.names.Database, a.names.Owner, a.names.login(a.state.Active))
+	taken, err := a.take(ses)
+	if err != nil {
+		return err
 	}
+	wd.db = a.fresh(wd.facts)
 	if taken != "" {
-		a.server.e.lostOne()
+		a.progress.Step("taking a prepared database")
+		defer a.server.e.lostOne()
+		early, late := script(a.compare(wd, set))
+		return a.finish(ses, `ALTER DATABASE `+ident(taken)+` RENAME TO `+ident(a.names.Database), early, late)
 	}
-	return nil
+	a.progress.Step("creating database %s on %s", a.names.Database, a.server.Name)
+	return a.create(ses, a.compare(wd, set))
+}
+
+// script is the SQL of changes in two parts: what needs no database, and what
+// does.
+func script(changes []change) (early, late string) {
+	var first, then []string
+	for _, c := range changes {
+		switch {
+		case c.sql == "":
+		case c.kind == "database":
+			then = append(then, c.sql)
+		default:
+			first = append(first, c.sql)
+		}
+		if c.late != "" {
+			then = append(then, c.late)
+		}
+	}
+	return strings.Join(first, ";\n"), strings.Join(then, ";\n")
 }
 
 // choosePassword decides whether the active log-in gets a verifier: when there
@@ -146,27 +161,78 @@ func (a *applying) choosePassword(wd *world) (verifiers, error) {
 	return verifiers{login: v}, nil
 }
 
-// make gives the world a database that is closed and ours: a prepared one,
-// whose name it returns, or a new one.
-func (a *applying) make(ses *session, wd *world) (string, error) {
-	if a.pool && a.server.e.opt.Pool > 0 && a.ref.Installation == a.server.e.opt.Installation {
-		name, err := ses.take()
+// take gives the name of a prepared database that is locked for us; "" when
+// there is none, or none is wanted.
+func (a *applying) take(ses *session) (string, error) {
+	if !a.pool || a.server.e.opt.Pool == 0 || a.ref.Installation != a.server.e.opt.Installation {
+		return "", nil
+	}
+	return ses.take()
+}
+
+// finish does all that is left in one transaction.
+func (a *applying) finish(ses *session, parts ...string) error {
+	sql := strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), ";\n")
+	if sql == "" {
+		return nil
+	}
+	if err := ses.exec("finish", sql); err != nil {
+		return err
+	}
+	a.progress.Step("database %s is owned by role %s, log-in is %s", a.names.Database, a.names.Owner, a.names.login(a.state.Active))
+	return nil
+}
+
+// create makes the database and, while the server copies its files, the roles
+// on a second connection: the server checks a new verifier against the empty
+// password, which takes it as long as a log-in. The second connection's
+// transaction stays open until the database is there, and then finishes it.
+func (a *applying) create(ses *session, changes []change) error {
+	early, late := script(changes)
+	acquiring, stop := context.WithCancel(ses.ctx)
+	defer stop()
+	roles := make(chan *session, 1)
+	go func() { roles <- ses.beside(acquiring, a.ref, early) }()
+	err := ses.createDatabase("create_database", a.names.Database, fingerprint(a.ref.Installation, a.ref.ID))
+	stop() // with no connection to be had, the roles are made on ours
+	second := <-roles
+	if second == nil {
 		if err != nil {
-			return "", err
+			return err
 		}
-		if name != "" {
-			a.progress.Step("taking a prepared database")
-			wd.db = a.fresh(a.names.Database, wd.facts)
-			wd.db.grantees, wd.db.limit = nil, 0
-			return name, nil
-		}
+		return a.finish(ses, early, late)
 	}
-	a.progress.Step("creating database %s on %s", a.names.Database, a.server.Name)
-	if err := ses.createDatabase("create_database", a.names.Database, fingerprint(a.ref.Installation, a.ref.ID)); err != nil {
-		return "", err
+	defer second.conn.Release()
+	if err == nil {
+		err = a.finish(second, late, "COMMIT")
 	}
-	wd.db = a.fresh(a.names.Database, wd.facts)
-	return "", nil
+	if err != nil {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ses.ctx), time.Second)
+		defer cancel()
+		_ = second.conn.Conn().Close(closing) // rolls back
+	}
+	return err
+}
+
+// beside opens a transaction on a second connection and runs sql in it; nil
+// when that did not work, and then nothing of it is left. The transaction holds
+// the resource's second lock, so that whoever sets a stale worker aside sets
+// this aside too.
+func (ses *session) beside(acquiring context.Context, ref engine.Ref, sql string) *session {
+	conn, err := ses.acquire(acquiring)
+	if err != nil {
+		return nil
+	}
+	second := &session{server: ses.server, ctx: ses.ctx, conn: conn}
+	key := strconv.FormatInt(secondKey(lockKey(ref.Installation, ref.ID)), 10)
+	if err := second.exec("create_roles", `BEGIN; SELECT pg_advisory_xact_lock(`+key+`); `+sql); err != nil {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ses.ctx), time.Second)
+		defer cancel()
+		_ = conn.Conn().Close(closing)
+		conn.Release()
+		return nil // the first connection does it again, and tells the error
+	}
+	return second
 }
 
 // createDatabase makes a closed database with the fingerprint of whom it is

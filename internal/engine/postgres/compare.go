@@ -13,7 +13,7 @@ import (
 
 // change is one difference between what is wanted and what is there: Plan
 // tells it, Observe reports it, Apply executes its SQL. All of a resource's
-// SQL together is one transaction.
+// SQL together is one transaction, the late parts after all others.
 type change struct {
 	kind, name string // "database", "role"
 	action     engine.Action
@@ -21,6 +21,7 @@ type change struct {
 	want, got  any
 	reason     string
 	sql        string
+	late       string // SQL that needs the database to be there
 }
 
 func (c change) address() string { return c.kind + "." + c.name }
@@ -81,12 +82,12 @@ func (w *want) compareLogin(wd *world, which string, set verifiers) []change {
 	become := `ALTER ROLE ` + ident(name) + ` IN DATABASE ` + ident(w.names.Database) + ` SET role = ` + literal(w.names.Owner)
 	if r == nil {
 		sql := `CREATE ROLE ` + ident(name) + ` LOGIN PASSWORD ` + literal(set[name]) + ` IN ROLE ` + ident(w.names.Owner) +
-			`; COMMENT ON ROLE ` + ident(name) + ` IS ` + literal(w.marker.String()) + `; ` + become
+			`; COMMENT ON ROLE ` + ident(name) + ` IS ` + literal(w.marker.String())
 		if !wd.facts.superuser {
 			sql += `; GRANT ` + ident(name) + ` TO CURRENT_USER`
 		}
 		return []change{{kind: "role", name: name, action: engine.Create, want: map[string]any{"login": true, "password": redact.Shown, "memberOf": []string{w.names.Owner}},
-			reason: "logs in", sql: sql}}
+			reason: "logs in", sql: sql, late: become}}
 	}
 	out := w.compareFlags(r, true)
 	if v, ok := set[name]; ok {
@@ -103,7 +104,7 @@ func (w *want) compareLogin(wd *world, which string, set verifiers) []change {
 	out = append(out, w.compareMemberOf(r, []string{w.names.Owner})...)
 	if !slices.Contains(r.becomes, w.names.Database+":role="+w.names.Owner) {
 		out = append(out, change{kind: "role", name: name, action: engine.Update, field: "becomes", want: w.names.Owner, got: nil,
-			reason: "all that it makes must belong to the owner", sql: become})
+			reason: "all that it makes must belong to the owner", late: become})
 	}
 	return out
 }
@@ -204,10 +205,10 @@ func (w *want) compareDatabase(wd *world) []change {
 	return out
 }
 
-// fresh is a database as createDatabase leaves it, so that one comparison
-// serves new and old.
-func (w *want) fresh(name string, f *facts) *seenDatabase {
-	return &seenDatabase{name: name, owner: f.user, limit: fingerprint(w.ref.Installation, w.ref.ID), ownerACL: 3, grantees: []string{"PUBLIC"}}
+// fresh is a database as createDatabase leaves it (a prepared one differs in
+// what is set anyway), so that one comparison serves new and old.
+func (w *want) fresh(f *facts) *seenDatabase {
+	return &seenDatabase{name: w.names.Database, owner: f.user, limit: fingerprint(w.ref.Installation, w.ref.ID), ownerACL: 3, grantees: []string{"PUBLIC"}}
 }
 
 func (c change) String() string { return fmt.Sprintf("%s %s %s", c.action, c.address(), c.field) }

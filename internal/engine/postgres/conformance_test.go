@@ -20,7 +20,7 @@ func TestConformance(t *testing.T) {
 // and roles, and nothing else: what a managed server gives.
 func TestConformanceWithoutSuperuser(t *testing.T) {
 	t.Parallel()
-	admin(t, `CREATE ROLE steward LOGIN CREATEDB CREATEROLE PASSWORD 'steward-pw'; GRANT pg_signal_backend TO steward`)
+	admin(t, `CREATE ROLE steward LOGIN CREATEDB CREATEROLE PASSWORD 'steward-pw'; GRANT pg_signal_backend TO steward; GRANT CONNECT ON DATABASE postgres TO steward`)
 	h := harness(func(o *postgres.Options) {
 		o.Servers[0].URL = redact.New(fmt.Sprintf("postgres://steward:steward-pw@127.0.0.1:%d/postgres?sslmode=disable", shared.Port()))
 	})
@@ -99,8 +99,13 @@ func harness(change func(*postgres.Options)) enginetest.Harness {
 			tamper("NotTheOwnersMember", `REVOKE %[1]s FROM %[2]s`),
 			tamper("BecomesNobody", `ALTER ROLE %[2]s IN DATABASE %[1]s RESET role`),
 			tamper("LoginDropped", `DROP ROLE %[2]s`),
-			tamper("OwnerDropped", `ALTER DATABASE %[1]s OWNER TO CURRENT_USER; ALTER ROLE %[2]s IN DATABASE %[1]s RESET role; `+
-				`REVOKE ALL ON DATABASE %[1]s FROM %[1]s; DROP ROLE %[1]s`),
+			{Name: "OwnerDropped", Severity: engine.Heal, Do: func(t *testing.T, res engine.Result) {
+				db, login := quote(text(res, "database")), quote(text(res, "username"))
+				if err := as(t.Context(), shared.URL(text(res, "database")), `DROP OWNED BY `+db+` CASCADE`); err != nil {
+					t.Fatal(err)
+				}
+				admin(t, `ALTER DATABASE `+db+` OWNER TO CURRENT_USER; ALTER ROLE `+login+` IN DATABASE `+db+` RESET role; REVOKE ALL ON DATABASE `+db+` FROM `+db+`; DROP ROLE `+db)
+			}},
 		},
 	}
 }

@@ -50,9 +50,9 @@ func TestServersThatFail(t *testing.T) {
 	t.Parallel()
 	const canary = "canary-password"
 	admin(t,
-		`CREATE ROLE weak LOGIN PASSWORD 'weak-pw'`,
+		`CREATE ROLE weak LOGIN PASSWORD 'weak-pw'; GRANT CONNECT ON DATABASE postgres TO weak`,
 		`CREATE ROLE reader LOGIN SUPERUSER PASSWORD 'reader-pw'; ALTER ROLE reader SET default_transaction_read_only = on`,
-		`CREATE ROLE few LOGIN SUPERUSER PASSWORD 'few-pw'; CREATE ROLE one LOGIN CREATEDB CREATEROLE CONNECTION LIMIT 1 PASSWORD 'one-pw'`)
+		`CREATE ROLE few LOGIN SUPERUSER PASSWORD 'few-pw'; CREATE ROLE one LOGIN CREATEDB CREATEROLE CONNECTION LIMIT 1 PASSWORD 'one-pw'; GRANT CONNECT ON DATABASE postgres TO one`)
 	at := func(user, host, db string) string {
 		return fmt.Sprintf("postgres://%s@%s/%s?sslmode=disable", user, host, db)
 	}

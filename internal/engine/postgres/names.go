@@ -87,6 +87,9 @@ func lockKey(installation, id string) int64 {
 	return int64(binary.BigEndian.Uint64(d[:])) //nolint:gosec // any 64 bits will do
 }
 
+// secondKey is held by a second connection that works for the same resource.
+func secondKey(key int64) int64 { return key ^ 1 }
+
 // marker is the comment that says whose an object is. What follows Pool is for
 // the people who read it.
 type marker struct {

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ func pooled(t *testing.T, size int, ledger postgres.Ledger, change ...func(*post
 	installation := unique("pool")
 	e := newEngine(t, append([]func(*postgres.Options){func(o *postgres.Options) {
 		o.Installation, o.Pool, o.Ledger = installation, size, ledger
+		o.Log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	}}, change...)...)
 	t.Cleanup(func() { dropPool(t, installation) })
 	return e, installation
@@ -90,8 +92,12 @@ func TestPoolIsFilledTakenAndRefilled(t *testing.T) {
 
 func wait(t *testing.T, done func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !done(); {
-		if time.Now().After(deadline) {
+	poll := time.NewTicker(50 * time.Millisecond)
+	defer poll.Stop()
+	for deadline := time.After(30 * time.Second); !done(); {
+		select {
+		case <-poll.C:
+		case <-deadline:
 			t.Fatal("waited in vain")
 		}
 	}

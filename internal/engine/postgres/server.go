@@ -156,8 +156,12 @@ func (s *server) with2(ctx context.Context, f func(context.Context, *pgxpool.Con
 	return f(ctx, conn)
 }
 
+// lock takes the resource's lock for the session, and waits until no second
+// connection of an earlier worker is at work.
 func (ses *session) lock(key int64) error {
-	err := ses.exec("lock", `SELECT pg_advisory_lock(`+strconv.FormatInt(key, 10)+`)`)
+	first, second := strconv.FormatInt(key, 10), strconv.FormatInt(secondKey(key), 10)
+	take := `SELECT pg_advisory_lock(` + first + `); SELECT pg_advisory_xact_lock(` + second + `)`
+	err := ses.exec("lock", take)
 	if !hasCode(err, "55P03") {
 		return err
 	}
@@ -165,11 +169,11 @@ func (ses *session) lock(key int64) error {
 	ses.e.opt.Log.WarnContext(ses.ctx, "ending the session of a stale worker", "server", ses.Name)
 	err = ses.exec("end_stale", `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
 		AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-		AND classid::bigint << 32 | objid::bigint = `+strconv.FormatInt(key, 10)+` AND pid <> pg_backend_pid()`)
+		AND classid::bigint << 32 | objid::bigint IN (`+first+`, `+second+`) AND pid <> pg_backend_pid()`)
 	if err != nil {
 		return err
 	}
-	return ses.exec("lock", `SELECT pg_advisory_lock(`+strconv.FormatInt(key, 10)+`)`)
+	return ses.exec("lock", take)
 }
 
 // unlock lets the locks go, also after ctx ended; a connection that cannot is

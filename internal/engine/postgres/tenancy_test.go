@@ -42,6 +42,11 @@ func TestTenantsAreApart(t *testing.T) {
 	if err := as(ctx, elsewhere(t, a, text(b, "database"))); !denied(err) {
 		t.Errorf("alpha's log-in into beta's database: %v", err)
 	}
+	for _, d := range []string{"postgres", "template1"} {
+		if err := as(ctx, elsewhere(t, a, d)); !denied(err) {
+			t.Errorf("a tenant in the maintenance database %s: %v", d, err)
+		}
+	}
 	for why, sql := range map[string]string{
 		"become the neighbour":   `SET ROLE ` + quote(text(b, "database")),
 		"make a role":            `CREATE ROLE intruder`,

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"fairlead/internal/failpoint"
 	"fairlead/internal/fault"
 	"fairlead/internal/redact"
@@ -103,8 +105,24 @@ func Start(ctx context.Context, opt Options) (*Server, error) {
 	} else if s.proc, err = s.launch(ctx, true); err != nil {
 		return nil, err
 	}
+	if err := s.closeToPublic(ctx); err != nil {
+		return nil, startFault("its maintenance databases cannot be closed to tenants", err)
+	}
 	go s.watch()
 	return s, nil
+}
+
+// closeToPublic keeps tenants out of the maintenance databases, into which
+// PostgreSQL lets everyone: there they would meet each other, and Fairlead's
+// advisory locks.
+func (s *Server) closeToPublic(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, s.URL("postgres").Reveal())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	_, err = conn.Exec(ctx, `REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC`)
+	return err
 }
 
 // settle reads server.json, or decides and writes it at the first start.
