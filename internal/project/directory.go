@@ -7,21 +7,21 @@ import (
 	"fairlead/internal/sqldb"
 )
 
-// Teams gives every team; identity's directory does.
-type Teams interface {
+// TeamLister gives every team; identity's directory does.
+type TeamLister interface {
 	Teams(ctx context.Context) ([]access.Target, error)
 }
 
 // Directory tells access what places there are, whoever asks: it stands below
 // the decisions and is asked by nobody else. Changes wake the topic "directory".
 type Directory struct {
-	Teams
+	TeamLister
 	store store
 }
 
 // NewDirectory makes the directory of teams, projects and environments.
-func NewDirectory(db *sqldb.DB, teams Teams) *Directory {
-	return &Directory{Teams: teams, store: store{db}}
+func NewDirectory(db *sqldb.DB, teams TeamLister) *Directory {
+	return &Directory{TeamLister: teams, store: store{db}}
 }
 
 // Projects gives every project.
