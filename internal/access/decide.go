@@ -30,9 +30,9 @@ func (s *Set) decide(x *index, r *request) verdict {
 	if len(cand) == 0 {
 		return v
 	}
-	r.attributes = false
+	r.wants = 0
 	for _, c := range cand {
-		r.attributes = r.attributes || c.hasConds
+		r.wants |= c.wants
 	}
 	decision, diag := cedar.Authorize(cand, r, r.query())
 	v.errors = diag.Errors

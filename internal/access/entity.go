@@ -26,7 +26,29 @@ type request struct {
 	principal         cedar.Entity
 	resource          cedar.Entity
 	built             uint8
-	attributes        bool // some candidate looks at attributes
+	wants             attributes // what the candidates look at; the rest is not built
+}
+
+// attributes is a set of attribute names, and whether tags are among them.
+type attributes uint16
+
+const (
+	wantID attributes = 1 << iota
+	wantName
+	wantClass
+	wantTemplate
+	wantOwner
+	wantTeam
+	wantProject
+	wantEnvironment
+	wantTags
+
+	allAttributes attributes = 1<<iota - 1
+)
+
+var attributeNames = map[cedar.String]attributes{
+	"id": wantID, "name": wantName, "class": wantClass, "template": wantTemplate, "owner": wantOwner,
+	"team": wantTeam, "project": wantProject, "environment": wantEnvironment,
 }
 
 const (
@@ -42,7 +64,7 @@ var (
 // newRequest prepares a question. scopedRoles adds the Role::"x@team" parents,
 // which cost an allocation each and are wanted only by sets that use them.
 func newRequest(p principal.Principal, a actionInfo, k kindInfo, t Target, scopedRoles bool) *request {
-	r := &request{p: p, t: t.normal(), kind: k, action: a, attributes: true}
+	r := &request{p: p, t: t.normal(), kind: k, action: a, wants: allAttributes}
 	typ := typeUser
 	if p.Kind == principal.Robot {
 		typ = typeRobot
@@ -168,45 +190,61 @@ func idRecord(u cedar.EntityUID) cedar.Record {
 // what a target claims to be in never becomes a membership.
 func (r *request) buildPrincipal() cedar.Entity {
 	e := cedar.Entity{UID: r.puid, Parents: cedar.NewEntityUIDSet(r.above...)}
-	if !r.attributes {
+	if r.wants == 0 {
 		return e
 	}
 	m := cedar.RecordMap{"id": cedar.String(r.p.ID)}
-	if r.p.Name != "" {
+	if r.p.Name != "" && r.wants&wantName != 0 {
 		m["name"] = cedar.String(r.p.Name)
 	}
 	if r.puid == r.ruid {
 		m["owner"] = cedar.String(r.p.ID)
 	}
-	e.Attributes, e.Tags = cedar.NewRecord(m), tags(r.p.Attributes)
+	e.Attributes = cedar.NewRecord(m)
+	if r.wants&wantTags != 0 {
+		e.Tags = tags(r.p.Attributes)
+	}
 	return e
 }
 
 func (r *request) buildResource() cedar.Entity {
 	e := cedar.Entity{UID: r.ruid, Parents: cedar.NewEntityUIDSet(r.over...)}
-	if !r.attributes {
+	if r.wants == 0 {
 		return e
 	}
-	m := make(cedar.RecordMap, 8)
-	m["id"] = r.ruid.ID
+	m := cedar.RecordMap{"id": r.ruid.ID}
 	for _, a := range [...]struct {
-		key cedar.String
-		val string
-	}{{"name", r.t.Name}, {"class", r.t.EnvironmentClass}, {"template", r.t.Template}, {"owner", r.t.OwnerID}} {
-		if a.val != "" {
+		want attributes
+		key  cedar.String
+		val  string
+	}{
+		{wantName, "name", r.t.Name},
+		{wantClass, "class", r.t.EnvironmentClass},
+		{wantTemplate, "template", r.t.Template},
+		{wantOwner, "owner", r.t.OwnerID},
+	} {
+		if a.val != "" && r.wants&a.want != 0 {
 			m[a.key] = cedar.String(a.val)
 		}
 	}
 	for _, a := range [...]struct {
-		key cedar.String
-		typ cedar.EntityType
-		id  string
-	}{{"team", typeTeam, r.t.TeamID}, {"project", typeProject, r.t.ProjectID}, {"environment", typeEnvironment, r.t.EnvironmentID}} {
-		if a.id != "" {
+		want attributes
+		key  cedar.String
+		typ  cedar.EntityType
+		id   string
+	}{
+		{wantTeam, "team", typeTeam, r.t.TeamID},
+		{wantProject, "project", typeProject, r.t.ProjectID},
+		{wantEnvironment, "environment", typeEnvironment, r.t.EnvironmentID},
+	} {
+		if a.id != "" && r.wants&a.want != 0 {
 			m[a.key] = cedar.NewEntityUID(a.typ, cedar.String(a.id))
 		}
 	}
-	e.Attributes, e.Tags = cedar.NewRecord(m), tags(r.t.Attributes)
+	e.Attributes = cedar.NewRecord(m)
+	if r.wants&wantTags != 0 {
+		e.Tags = tags(r.t.Attributes)
+	}
 	return e
 }
 

@@ -18,7 +18,7 @@ import (
 // Limits of a policy text. The parser and the evaluator recurse, so nesting
 // and the length of one policy are bounded before either sees the text.
 const (
-	maxSource    = 32 << 20
+	maxSource    = 16 << 20
 	maxStatement = 64 << 10
 	maxNesting   = 64
 	maxReported  = 50
@@ -28,15 +28,15 @@ var idPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,98}[a-z0-9])?$`)
 
 // rule is one policy with what slicing needs to know of it.
 type rule struct {
-	id       cedar.PolicyID
-	policy   *cedar.Policy
-	effect   cedar.Effect
-	actions  actionBits
-	types    uint32           // bits of resource types; 0 is all
-	ptype    cedar.EntityType // of the principal; "" is all
-	pentity  cedar.EntityUID  // the principal is or is in it; zero is any
-	rentity  cedar.EntityUID  // the resource is or is in it; zero is any
-	hasConds bool
+	id      cedar.PolicyID
+	policy  *cedar.Policy
+	effect  cedar.Effect
+	actions actionBits
+	types   uint32           // bits of resource types; 0 is all
+	ptype   cedar.EntityType // of the principal; "" is all
+	pentity cedar.EntityUID  // the principal is or is in it; zero is any
+	rentity cedar.EntityUID  // the resource is or is in it; zero is any
+	wants   attributes       // that its conditions look at
 }
 
 type actionBits uint64 // 64 actions are enough; a test watches
@@ -128,7 +128,7 @@ func policyID(p *cedar.Policy) (cedar.PolicyID, string) {
 // newRule reads off a policy's scope which requests it can ever match.
 func newRule(id cedar.PolicyID, p *cedar.Policy) *rule {
 	tree := (*ast.Policy)(p.AST())
-	r := &rule{id: id, policy: p, effect: p.Effect(), hasConds: len(tree.Conditions) > 0}
+	r := &rule{id: id, policy: p, effect: p.Effect(), wants: wanted(tree)}
 	switch sc := tree.Principal.(type) {
 	case ast.ScopeTypeEq:
 		r.pentity = sc.Entity
@@ -162,6 +162,26 @@ func newRule(id cedar.PolicyID, p *cedar.Policy) *rule {
 		r.types, r.rentity = typeMask(sc.Type), sc.Entity
 	}
 	return r
+}
+
+// wanted are the attributes that a policy's conditions can see: an attribute
+// is reached by its name and in no other way.
+func wanted(tree *ast.Policy) attributes {
+	var w attributes
+	for _, c := range tree.Conditions {
+		ast.Inspect(ast.NewNode(c.Body), func(n ast.IsNode) bool {
+			switch n := n.(type) {
+			case ast.NodeTypeAccess:
+				w |= attributeNames[n.Value]
+			case ast.NodeTypeHas:
+				w |= attributeNames[n.Value]
+			case ast.NodeTypeHasTag, ast.NodeTypeGetTag:
+				w |= wantTags
+			}
+			return true
+		})
+	}
+	return w
 }
 
 // typeMask of a type that is none of ours matches no request.

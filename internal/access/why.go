@@ -239,8 +239,7 @@ func (r *request) missing(c *rule) []string {
 
 func (r *request) holds(tree *ast.Policy) bool {
 	one := slice{{id: "part", policy: cedar.NewPolicyFromAST((*cedarast.Policy)(tree))}}
-	r.attributes = true
-	r.built = 0
+	r.wants, r.built = allAttributes, 0
 	ok, _ := cedar.Authorize(one, r, r.query())
 	return ok == cedar.Allow
 }

@@ -51,3 +51,19 @@ func (Teams) Scope(ctx context.Context, _ access.Action) (access.Scope, error) {
 	}
 	return s, nil
 }
+
+// DenyAll refuses everything to everyone, and lets nobody see anything.
+type DenyAll struct{}
+
+// Check implements access.Authorizer.
+func (DenyAll) Check(ctx context.Context, a access.Action, _ access.Target) (access.Decision, error) {
+	if principal.From(ctx).Kind == principal.Anonymous {
+		return access.Decision{}, fault.New(fault.Unauthenticated, "unauthenticated", "sign in first")
+	}
+	return access.Decision{Version: 1}, fault.New(fault.Denied, "access_denied", "you may not %s", a)
+}
+
+// Scope implements access.Authorizer.
+func (DenyAll) Scope(context.Context, access.Action) (access.Scope, error) {
+	return access.Scope{}, nil
+}

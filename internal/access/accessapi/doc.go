@@ -1,0 +1,3 @@
+// Package accessapi is access's API face: why somebody may or may not, and the
+// policies in their versions.
+package accessapi
