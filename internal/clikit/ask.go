@@ -1,0 +1,83 @@
+package clikit
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	"fairlead/internal/redact"
+)
+
+const maxSecret = 8 << 10
+
+// AskSecret reads a secret without showing it: from the terminal or, when
+// standard input is none, its first line.
+func (c *CLI) AskSecret(prompt string) (redact.Secret, error) {
+	f, ok := c.in.(*os.File)
+	if !ok || !isTerminal(c.in) {
+		return c.ReadSecret()
+	}
+	_, _ = fmt.Fprint(c.err, prompt)
+	b, err := term.ReadPassword(int(f.Fd()))
+	_, _ = fmt.Fprintln(c.err)
+	if err != nil {
+		return redact.Secret{}, fmt.Errorf("read from the terminal: %w", err)
+	}
+	return redact.New(string(b)), nil
+}
+
+// ReadSecret takes the first line of standard input.
+func (c *CLI) ReadSecret() (redact.Secret, error) {
+	line, err := bufio.NewReader(io.LimitReader(c.in, maxSecret)).ReadString('\n')
+	if err != nil && err != io.EOF {
+		return redact.Secret{}, fmt.Errorf("read standard input: %w", err)
+	}
+	line = strings.TrimRight(line, "\r\n")
+	if line == "" {
+		return redact.Secret{}, Usage("nothing came on standard input").WithHint("pipe it in as one line")
+	}
+	return redact.New(line), nil
+}
+
+// Confirm lets somebody type a word before what cannot be undone. Without a
+// terminal it refuses: nobody is there to be asked.
+func (c *CLI) Confirm(what, word, flag string) error {
+	if !c.Interactive() {
+		return Usage("%s needs a confirmation, and there is no terminal to ask on", what).WithHint("add %s", flag)
+	}
+	_, _ = fmt.Fprintf(c.err, "%s\nType %s to go on: ", CleanText(what), c.errStyle.Bold(clean(word)))
+	line, err := bufio.NewReader(io.LimitReader(c.in, maxSecret)).ReadString('\n')
+	if err != nil && err != io.EOF {
+		return fmt.Errorf("read from the terminal: %w", err)
+	}
+	if strings.TrimSpace(line) != word {
+		return Failure("not_confirmed", "not confirmed; nothing was done")
+	}
+	return nil
+}
+
+// ReadFile reads what an argument names, "-" being standard input, up to most
+// bytes.
+func (c *CLI) ReadFile(name string, most int64) ([]byte, error) {
+	in := c.in
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, Usage("%s cannot be read: %s", clean(name), reason(err)).WithCause(err)
+		}
+		defer f.Close()
+		in = f
+	}
+	b, err := io.ReadAll(io.LimitReader(in, most+1))
+	if err != nil {
+		return nil, Usage("%s cannot be read: %s", clean(name), reason(err)).WithCause(err)
+	}
+	if int64(len(b)) > most {
+		return nil, Usage("%s is larger than %d bytes", clean(name), most)
+	}
+	return b, nil
+}
