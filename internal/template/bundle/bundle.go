@@ -21,7 +21,7 @@ const (
 	MaxFiles   = 500
 	MaxFile    = 1 << 20 // bytes of one file
 	MaxTotal   = 5 << 20 // bytes of all files together
-	MaxArchive = 8 << 20 // bytes of a tar: its headers and padding come on top
+	MaxArchive = 6 << 20 // bytes of a tar: its headers and padding come on top
 	maxPath    = 200     // bytes
 	maxLevels  = 10
 )

@@ -1,0 +1,3 @@
+// Package templateapi is the templates' face on the API: push, list, show,
+// docs, archive, and a test run that keeps nothing.
+package templateapi

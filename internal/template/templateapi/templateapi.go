@@ -1,0 +1,172 @@
+package templateapi
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"fairlead/internal/httpx"
+	"fairlead/internal/template"
+	"fairlead/internal/template/bundle"
+)
+
+type face struct{ svc *template.Service }
+
+// Register adds the operations.
+func Register(api huma.API, svc *template.Service) {
+	f := face{svc}
+	op := func(id, method, path, summary, description string) huma.Operation {
+		return huma.Operation{OperationID: id, Method: method, Path: "/api/v1/templates" + path, Tags: []string{"Templates"}, Summary: summary, Description: description}
+	}
+	push := op("push-template", http.MethodPost, "", "Push a template",
+		"Takes an uncompressed tar of the template's folder. A version never changes: the same content again gives 200 and what is there, other content under the same version 409.")
+	push.MaxBodyBytes = bundle.MaxArchive
+	httpx.Register(api, push, f.push)
+	test := op("test-template", http.MethodPost, "/test", "Run a template's tests",
+		"Takes a tar as a push does, runs the test cases in it without touching anything real, and keeps nothing.")
+	test.MaxBodyBytes, test.DefaultStatus = bundle.MaxArchive, http.StatusOK
+	httpx.Register(api, test, f.test)
+	httpx.Register(api, op("list-templates", http.MethodGet, "", "List templates", "The latest version of each, by name."), f.list)
+	httpx.Register(api, op("get-template", http.MethodGet, "/{name}", "Show a template", "Its latest version that is no pre-release, or the newest that fits ?version."), f.get)
+	httpx.Register(api, op("list-template-versions", http.MethodGet, "/{name}/versions", "List a template's versions", "Newest first, by semantic version."), f.versions)
+	httpx.Register(api, op("get-template-version", http.MethodGet, "/{name}/versions/{version}", "Show a version", ""), f.version)
+	docs := op("get-template-docs", http.MethodGet, "/{name}/versions/{version}/docs", "Read a version's docs", "Markdown as its author wrote it: sanitise before you render it.")
+	docs.Responses = raw("The docs page; empty when there is none", "text/markdown")
+	httpx.Register(api, docs, f.docs)
+	archive := op("get-template-archive", http.MethodGet, "/{name}/versions/{version}/archive", "Download a version", "The canonical archive: its SHA-256 is the version's digest.")
+	archive.Responses = raw("The template's folder", "application/x-tar")
+	httpx.Register(api, archive, f.archive)
+}
+
+func raw(description, contentType string) map[string]*huma.Response {
+	return map[string]*huma.Response{"200": {
+		Description: description,
+		Content:     map[string]*huma.MediaType{contentType: {Schema: &huma.Schema{Type: "string", Format: "binary"}}},
+	}}
+}
+
+type tarInput struct {
+	RawBody []byte `contentType:"application/x-tar"`
+}
+
+type pushed struct {
+	Status   int
+	Location string `header:"Location"`
+	Body     TemplateVersion
+}
+
+func (f face) push(ctx context.Context, in *tarInput) (*pushed, error) {
+	v, created, err := f.svc.Push(ctx, bytes.NewReader(in.RawBody))
+	if err != nil {
+		return nil, err
+	}
+	out := &pushed{Status: http.StatusOK, Body: versionOf(v)}
+	if created {
+		out.Status = http.StatusCreated
+		out.Location = "/api/v1/templates/" + url.PathEscape(v.Name) + "/versions/" + url.PathEscape(v.Version)
+	}
+	return out, nil
+}
+
+func (f face) test(ctx context.Context, in *tarInput) (*httpx.Body[TemplateTestReport], error) {
+	r, err := f.svc.Test(ctx, bytes.NewReader(in.RawBody))
+	if err != nil {
+		return nil, err
+	}
+	return &httpx.Body[TemplateTestReport]{Body: reportOf(r)}, nil
+}
+
+type listInput struct {
+	httpx.PageInput
+	Search string `query:"search" maxLength:"100" doc:"In name, title and description, whatever the case"`
+	Tag    string `query:"tag" maxLength:"32" doc:"Only those with this tag"`
+	Engine string `query:"engine" maxLength:"32" doc:"Only those of this engine"`
+}
+
+func (f face) list(ctx context.Context, in *listInput) (*httpx.Body[httpx.Page[TemplateSummary]], error) {
+	page, err := in.Page()
+	if err != nil {
+		return nil, err
+	}
+	list, err := f.svc.List(ctx, template.Filter{Search: in.Search, Tag: in.Tag, Engine: in.Engine}, page)
+	if err != nil {
+		return nil, err
+	}
+	var items []TemplateSummary
+	for _, v := range list.Items {
+		items = append(items, summaryOf(v))
+	}
+	return &httpx.Body[httpx.Page[TemplateSummary]]{Body: httpx.NewPage(items, list.Next)}, nil
+}
+
+type getInput struct {
+	Name    string `path:"name" maxLength:"64"`
+	Version string `query:"version" maxLength:"64" doc:"A version such as 1.4.0, or a range such as ^1.2 or 1.x" example:"^1.2"`
+}
+
+func (f face) get(ctx context.Context, in *getInput) (*httpx.Body[TemplateVersion], error) {
+	v, err := f.svc.Get(ctx, in.Name, in.Version)
+	if err != nil {
+		return nil, err
+	}
+	return &httpx.Body[TemplateVersion]{Body: versionOf(v)}, nil
+}
+
+type versionsInput struct {
+	httpx.PageInput
+	Name string `path:"name" maxLength:"64"`
+}
+
+func (f face) versions(ctx context.Context, in *versionsInput) (*httpx.Body[httpx.Page[TemplateVersionSummary]], error) {
+	page, err := in.Page()
+	if err != nil {
+		return nil, err
+	}
+	list, err := f.svc.Versions(ctx, in.Name, page)
+	if err != nil {
+		return nil, err
+	}
+	var items []TemplateVersionSummary
+	for _, v := range list.Items {
+		items = append(items, TemplateVersionSummary{
+			Version: v.Version, Digest: v.Digest, Engine: v.Engine, Prerelease: v.Prerelease, CreatedAt: v.CreatedAt, CreatedBy: v.CreatedBy,
+		})
+	}
+	return &httpx.Body[httpx.Page[TemplateVersionSummary]]{Body: httpx.NewPage(items, list.Next)}, nil
+}
+
+type versionInput struct {
+	Name    string `path:"name" maxLength:"64"`
+	Version string `path:"version" maxLength:"64" doc:"A version such as 1.4.0, or a range such as ^1.2"`
+}
+
+func (f face) version(ctx context.Context, in *versionInput) (*httpx.Body[TemplateVersion], error) {
+	return f.get(ctx, &getInput{Name: in.Name, Version: in.Version})
+}
+
+// text is a body that is no JSON.
+type text struct {
+	ContentType string `header:"Content-Type"`
+	Disposition string `header:"Content-Disposition"`
+	Body        []byte
+}
+
+func (f face) docs(ctx context.Context, in *versionInput) (*text, error) {
+	v, err := f.svc.Get(ctx, in.Name, in.Version)
+	if err != nil {
+		return nil, err
+	}
+	return &text{ContentType: "text/markdown; charset=utf-8", Body: []byte(v.DocsText())}, nil
+}
+
+func (f face) archive(ctx context.Context, in *versionInput) (*text, error) {
+	v, err := f.svc.Get(ctx, in.Name, in.Version)
+	if err != nil {
+		return nil, err
+	}
+	// Name and version are made of letters, digits, "-" and "." only.
+	return &text{ContentType: "application/x-tar", Disposition: `attachment; filename="` + v.Name + "-" + v.Version + `.tar"`, Body: v.Archive()}, nil
+}

@@ -1,0 +1,104 @@
+package templateapi
+
+import (
+	"time"
+
+	"fairlead/internal/template"
+)
+
+// TemplateSummary is a template's latest version in a list.
+type TemplateSummary struct {
+	Name        string    `json:"name" example:"postgres"`
+	Title       string    `json:"title"`
+	Description string    `json:"description"`
+	Version     string    `json:"version" example:"1.4.0"`
+	Digest      string    `json:"digest" doc:"SHA-256 of the canonical archive, hexadecimal"`
+	Engine      string    `json:"engine" example:"postgres"`
+	Tags        []string  `json:"tags" nullable:"false"`
+	Owner       string    `json:"owner,omitempty"`
+	CreatedAt   time.Time `json:"createdAt"`
+	CreatedBy   string    `json:"createdBy" doc:"Id of who pushed it"`
+}
+
+// TemplateVersion is all of one immutable version.
+type TemplateVersion struct {
+	TemplateSummary
+	Inputs     map[string]any            `json:"inputs" doc:"JSON Schema 2020-12 of the inputs, as it is applied"`
+	Outputs    map[string]TemplateOutput `json:"outputs" doc:"What a resource gives, by name"`
+	LifeCycle  TemplateLifeCycle         `json:"lifecycle"`
+	Attributes map[string]string         `json:"attributes" doc:"For access policies"`
+	Docs       string                    `json:"docs,omitempty" doc:"Path of its docs page; the text is at …/docs"`
+}
+
+// TemplateOutput is one output that a template declares.
+type TemplateOutput struct {
+	Type        string `json:"type" enum:"string,integer,number,boolean,array,object"`
+	Description string `json:"description,omitempty"`
+	Sensitive   bool   `json:"sensitive" doc:"A secret: kept encrypted, and shown only by a reveal that is audited"`
+}
+
+// TemplateLifeCycle is what a template says about its resources' lives.
+type TemplateLifeCycle struct {
+	Stateful        bool   `json:"stateful" doc:"Holds data: never recreated silently"`
+	RotationOverlap string `json:"rotationOverlap,omitempty" doc:"How long old credentials work after a rotation" example:"24h0m0s"`
+	ObserveEvery    string `json:"observeEvery,omitempty" doc:"How often it is looked at, when not as often as the platform's default"`
+}
+
+// TemplateVersionSummary is one version in a template's list.
+type TemplateVersionSummary struct {
+	Version    string    `json:"version"`
+	Digest     string    `json:"digest"`
+	Engine     string    `json:"engine"`
+	Prerelease bool      `json:"prerelease" doc:"Never the latest while there is a release"`
+	CreatedAt  time.Time `json:"createdAt"`
+	CreatedBy  string    `json:"createdBy"`
+}
+
+// TemplateTestReport is the outcome of a template's own test cases.
+type TemplateTestReport struct {
+	Name    string             `json:"name"`
+	Version string             `json:"version"`
+	Digest  string             `json:"digest"`
+	Passed  bool               `json:"passed" doc:"Every case passed, and there is at least one"`
+	Cases   []TemplateTestCase `json:"cases" nullable:"false"`
+}
+
+// TemplateTestCase is one case's outcome.
+type TemplateTestCase struct {
+	File     string   `json:"file" example:"tests/plan.yaml"`
+	Name     string   `json:"name"`
+	Passed   bool     `json:"passed"`
+	Failures []string `json:"failures" nullable:"false" doc:"What was expected and what came instead"`
+}
+
+func summaryOf(v *template.Version) TemplateSummary {
+	return TemplateSummary{
+		Name: v.Name, Title: v.Title, Description: v.Description, Version: v.Version, Digest: v.Digest, Engine: v.Engine,
+		Tags: append([]string{}, v.Tags...), Owner: v.Owner, CreatedAt: v.CreatedAt, CreatedBy: v.CreatedBy,
+	}
+}
+
+func versionOf(v *template.Version) TemplateVersion {
+	out := TemplateVersion{
+		TemplateSummary: summaryOf(v), Inputs: v.Inputs, Outputs: map[string]TemplateOutput{},
+		LifeCycle: TemplateLifeCycle{Stateful: v.Stateful}, Attributes: v.Access, Docs: v.Docs,
+	}
+	for name, o := range v.Outputs {
+		out.Outputs[name] = TemplateOutput(o)
+	}
+	if v.RotationOverlap > 0 {
+		out.LifeCycle.RotationOverlap = v.RotationOverlap.String()
+	}
+	if v.ObserveEvery > 0 {
+		out.LifeCycle.ObserveEvery = v.ObserveEvery.String()
+	}
+	return out
+}
+
+func reportOf(r template.Report) TemplateTestReport {
+	out := TemplateTestReport{Name: r.Name, Version: r.Version, Digest: r.Digest, Passed: r.Passed(), Cases: []TemplateTestCase{}}
+	for _, c := range r.Cases {
+		out.Cases = append(out.Cases, TemplateTestCase{File: c.File, Name: c.Name, Passed: c.Passed, Failures: append([]string{}, c.Failures...)})
+	}
+	return out
+}
