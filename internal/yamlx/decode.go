@@ -141,8 +141,9 @@ func (d *decoder) key(name string, seen map[string]int, line int, parent string)
 	return pointer, nil
 }
 
-// parserLine finds the line in the YAML library's error text, its only form.
-var parserLine = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?(.*)$`)
+// parserLine finds the line and the reason in the YAML library's error text,
+// the only form in which it gives them.
+var parserLine = regexp.MustCompile(`^(?:.*yaml: )?(?:line (\d+): )?(.*)$`)
 
 func (d *decoder) yaml() (docs []Doc, err error) {
 	// The library reports its own syntax errors by panicking and recovers

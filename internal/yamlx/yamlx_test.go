@@ -201,3 +201,14 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestSyntaxErrorsSayTheLineOnce(t *testing.T) {
+	t.Parallel()
+	for in, line := range map[string]string{"a: 1\nb: [1, {c: d\ne: f\n": "", "a: 1\n\tb: 2\n": "f.yaml line 2: ", "a: 'x\n": "", "a: 1\n  b: 2\n": "f.yaml line 2: "} {
+		_, err := decode(in)
+		f := fault.From(err)
+		if f.Code != "invalid_yaml" || strings.Count(f.Message, " line ") != 1 || strings.Contains(f.Message, "yaml: ") || !strings.HasPrefix(f.Message, line) {
+			t.Errorf("%q: %s", in, f.Message)
+		}
+	}
+}
