@@ -36,6 +36,9 @@ func (e *Engine) Apply(ctx context.Context, req engine.Request, _ engine.Plan, p
 		res, err = job.next.result(w, job.password)
 		return err
 	})
+	if job.took {
+		e.lostOne() // only now: the sweep leaves alone what is still locked
+	}
 	if err != nil {
 		return engine.Result{}, err
 	}
@@ -60,20 +63,23 @@ type applying struct {
 	recorded redact.Secret // password of the active log-in, as it was noted; empty when it was not
 	password redact.Secret // the one that works after this
 	next     state
+	took     bool // a prepared database
 }
 
 // converge makes roles and database as wanted.
 func (a *applying) converge(ses *session) error {
 	var err error
-	for range 5 {
-		if err = a.attempt(ses); !hasCode(err, raced...) {
+	for i := range 5 {
+		if err = a.attempt(ses, i == 0); !hasCode(err, raced...) {
 			return err
 		}
 	}
 	return err
 }
 
-func (a *applying) attempt(ses *session) error {
+// attempt looks and acts once. Only the first one takes from the pool, so that a
+// prepared database with something amiss does not stand in the way for ever.
+func (a *applying) attempt(ses *session, first bool) error {
 	wd, err := ses.look(a.want)
 	if err != nil {
 		return err
@@ -102,17 +108,12 @@ func (a *applying) attempt(ses *session) error {
 		early, late := script(changes)
 		return a.finish(ses, early, late)
 	}
-	taken, err := a.take(ses)
-	if err != nil {
-		return err
+	if first && len(wd.roles) == 0 {
+		if done, err := a.fromPool(ses, wd, set); done || err != nil {
+			return err
+		}
 	}
 	wd.db = a.fresh(wd.facts)
-	if taken != "" {
-		a.progress.Step("taking a prepared database")
-		defer a.server.e.lostOne()
-		early, late := script(a.compare(wd, set))
-		return a.finish(ses, `ALTER DATABASE `+ident(taken)+` RENAME TO `+ident(a.names.Database), early, late)
-	}
 	a.progress.Step("creating database %s on %s", a.names.Database, a.server.Name)
 	return a.create(ses, a.compare(wd, set))
 }
@@ -161,13 +162,33 @@ func (a *applying) choosePassword(wd *world) (verifiers, error) {
 	return verifiers{login: v}, nil
 }
 
-// take gives the name of a prepared database that is locked for us; "" when
-// there is none, or none is wanted.
-func (a *applying) take(ses *session) (string, error) {
-	if !a.pool || a.server.e.opt.Pool == 0 || a.ref.Installation != a.server.e.opt.Installation {
-		return "", nil
+// fromPool takes a prepared database and its roles by renaming them, and tells
+// whether there was one.
+func (a *applying) fromPool(ses *session, wd *world, set verifiers) (bool, error) {
+	if !a.pool || a.server.e.opt.Pool == 0 || a.ref.Installation != a.server.e.opt.Installation || a.state.Active != "a" {
+		return false, nil
 	}
-	return ses.take()
+	taken, err := ses.take()
+	if err != nil || taken == "" {
+		return false, err
+	}
+	a.took = true
+	a.progress.Step("taking a prepared database")
+	mark := a.marker.String()
+	if sp, ok := a.server.e.spare(taken); ok {
+		a.password, set = sp.password, nil
+		a.next.Verifiers[a.names.A] = sp.hash
+	}
+	wd.db = &seenDatabase{name: a.names.Database, owner: a.names.Owner, ownerACL: 3}
+	wd.roles[a.names.Owner] = &seenRole{name: a.names.Owner, comment: []byte(mark), limit: -1, members: []string{a.names.A}}
+	wd.roles[a.names.A] = &seenRole{name: a.names.A, comment: []byte(mark), limit: -1, memberOf: []string{a.names.Owner}, verifier: a.state.Verifiers[a.names.A]}
+	early, late := script(a.compare(wd, set))
+	owner, login := ident(a.names.Owner), ident(a.names.A)
+	return true, a.finish(ses,
+		`ALTER DATABASE `+ident(taken)+` RENAME TO `+ident(a.names.Database),
+		`ALTER ROLE `+ident(taken)+` RENAME TO `+owner, `COMMENT ON ROLE `+owner+` IS `+literal(mark),
+		`ALTER ROLE `+ident(taken+"_a")+` RENAME TO `+login, `COMMENT ON ROLE `+login+` IS `+literal(mark),
+		early, late)
 }
 
 // finish does all that is left in one transaction.

@@ -205,8 +205,8 @@ func (w *want) compareDatabase(wd *world) []change {
 	return out
 }
 
-// fresh is a database as createDatabase leaves it (a prepared one differs in
-// what is set anyway), so that one comparison serves new and old.
+// fresh is a database as createDatabase leaves it, so that one comparison
+// serves new and old.
 func (w *want) fresh(f *facts) *seenDatabase {
 	return &seenDatabase{name: w.names.Database, owner: f.user, limit: fingerprint(w.ref.Installation, w.ref.ID), ownerACL: 3, grantees: []string{"PUBLIC"}}
 }

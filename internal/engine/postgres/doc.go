@@ -37,6 +37,18 @@
 // after a Destroy looked. A worker that waits too long ends the holder's
 // session: it has the fenced claim, so the holder is stale.
 //
+// A new database's roles are made on a second connection while the server
+// copies the files; its transaction holds a second lock, waits for the database,
+// finishes it and commits once. Setting a stale worker aside ends both.
+//
+// # The pool
+//
+// Prepared databases are named fl_pool_<id>, with roles of the same names, all
+// marked with the pool's id. Taking one renames the three in the transaction
+// that also hands them over: a crash leaves it in the pool or with its
+// resource, never between. The Ledger holds one record of each; Fill's sweep
+// makes ledger and server agree.
+//
 // # What is not kept
 //
 // Extensions that were asked for and no longer are stay: dropping one may drop

@@ -73,6 +73,9 @@ type Engine struct {
 	allowed map[string]bool
 	wake    chan struct{} // the pool lost one
 	closing sync.Once
+
+	mu     sync.Mutex
+	spares map[string]spare // prepared database -> its log-in's password
 }
 
 var (
@@ -91,7 +94,7 @@ func New(opt Options) (*Engine, error) {
 	if len(opt.Servers) == 0 {
 		return nil, fault.New(fault.Invalid, "postgres_options_invalid", "no PostgreSQL server is given")
 	}
-	e := &Engine{opt: opt, servers: map[string]*server{}, allowed: map[string]bool{}, wake: make(chan struct{}, 1)}
+	e := &Engine{opt: opt, servers: map[string]*server{}, allowed: map[string]bool{}, wake: make(chan struct{}, 1), spares: map[string]spare{}}
 	for _, x := range opt.Extensions {
 		if !extensionName.MatchString(x) {
 			return nil, fault.New(fault.Invalid, "postgres_options_invalid", "%q is not the name of an extension", x)

@@ -67,7 +67,7 @@ func (e *Engine) Objects(ctx context.Context) ([]Owned, error) {
 func (e *Engine) owned(s *server, kind, name string, comment, ownerComment []byte, unfinished bool) (Owned, bool) {
 	o := Owned{Object: s.object(kind, name), Server: s.Name}
 	m, ok := readMarker(ownerComment) // the owner role's word counts more: no tenant can change it
-	if !ok || m.Resource == "" {
+	if !ok {
 		m, ok = readMarker(comment)
 	}
 	switch {
@@ -75,7 +75,7 @@ func (e *Engine) owned(s *server, kind, name string, comment, ownerComment []byt
 		return o, false
 	case ok && m.Pool != "":
 		o.Pool = m.Pool
-		if kind != "database" || name != poolPrefix+m.Pool {
+		if strings.TrimSuffix(name, "_a") != poolPrefix+m.Pool {
 			o.Suspect = "its marker is a prepared database's, its name is not"
 		}
 	case ok:

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	fid "fairlead/internal/ident"
+	"fairlead/internal/redact"
 )
 
 // poolPrefix begins the names of prepared databases; no resource's does.
@@ -109,11 +111,36 @@ func (s *server) fill(ctx context.Context) error {
 	return nil
 }
 
-// prepare makes one database for the pool: closed, marked, and visited once,
-// so that PostgreSQL's caches for it are on the disk when its tenant comes.
+// spare is the password of a prepared log-in. Only the process that made it
+// knows it, and keeps it in memory alone: another one sets a new password,
+// which costs the server as long as a log-in.
+type spare struct {
+	password redact.Secret
+	hash     string // of its verifier
+}
+
+// spare gives a prepared database's password, once.
+func (e *Engine) spare(name string) (spare, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	sp, ok := e.spares[name]
+	delete(e.spares, name)
+	return sp, ok
+}
+
+// prepare makes one database for the pool, with its roles: closed, marked, and
+// visited once, so that PostgreSQL's caches for it are on the disk when its
+// tenant comes. Roles and marker are one transaction: a database without the
+// marker has no roles.
 func (s *server) prepare(ctx context.Context) error {
 	installation, id := s.e.opt.Installation, strings.TrimPrefix(fid.New("pool"), "pool_")
 	name := poolPrefix + id
+	sp := spare{password: newPassword()}
+	v, err := verifier(sp.password)
+	if err != nil {
+		return err
+	}
+	sp.hash = hashed(v)
 	if err := s.e.opt.Ledger.Put(ctx, Prepared{s.Name, name}); err != nil {
 		return err
 	}
@@ -133,7 +160,23 @@ func (s *server) prepare(ctx context.Context) error {
 		if err := s.inside(ctx, "pool_visit", name, `SELECT count(*) FROM pg_class`); err != nil {
 			return err
 		}
-		return ses.exec("pool_ready", `ALTER DATABASE `+q+` ALLOW_CONNECTIONS false; COMMENT ON DATABASE `+q+` IS `+literal(poolMarker(installation, name).String()))
+		login, mark := ident(name+"_a"), literal(poolMarker(installation, name).String())
+		sql := []string{
+			`CREATE ROLE ` + q + ` NOLOGIN`, `COMMENT ON ROLE ` + q + ` IS ` + mark,
+			`CREATE ROLE ` + login + ` NOLOGIN PASSWORD ` + literal(v) + ` IN ROLE ` + q, `COMMENT ON ROLE ` + login + ` IS ` + mark,
+			`ALTER DATABASE ` + q + ` ALLOW_CONNECTIONS false`, `ALTER DATABASE ` + q + ` OWNER TO ` + q, `COMMENT ON DATABASE ` + q + ` IS ` + mark,
+		}
+		if !s.facts.Load().superuser {
+			sql = slices.Insert(sql, 2, `GRANT `+q+` TO CURRENT_USER`)
+			sql = append(sql, `GRANT `+login+` TO CURRENT_USER`)
+		}
+		if err := ses.exec("pool_ready", strings.Join(sql, ";\n")); err != nil {
+			return err
+		}
+		s.e.mu.Lock()
+		defer s.e.mu.Unlock()
+		s.e.spares[name] = sp
+		return nil
 	})
 }
 

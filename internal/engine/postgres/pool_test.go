@@ -32,7 +32,7 @@ func poolOf(t *testing.T, installation string) []string {
 
 func dropPool(t *testing.T, installation string) {
 	for _, d := range poolOf(t, installation) {
-		admin(t, `DROP DATABASE `+quote(d)+` WITH (FORCE)`)
+		admin(t, `DROP DATABASE `+quote(d)+` WITH (FORCE)`, `DROP ROLE IF EXISTS `+quote(d)+`, `+quote(d+"_a"))
 	}
 }
 
@@ -63,6 +63,15 @@ func TestPoolIsFilledTakenAndRefilled(t *testing.T) {
 		t.Fatal("the database is new, not the pool's")
 	}
 	if err := use(t.Context(), res); err != nil {
+		t.Fatal(err)
+	}
+	// Another process does not know the prepared password, and sets one.
+	stranger := newEngine(t, func(o *postgres.Options) { o.Installation, o.Pool, o.Ledger = installation, 2, ledger })
+	if err := e.FillOnce(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	sres := apply(t, stranger, of(installation, "stranger"))
+	if err := use(t.Context(), sres); err != nil {
 		t.Fatal(err)
 	}
 	req.Previous = &res
@@ -155,7 +164,7 @@ func TestSweepAfterCrashes(t *testing.T) {
 		entries, _ := ledger.List(t.Context())
 		mine := map[string]bool{}
 		for _, o := range objects {
-			if o.Pool != "" && o.Suspect == "" {
+			if o.Pool != "" && o.Suspect == "" && o.Kind == "database" {
 				mine[o.Name] = true
 			}
 		}
@@ -212,7 +221,7 @@ func TestObjectsListsOursAndSuspectsForgeries(t *testing.T) {
 			count["pool"]++
 		}
 	}
-	if count[req.Ref.ID] != len(res.Objects) || count["pool"] != 1 {
+	if count[req.Ref.ID] != len(res.Objects) || count["pool"] != 3 {
 		t.Fatalf("%v in %+v", count, got)
 	}
 }
