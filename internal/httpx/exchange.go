@@ -19,15 +19,16 @@ import (
 // see, and what the chain knows of the request.
 type exchange struct {
 	http.ResponseWriter
-	srv    *Server
-	route  *route
-	start  time.Time
-	id     [1]string // an array, so that the header needs no slice of its own
-	addr   netip.Addr
-	secure bool
-	status int
-	bytes  int64
-	who    string
+	srv        *Server
+	route      *route
+	start      time.Time
+	id         [1]string // an array, so that the header needs no slice of its own
+	addr       netip.Addr
+	addrString string
+	secure     bool
+	status     int
+	bytes      int64
+	who        string
 
 	location string // set on a 201
 
@@ -66,11 +67,12 @@ func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 // Flush implements http.Flusher.
 func (x *exchange) Flush() { _ = http.NewResponseController(x.ResponseWriter).Flush() }
 
+// addrText is asked for twice a request.
 func (x *exchange) addrText() string {
-	if !x.addr.IsValid() {
-		return ""
+	if x.addrString == "" && x.addr.IsValid() {
+		x.addrString = x.addr.String()
 	}
-	return x.addr.String()
+	return x.addrString
 }
 
 // problem answers with an error; a status other than 0 overrules the table.

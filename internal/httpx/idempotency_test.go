@@ -86,32 +86,40 @@ func post(t *testing.T, ts *httptest.Server, path, key, body string, more ...str
 	return ask(t, ts, "POST", path, body, append([]string{"Authorization", "Bearer ann", "Idempotency-Key", key}, more...)...)
 }
 
+// Each replica has its own connection to the store, as processes have.
 func TestTheSameKeyOverReplicasMakesOneThing(t *testing.T) {
 	t.Parallel()
-	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
-		s := &shop{db: db}
-		replicas := []*httptest.Server{replica(t, s), replica(t, s), replica(t, s)}
-		var wg sync.WaitGroup
-		bodies := make([]string, 100)
-		for i := range bodies {
-			wg.Go(func() {
-				res, body := post(t, replicas[i%3], "/api/v1/shop", "k", `{"name":"one"}`)
-				if res.StatusCode != 201 || res.Header.Get("Location") != "/api/v1/shop/one" {
-					t.Errorf("%d: %d %s %q", i, res.StatusCode, body, res.Header.Get("Location"))
-				}
-				bodies[i] = body
-			})
-		}
-		wg.Wait()
-		for _, b := range bodies[1:] {
-			if b != bodies[0] {
-				t.Errorf("two replies: %s and %s", bodies[0], b)
+	for name, url := range map[string]string{"sqlite": "sqlite:" + t.TempDir() + "/s.db", "postgres": sqldbtest.PostgresURL(t)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var replicas []*httptest.Server
+			var db *sqldb.DB
+			for range 3 {
+				db = sqldbtest.Open(t, sqldb.Options{URL: url})
+				replicas = append(replicas, replica(t, &shop{db: db}))
 			}
-		}
-		if n := rows(t, db); n != 1 {
-			t.Errorf("%d things", n)
-		}
-	})
+			var wg sync.WaitGroup
+			bodies := make([]string, 100)
+			for i := range bodies {
+				wg.Go(func() {
+					res, body := post(t, replicas[i%3], "/api/v1/shop", "k", `{"name":"one"}`)
+					if res.StatusCode != 201 || res.Header.Get("Location") != "/api/v1/shop/one" {
+						t.Errorf("%d: %d %s %q", i, res.StatusCode, body, res.Header.Get("Location"))
+					}
+					bodies[i] = body
+				})
+			}
+			wg.Wait()
+			for _, b := range bodies[1:] {
+				if b != bodies[0] {
+					t.Errorf("two replies: %s and %s", bodies[0], b)
+				}
+			}
+			if n := rows(t, db); n != 1 {
+				t.Errorf("%d things", n)
+			}
+		})
+	}
 }
 
 func TestKeysAreBoundToTheirRequest(t *testing.T) {

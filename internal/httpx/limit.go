@@ -108,12 +108,17 @@ func (l *limiter) take(who caller, now time.Time, h http.Header) (wait int) {
 	}
 	l.mu.Unlock()
 
-	var buf [48]byte
-	remaining := strconv.AppendInt(buf[:0], int64((l.depth-used)/l.step), 10)
-	r := len(remaining)
-	both := strconv.AppendInt(remaining, int64((used+time.Second-1)/time.Second), 10)
-	digits := string(both)
-	values := []string{digits[:r], digits[r:], `"default";r=` + digits[:r] + `;t=` + digits[r:]}
+	// One string holds all three values and one slice their places: this is
+	// done for every request.
+	var buf [64]byte
+	text := strconv.AppendInt(buf[:0], int64((l.depth-used)/l.step), 10)
+	r := len(text)
+	text = strconv.AppendInt(text, int64((used+time.Second-1)/time.Second), 10)
+	t := len(text)
+	text = append(append(text, `"default";r=`...), text[:r]...)
+	text = append(append(text, `;t=`...), text[r:t]...)
+	all := string(text)
+	values := []string{all[:r], all[r:t], all[t:]}
 	h["Ratelimit-Limit"] = l.limit
 	h["Ratelimit-Policy"] = l.policy
 	h["Ratelimit-Remaining"] = values[0:1:1]
@@ -134,4 +139,31 @@ func (l *limiter) add(who caller) *bucket {
 	}
 	l.callers[who] = b
 	return b
+}
+
+// maxStreams is how many streams one caller may have open: each holds a
+// connection and a goroutine for as long as the caller likes.
+const maxStreams = 64
+
+// streams counts the open streams of each caller.
+type streams struct {
+	mu   sync.Mutex
+	open map[caller]int
+}
+
+// enter counts one more, or says no. What it gives ends it.
+func (s *streams) enter(who caller) (leave func(), ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[who] >= maxStreams {
+		return nil, false
+	}
+	s.open[who]++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.open[who]--; s.open[who] == 0 {
+			delete(s.open, who)
+		}
+	}, true
 }

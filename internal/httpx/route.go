@@ -83,6 +83,17 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx := audit.WithOrigin(r.Context(), audit.Origin{Address: x.addrText(), RequestID: x.id[0]})
 	ctx = exchangeCtx{principal.With(ctx, p), x}
 	if rt.traits.stream {
+		who := caller{id: p.ID}
+		if p.Kind == principal.Anonymous {
+			who = caller{addr: bucketOf(x.addr)}
+		}
+		leave, ok := rt.srv.streams.enter(who)
+		if !ok {
+			x.problem(fault.New(fault.Limited, "too_many_streams", "%d streams are open already", maxStreams).
+				WithHint("close one first").WithRetryAfter(5), 0)
+			return
+		}
+		defer leave()
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(ctx)
 		defer cancel()

@@ -61,6 +61,7 @@ type Server struct {
 	signedIn  *limiter
 	anonymous *limiter
 	idem      *idempotency
+	streams   streams
 	metrics   *metrics
 	other     *route // stands for what no operation serves, in logs and metrics
 
@@ -83,6 +84,7 @@ func New(o Options) (huma.API, *Server) {
 			panic("httpx: trusted origin: " + err.Error())
 		}
 	}
+	s.streams.open = map[caller]int{}
 	s.closing, s.shutdown = context.WithCancel(context.Background())
 	s.metrics = newMetrics(o.Registry)
 	s.idem = newIdempotency(s, o.DB)

@@ -126,6 +126,42 @@ func TestStreamsOutliveTheTimeLimitsAndEndWithTheServer(t *testing.T) {
 	}
 }
 
+func TestOpenStreamsAreCounted(t *testing.T) {
+	t.Parallel()
+	_, ts := streamServer(t, httpx.Options{}, func(ctx context.Context, _ int64, _ *httpx.Events) error {
+		<-ctx.Done()
+		return nil
+	})
+	open := func() *http.Response {
+		req, _ := http.NewRequestWithContext(t.Context(), "GET", ts.URL+"/api/v1/log", nil)
+		req.Header.Set("Authorization", "Bearer ann")
+		res, err := ts.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res
+	}
+	first := open()
+	for range 63 {
+		defer open().Body.Close()
+	}
+	res, body := ask(t, ts, "GET", "/api/v1/log", "", "Authorization", "Bearer ann")
+	if p := problem(t, res, body); p.Code != "too_many_streams" || res.StatusCode != 429 {
+		t.Errorf("got %s", body)
+	}
+	first.Body.Close()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		res := open() // the server needs a moment to see that one has gone
+		defer res.Body.Close()
+		if res.StatusCode == 200 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("a closed stream is still counted")
+		}
+	}
+}
+
 func TestPollLooksAtEachWakeUpAndWhenTimeIsOver(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
