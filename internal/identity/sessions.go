@@ -76,6 +76,9 @@ func (s *Service) RevokeSessions(ctx context.Context, userRef string) error {
 	if err != nil {
 		return err
 	}
+	if _, err := s.check(ctx, access.UserView, a.target()); err != nil {
+		return err // who may not know of the user learns nothing here either
+	}
 	d, err := s.check(ctx, access.SessionRevoke, access.Target{Kind: "session", Name: a.name, OwnerID: a.id})
 	if err != nil {
 		return err
