@@ -96,10 +96,15 @@ func (l *Log) follows(ctx context.Context, end head) error {
 			"the audit log ends at record %d, but record %d was signed before", end.seq, l.signed.seq).
 			WithHint("records were removed from the store, unless it was restored from a backup: then remove %s from the key folder", WitnessFile)
 	}
-	at := l.signed
+	return chainLeads(ctx, l.store.db.Read(), l.signed, end, nil)
+}
+
+// chainLeads tells whether the stored records lead from one link to another.
+// It calls each, if given, for every link on the way.
+func chainLeads(ctx context.Context, q sqldb.Querier, at, end head, each func(head) error) error {
 	var buf []byte
 	for at.seq < end.seq {
-		records, err := l.store.between(ctx, at.seq, end.seq, checkpointRecords)
+		records, err := recordsBetween(ctx, q, at.seq, end.seq, checkpointRecords)
 		if err != nil {
 			return err
 		}
@@ -114,6 +119,12 @@ func (l *Log) follows(ctx context.Context, end head) error {
 				return broken(r.Seq, errors.New("its link or its hash does not match"))
 			}
 			at = head{r.Seq, r.Hash}
+			if each == nil {
+				continue
+			}
+			if err := each(at); err != nil {
+				return err
+			}
 		}
 	}
 	if at != end {

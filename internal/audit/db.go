@@ -40,9 +40,11 @@ func (s store) lockHead(ctx context.Context, tx *sqldb.Tx) (head, error) {
 	return h, err
 }
 
-func (s store) head(ctx context.Context) (head, error) {
+func (s store) head(ctx context.Context) (head, error) { return readHead(ctx, s.db.Read()) }
+
+func readHead(ctx context.Context, q sqldb.Querier) (head, error) {
 	h := head{hash: genesis}
-	err := s.db.Read().QueryRowContext(ctx, selectHead).Scan(&h.seq, &h.hash)
+	err := q.QueryRowContext(ctx, selectHead).Scan(&h.seq, &h.hash)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}
@@ -58,7 +60,7 @@ const (
 )
 
 // insert appends sealed records and moves the head to the last.
-func (s store) insert(ctx context.Context, tx *sqldb.Tx, records []Record) error {
+func insert(ctx context.Context, tx sqldb.Querier, records []Record) error {
 	last := records[len(records)-1]
 	for len(records) > 0 {
 		n := min(len(records), chunkRows)
@@ -110,7 +112,11 @@ func scanRecord(row sqldb.Row) (Record, error) {
 
 // between gives up to limit records with from < seq <= to, in order.
 func (s store) between(ctx context.Context, from, to int64, limit int) ([]Record, error) {
-	return sqldb.Collect(ctx, s.db.Read(), scanRecord,
+	return recordsBetween(ctx, s.db.Read(), from, to, limit)
+}
+
+func recordsBetween(ctx context.Context, q sqldb.Querier, from, to int64, limit int) ([]Record, error) {
+	return sqldb.Collect(ctx, q, scanRecord,
 		`SELECT `+columns+` FROM audit_log WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3`, from, to, limit)
 }
 
@@ -218,8 +224,10 @@ func (s store) addKey(ctx context.Context, tx *sqldb.Tx, k Key) (added bool, err
 	return n > 0, err
 }
 
-func (s store) keys(ctx context.Context) ([]Key, error) {
-	return sqldb.Collect(ctx, s.db.Read(), func(row sqldb.Row) (Key, error) {
+func (s store) keys(ctx context.Context) ([]Key, error) { return readKeys(ctx, s.db.Read()) }
+
+func readKeys(ctx context.Context, q sqldb.Querier) ([]Key, error) {
+	return sqldb.Collect(ctx, q, func(row sqldb.Row) (Key, error) {
 		var id, public string
 		if err := row.Scan(&id, &public); err != nil {
 			return Key{}, err
@@ -249,7 +257,11 @@ func scanCheckpoint(row sqldb.Row) (Checkpoint, error) {
 
 // checkpoints gives up to limit of them after a seq, in order.
 func (s store) checkpoints(ctx context.Context, after int64, limit int) ([]Checkpoint, error) {
-	return sqldb.Collect(ctx, s.db.Read(), scanCheckpoint,
+	return readCheckpoints(ctx, s.db.Read(), after, limit)
+}
+
+func readCheckpoints(ctx context.Context, q sqldb.Querier, after int64, limit int) ([]Checkpoint, error) {
+	return sqldb.Collect(ctx, q, scanCheckpoint,
 		`SELECT seq, hash, at, key_id, signature FROM audit_checkpoints WHERE seq > $1 ORDER BY seq LIMIT $2`, after, limit)
 }
 

@@ -47,5 +47,9 @@ type pending struct {
 // and from where come from ctx. It is written when the group commits, or the
 // whole group is refused.
 func Append(ctx context.Context, tx *sqldb.Tx, e Entry) {
-	tx.Collect(pending{entry: e, actor: principal.From(ctx), origin: OriginFrom(ctx)})
+	tx.Collect(pendingOf(ctx, e))
+}
+
+func pendingOf(ctx context.Context, e Entry) pending {
+	return pending{entry: e, actor: principal.From(ctx), origin: OriginFrom(ctx)}
 }
