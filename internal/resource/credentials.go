@@ -2,6 +2,8 @@ package resource
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"time"
 
 	"fairlead/internal/access"
@@ -24,10 +26,7 @@ func (s *Service) Reveal(ctx context.Context, w Where) (Resource, map[string]red
 	if err != nil {
 		return Resource{}, nil, err
 	}
-	names := []string{}
-	for name := range secrets {
-		names = append(names, name)
-	}
+	names := slices.Sorted(maps.Keys(secrets))
 	err = s.DB.Write(ctx, "resource.reveal", func(tx *sqldb.Tx) error {
 		audit.Append(ctx, tx, audit.Entry{
 			Action: string(access.ResourceReveal), Target: l.env.target("resource", l.ID, l.Name, l.Template), Decision: l.decision,
@@ -60,8 +59,15 @@ func (s *Service) secrets(ctx context.Context, r Resource) (map[string]redact.Se
 	return out, nil
 }
 
-// previous is what the engine gave last, as the records have it.
-func (r Resource) previous(secrets map[string]redact.Secret) *engine.Result {
+// previous is what the last success gave, secrets included; nil before it.
+func (s *Service) previous(ctx context.Context, r Resource) (*engine.Result, error) {
+	if r.AppliedRevision == 0 {
+		return nil, nil
+	}
+	secrets, err := s.secrets(ctx, r)
+	if err != nil {
+		return nil, err
+	}
 	prev := &engine.Result{Outputs: map[string]engine.Output{}, Objects: r.Objects}
 	if r.state != "" {
 		prev.State = []byte(r.state)
@@ -69,7 +75,7 @@ func (r Resource) previous(secrets map[string]redact.Secret) *engine.Result {
 	for name, o := range r.Outputs {
 		prev.Outputs[name] = engine.Output{Value: o.Value, Sensitive: o.Sensitive, Secret: secrets[name]}
 	}
-	return prev
+	return prev, nil
 }
 
 // Rotate asks for new credentials. The ones before keep working for the
@@ -80,25 +86,20 @@ func (s *Service) Rotate(ctx context.Context, w Where, ifMatch int64) (Resource,
 		return Resource{}, err
 	}
 	if _, ok := s.Engines[l.Engine].(engine.Rotator); !ok {
-		return Resource{}, fault.New(fault.Invalid, "not_rotatable", "resources of template %s have no credentials to rotate", l.Template)
+		return Resource{}, notRotatable(l.Template)
 	}
 	var r Resource
 	err = s.DB.Write(ctx, "resource.rotate", func(tx *sqldb.Tx) error {
 		var err error
-		if r, err = s.db.lock(ctx, tx, l.ID); err != nil {
+		if r, err = s.lockWanted(ctx, tx, l.ID, ifMatch); err != nil {
 			return err
 		}
 		switch {
-		case !r.DestroyWantedAt.IsZero():
-			return beingDestroyed(r)
 		case r.Phase != Ready:
 			return fault.New(fault.Conflict, "not_ready", "%s is %s; only a ready resource can be rotated", r.Name, r.Phase)
-		case r.rotation != r.appliedRotation || !r.RetireAt.IsZero():
+		case !r.RetireAt.IsZero():
 			return fault.New(fault.Conflict, "rotation_in_progress", "the last rotation of %s still overlaps: the credentials before it work until %s",
 				r.Name, r.RetireAt.UTC().Format(time.RFC3339)).WithHint("rotate again after that")
-		}
-		if err := checkMatch(r, ifMatch); err != nil {
-			return err
 		}
 		r.rotation = ident.New("rot")
 		if r, err = s.startRun(ctx, tx, r, RunRotate); err != nil {
@@ -106,7 +107,7 @@ func (s *Service) Rotate(ctx context.Context, w Where, ifMatch int64) (Resource,
 		}
 		audit.Append(ctx, tx, audit.Entry{
 			Action: string(access.ResourceRotate), Target: l.env.target("resource", r.ID, r.Name, r.Template), Decision: l.decision,
-			Details: map[string]any{"rotation": r.rotation},
+			Details: map[string]any{"rotation": r.rotation, "run": r.RunID},
 		})
 		return nil
 	})

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"fairlead/internal/access"
@@ -14,30 +16,76 @@ import (
 // store is the SQL of resources, revisions and references.
 type store struct{ db *sqldb.DB }
 
-const resourceColumns = `r.id, r.name, r.environment_id, r.project_id, r.team_id, r.template, r.engine, r.phase, r.reason, r.message, r.hint,
-	r.revision, r.applied_revision, r.outputs, r.objects, r.state, r.drift, r.observed_at, r.rotation, r.applied_rotation, r.retire_due_at,
-	r.destroy_wanted_at, r.destroyed_at, r.created_at, r.created_by, r.updated_at, r.version,
-	v.template_version, v.template_digest, v.inputs,
-	coalesce((SELECT max(id) FROM runs WHERE runs.resource_id = r.id), '')
-	FROM resources r JOIN revisions v ON v.resource_id = r.id AND v.number = r.revision`
+const resourceColumns = `r.id, r.name, r.environment_id, e.name, e.class, r.project_id, p.name, r.team_id, t.name,
+	r.template, r.engine, r.phase, r.reason, r.message, r.hint, r.revision, r.applied_revision, r.outputs, r.objects, r.state, r.drift,
+	r.observed_at, r.rotation, r.applied_rotation, r.retire_due_at, r.destroy_wanted_at, r.destroyed_at,
+	r.created_at, r.created_by, coalesce(c.name, r.created_by), r.updated_at, r.version, r.wanted_version,
+	v.template_version, v.template_digest, v.inputs, v.sealed,
+	coalesce((SELECT u.id FROM runs u WHERE u.resource_id = r.id ORDER BY u.number DESC LIMIT 1), '')
+	FROM resources r
+	JOIN revisions v ON v.resource_id = r.id AND v.number = r.revision
+	JOIN environments e ON e.id = r.environment_id
+	JOIN projects p ON p.id = r.project_id
+	JOIN teams t ON t.id = r.team_id
+	LEFT JOIN principals c ON c.id = r.created_by`
 
 func scanResource(row sqldb.Row) (Resource, error) {
 	var r Resource
-	var outputs, objects, drift, inputs string
+	var outputs, objects, drift, inputs, sealed string
 	var observed, retire, destroyWanted, destroyed sql.NullInt64
 	var created, updated int64
-	err := row.Scan(&r.ID, &r.Name, &r.EnvironmentID, &r.ProjectID, &r.TeamID, &r.Template, &r.Engine, &r.Phase, &r.Reason, &r.Message, &r.Hint,
-		&r.Revision, &r.AppliedRevision, &outputs, &objects, &r.state, &drift, &observed, &r.rotation, &r.appliedRotation, &retire,
-		&destroyWanted, &destroyed, &created, &r.CreatedBy, &updated, &r.Version,
-		&r.TemplateVersion, &r.templateDigest, &inputs, &r.RunID)
+	err := row.Scan(&r.ID, &r.Name, &r.EnvironmentID, &r.Environment, &r.Class, &r.ProjectID, &r.Project, &r.TeamID, &r.Team,
+		&r.Template, &r.Engine, &r.Phase, &r.Reason, &r.Message, &r.Hint, &r.Revision, &r.AppliedRevision, &outputs, &objects, &r.state, &drift,
+		&observed, &r.rotation, &r.appliedRotation, &retire, &destroyWanted, &destroyed,
+		&created, &r.CreatedBy, &r.CreatedByName, &updated, &r.Version, &r.wantedVersion,
+		&r.TemplateVersion, &r.templateDigest, &inputs, &sealed, &r.RunID)
 	if err != nil {
 		return r, err
 	}
 	r.ObservedAt, r.RetireAt = fromMicro(observed), fromMicro(retire)
 	r.DestroyWantedAt, r.DestroyedAt = fromMicro(destroyWanted), fromMicro(destroyed)
 	r.CreatedAt, r.UpdatedAt = time.UnixMicro(created).UTC(), time.UnixMicro(updated).UTC()
+	if r.Inputs, err = readInputs(inputs); err != nil {
+		return r, err
+	}
 	return r, errors.Join(json.Unmarshal([]byte(outputs), &r.Outputs), json.Unmarshal([]byte(objects), &r.Objects),
-		json.Unmarshal([]byte(drift), &r.Drift), json.Unmarshal([]byte(inputs), &r.Inputs))
+		json.Unmarshal([]byte(drift), &r.Drift), json.Unmarshal([]byte(sealed), &r.sealed))
+}
+
+// readInputs reads recorded inputs with numbers as a template's Check gives
+// them: int64 where whole, float64 otherwise.
+func readInputs(s string) (map[string]any, error) {
+	d := json.NewDecoder(strings.NewReader(s))
+	d.UseNumber()
+	var m map[string]any
+	if err := d.Decode(&m); err != nil {
+		return nil, err
+	}
+	if m == nil {
+		m = map[string]any{}
+	}
+	out, _ := plainNumbers(m).(map[string]any)
+	return out, nil
+}
+
+func plainNumbers(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, item := range v {
+			v[k] = plainNumbers(item)
+		}
+	case []any:
+		for i, item := range v {
+			v[i] = plainNumbers(item)
+		}
+	case json.Number:
+		if n, err := v.Int64(); err == nil {
+			return n
+		}
+		f, _ := v.Float64() // it came from a float64
+		return f
+	}
+	return v
 }
 
 func fromMicro(v sql.NullInt64) time.Time {
@@ -75,7 +123,12 @@ func (s store) byID(ctx context.Context, q sqldb.Querier, id string) (Resource, 
 // lock gives the resource for a change; others wait until the commit.
 func (s store) lock(ctx context.Context, tx *sqldb.Tx, id string) (Resource, error) {
 	if suffix := s.db.ForUpdate(); suffix != "" {
+		// The job first, as a worker does: two orders would be a deadlock.
 		var one string
+		err := tx.QueryRowContext(ctx, `SELECT key FROM queue WHERE key = $1`+suffix, id).Scan(&one)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return Resource{}, err
+		}
 		if err := tx.QueryRowContext(ctx, `SELECT id FROM resources WHERE id = $1`+suffix, id).Scan(&one); err != nil {
 			return Resource{}, err
 		}
@@ -88,7 +141,7 @@ func (s store) lockEnvironment(ctx context.Context, tx *sqldb.Tx, id string) err
 		return nil // one writer: everything takes turns
 	}
 	var one string
-	return tx.QueryRowContext(ctx, `SELECT id FROM environments WHERE id = $1 FOR UPDATE`, id).Scan(&one)
+	return tx.QueryRowContext(ctx, `SELECT id FROM environments WHERE id = $1 FOR NO KEY UPDATE`, id).Scan(&one)
 }
 
 func (s store) nameTaken(ctx context.Context, envID, name string) (bool, error) {
@@ -112,10 +165,10 @@ func (s store) update(ctx context.Context, tx *sqldb.Tx, r *Resource) error {
 	_, err := tx.ExecContext(ctx, `UPDATE resources SET
 		engine = $2, phase = $3, reason = $4, message = $5, hint = $6, revision = $7, applied_revision = $8, outputs = $9, objects = $10,
 		state = $11, drift = $12, observed_at = $13, rotation = $14, applied_rotation = $15, retire_due_at = $16,
-		destroy_wanted_at = $17, destroyed_at = $18, updated_at = $19, version = $20 WHERE id = $1`,
+		destroy_wanted_at = $17, destroyed_at = $18, updated_at = $19, version = $20, wanted_version = $21 WHERE id = $1`,
 		r.ID, r.Engine, r.Phase, r.Reason, r.Message, r.Hint, r.Revision, r.AppliedRevision, toJSON(r.Outputs), toJSON(r.Objects),
 		r.state, toJSON(r.Drift), toMicro(r.ObservedAt), r.rotation, r.appliedRotation, toMicro(r.RetireAt),
-		toMicro(r.DestroyWantedAt), toMicro(r.DestroyedAt), r.UpdatedAt.UnixMicro(), r.Version)
+		toMicro(r.DestroyWantedAt), toMicro(r.DestroyedAt), r.UpdatedAt.UnixMicro(), r.Version, r.wantedVersion)
 	tx.Notify(topic(r.ID), "")
 	return err
 }
@@ -128,27 +181,33 @@ func (s store) scheduleObservation(ctx context.Context, tx *sqldb.Tx, id string,
 
 func (s store) insertRevision(ctx context.Context, tx *sqldb.Tx, resourceID string, v Revision) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO revisions
-		(resource_id, number, template, template_version, template_digest, inputs, note, rolled_back_to, created_at, created_by)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		resourceID, v.Number, v.Template, v.TemplateVersion, v.TemplateDigest, toJSON(v.Inputs), v.Note, v.RolledBackTo, v.CreatedAt.UnixMicro(), v.CreatedBy)
+		(resource_id, number, template, template_version, template_digest, inputs, sealed, note, rolled_back_to, created_at, created_by)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		resourceID, v.Number, v.Template, v.TemplateVersion, v.TemplateDigest, toJSON(v.Inputs), toJSON(nonNil(v.sealed)), v.Note, v.RolledBackTo, v.CreatedAt.UnixMicro(), v.CreatedBy)
 	return err
 }
 
-const revisionColumns = `number, template, template_version, template_digest, inputs, note, rolled_back_to, created_at, created_by FROM revisions`
+const revisionColumns = `v.number, v.template, v.template_version, v.template_digest, v.inputs, v.sealed, v.note, v.rolled_back_to,
+	v.created_at, v.created_by, coalesce(c.name, v.created_by) FROM revisions v LEFT JOIN principals c ON c.id = v.created_by`
 
 func scanRevision(row sqldb.Row) (Revision, error) {
 	var v Revision
-	var inputs string
+	var inputs, sealed string
 	var created int64
-	if err := row.Scan(&v.Number, &v.Template, &v.TemplateVersion, &v.TemplateDigest, &inputs, &v.Note, &v.RolledBackTo, &created, &v.CreatedBy); err != nil {
+	err := row.Scan(&v.Number, &v.Template, &v.TemplateVersion, &v.TemplateDigest, &inputs, &sealed, &v.Note, &v.RolledBackTo,
+		&created, &v.CreatedBy, &v.CreatedByName)
+	if err != nil {
 		return v, err
 	}
 	v.CreatedAt = time.UnixMicro(created).UTC()
-	return v, json.Unmarshal([]byte(inputs), &v.Inputs)
+	if v.Inputs, err = readInputs(inputs); err != nil {
+		return v, err
+	}
+	return v, json.Unmarshal([]byte(sealed), &v.sealed)
 }
 
 func (s store) revision(ctx context.Context, q sqldb.Querier, resourceID string, number int64) (Revision, error) {
-	return scanRevision(q.QueryRowContext(ctx, `SELECT `+revisionColumns+` WHERE resource_id = $1 AND number = $2`, resourceID, number))
+	return scanRevision(q.QueryRowContext(ctx, `SELECT `+revisionColumns+` WHERE v.resource_id = $1 AND v.number = $2`, resourceID, number))
 }
 
 func (s store) replaceReferences(ctx context.Context, tx *sqldb.Tx, resourceID string, refs []Reference) error {
@@ -164,12 +223,22 @@ func (s store) replaceReferences(ctx context.Context, tx *sqldb.Tx, resourceID s
 	return nil
 }
 
-// References gives both directions of a resource's edges, for its page.
+// references gives what a resource refers to.
 func (s store) references(ctx context.Context, resourceID string) ([]Reference, error) {
-	return sqldb.Collect(ctx, s.db.Read(), func(r sqldb.Row) (v Reference, err error) {
-		return v, r.Scan(&v.Input, &v.TargetID, &v.Output, &v.Resource)
-	}, `SELECT f.input, f.target_id, f.output, t.name FROM resource_references f JOIN resources t ON t.id = f.target_id
-		WHERE f.resource_id = $1 ORDER BY f.input`, resourceID)
+	return sqldb.Collect(ctx, s.db.Read(), scanReference, `SELECT f.input, f.target_id, t.name, f.output
+		FROM resource_references f JOIN resources t ON t.id = f.target_id WHERE f.resource_id = $1 ORDER BY f.input`, resourceID)
+}
+
+// referredBy gives what refers to a resource; Resource and TargetID are the
+// one that refers.
+func (s store) referredBy(ctx context.Context, q sqldb.Querier, targetID string) ([]Reference, error) {
+	return sqldb.Collect(ctx, q, scanReference, `SELECT f.input, r.id, r.name, f.output
+		FROM resource_references f JOIN resources r ON r.id = f.resource_id
+		WHERE f.target_id = $1 AND r.destroyed_at IS NULL ORDER BY r.id, f.input`, targetID)
+}
+
+func scanReference(r sqldb.Row) (v Reference, err error) {
+	return v, r.Scan(&v.Input, &v.TargetID, &v.Resource, &v.Output)
 }
 
 // referrers names what refers to a resource and is not gone; with staying
@@ -185,56 +254,43 @@ func (s store) referrers(ctx context.Context, q sqldb.Querier, targetID string, 
 
 func scanString(r sqldb.Row) (v string, err error) { return v, r.Scan(&v) }
 
-// referrerIDs gives the living resources that refer to one.
-func (s store) referrerIDs(ctx context.Context, q sqldb.Querier, targetID string) ([]string, error) {
-	return sqldb.Collect(ctx, q, scanString, `SELECT DISTINCT r.id FROM resource_references f JOIN resources r ON r.id = f.resource_id
-		WHERE f.target_id = $1 AND r.destroyed_at IS NULL ORDER BY r.id`, targetID)
-}
-
 // path gives the names on a way along references from one resource to
 // another, both ends included; nil when there is none.
 func (s store) path(ctx context.Context, q sqldb.Querier, from, to string) ([]string, error) {
-	type step struct{ id, name string }
-	came := map[string]step{}
-	name := map[string]string{}
-	next := []string{from}
-	seen := map[string]bool{from: true}
-	for len(next) > 0 {
-		found, err := sqldb.Collect(ctx, q, func(r sqldb.Row) (v [3]string, err error) {
-			return v, r.Scan(&v[0], &v[1], &v[2])
-		}, `SELECT f.resource_id, f.target_id, t.name FROM resource_references f JOIN resources t ON t.id = f.target_id
-			WHERE `+s.db.InArray("f.resource_id", "$1")+` ORDER BY 1, 2`, toJSON(next))
+	type edge struct{ from, to string }
+	came := map[string]string{from: ""}
+	for next := []string{from}; len(next) > 0; {
+		found, err := sqldb.Collect(ctx, q, func(r sqldb.Row) (e edge, err error) {
+			return e, r.Scan(&e.from, &e.to)
+		}, `SELECT resource_id, target_id FROM resource_references WHERE `+s.db.InArray("resource_id", "$1")+` ORDER BY 1, 2`, toJSON(next))
 		if err != nil {
 			return nil, err
 		}
 		next = nil
-		for _, edge := range found {
-			if seen[edge[1]] {
+		for _, e := range found {
+			if _, seen := came[e.to]; seen {
 				continue
 			}
-			seen[edge[1]], name[edge[1]] = true, edge[2]
-			came[edge[1]] = step{id: edge[0]}
-			if edge[1] == to {
-				return s.walkBack(ctx, q, from, to, func(id string) string { return came[id].id })
-			}
-			next = append(next, edge[1])
+			came[e.to] = e.from
+			next = append(next, e.to)
+		}
+		if _, ok := came[to]; ok {
+			return s.wayBack(ctx, q, to, came)
 		}
 	}
 	return nil, nil
 }
 
-func (s store) walkBack(ctx context.Context, q sqldb.Querier, from, to string, before func(string) string) ([]string, error) {
-	ids := []string{to}
-	for id := to; id != from; {
-		id = before(id)
-		ids = append([]string{id}, ids...)
-	}
-	names := make([]string, len(ids))
-	for i, id := range ids {
-		if err := q.QueryRowContext(ctx, `SELECT name FROM resources WHERE id = $1`, id).Scan(&names[i]); err != nil {
+func (s store) wayBack(ctx context.Context, q sqldb.Querier, to string, came map[string]string) ([]string, error) {
+	var names []string
+	for id := to; id != ""; id = came[id] {
+		var name string
+		if err := q.QueryRowContext(ctx, `SELECT name FROM resources WHERE id = $1`, id).Scan(&name); err != nil {
 			return nil, err
 		}
+		names = append(names, name)
 	}
+	slices.Reverse(names)
 	return names, nil
 }
 
@@ -248,7 +304,11 @@ func (s store) list(ctx context.Context, f Filter, envID string, scope access.Sc
 	}
 	if f.Project != "" && envID == "" {
 		ph := b.arg(f.Project)
-		b.and(`r.project_id IN (SELECT id FROM projects WHERE id = ` + ph + ` OR name = ` + ph + `)`)
+		b.and(`(p.id = ` + ph + ` OR p.name = ` + ph + `)`)
+	}
+	if f.Environment != "" && envID == "" {
+		ph := b.arg(f.Environment)
+		b.and(`(e.id = ` + ph + ` OR e.name = ` + ph + `)`)
 	}
 	if f.Template != "" {
 		b.and(`r.template = ` + b.arg(f.Template))
@@ -257,7 +317,7 @@ func (s store) list(ctx context.Context, f Filter, envID string, scope access.Sc
 		b.and(`r.phase = ` + b.arg(string(f.Phase)))
 	}
 	if f.Search != "" {
-		b.and(`r.name LIKE ` + b.arg("%"+likeEscape.Replace(f.Search)+"%") + ` ESCAPE '!'`)
+		b.and(`r.name LIKE ` + b.arg("%"+likeEscape.Replace(strings.ToLower(f.Search))+"%") + ` ESCAPE '!'`)
 	}
 	b.scope(s.db, scope)
 	if p.After != "" {
@@ -276,6 +336,6 @@ func (s store) list(ctx context.Context, f Filter, envID string, scope access.Sc
 }
 
 func (s store) revisions(ctx context.Context, resourceID string, p sqldb.Page) ([]Revision, string, error) {
-	return newestFirst(ctx, s.db, scanRevision, `SELECT `+revisionColumns, "resource_id", resourceID, "number", p,
+	return newestFirst(ctx, s.db, scanRevision, `SELECT `+revisionColumns, "v.resource_id", resourceID, "v.number", p,
 		func(v Revision) any { return v.Number })
 }

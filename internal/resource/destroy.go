@@ -42,13 +42,13 @@ func (s *Service) Destroy(ctx context.Context, w Where, ifMatch int64) (Resource
 			return fault.New(fault.Conflict, "in_use", "%s is used by %s", r.Name, strings.Join(users, ", ")).
 				WithHint("destroy them first, or change them so that they no longer refer to it")
 		}
-		r.DestroyWantedAt = tx.Now()
+		r.DestroyWantedAt, r.wantedVersion = tx.Now(), r.Version+1
 		if r, err = s.startRun(ctx, tx, r, RunDestroy); err != nil {
 			return err
 		}
 		audit.Append(ctx, tx, audit.Entry{
 			Action: string(access.ResourceDestroy), Target: l.env.target("resource", r.ID, r.Name, r.Template), Decision: l.decision,
-			Details: map[string]any{"revision": r.Revision, "objects": r.Objects},
+			Details: map[string]any{"revision": r.Revision, "objects": r.Objects, "run": r.RunID},
 		})
 		return nil
 	})

@@ -43,6 +43,7 @@ func (l *runLog) add(level, message string) {
 	if len(message) > logMaxLine {
 		message = message[:logMaxLine] + "…"
 	}
+	message = l.w.text(message)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.lines) >= logMaxBuf {

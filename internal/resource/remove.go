@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"fairlead/internal/engine"
-	"fairlead/internal/failpoint"
 	"fairlead/internal/fault"
 	"fairlead/internal/sqldb"
 )
@@ -28,11 +27,7 @@ func (w *work) destroy(ctx context.Context) error {
 	if err := w.phase(ctx, "run.destroy", Destroying, "destroying", nil); err != nil {
 		return w.fail(ctx, err)
 	}
-	stop := w.log.stream(ctx, "destroying")
-	failpoint.Hit("engine.destroy.before")
-	err = w.eng.Destroy(ctx, req, w.log)
-	failpoint.Hit("engine.destroy.after")
-	stop()
+	err = w.external(ctx, "destroying", "engine.destroy", func() error { return w.eng.Destroy(ctx, req, w.log) })
 	if err != nil {
 		return w.fail(ctx, err)
 	}
@@ -45,33 +40,26 @@ func (w *work) destroy(ctx context.Context) error {
 // requestForEnd is the engine's request for taking away: inputs that can no
 // longer be resolved do not hold it up.
 func (w *work) requestForEnd(ctx context.Context) (engine.Request, error) {
-	inputs, err := w.s.resolve(ctx, w.res, w.tmpl.Info())
+	inputs, err := w.resolve(ctx)
 	if err != nil {
 		inputs = w.res.Inputs
 	}
-	prev, err := w.previous(ctx)
-	if err != nil {
-		return engine.Request{}, err
-	}
-	return w.s.request(w.env, w.res, w.tmpl, inputs, prev)
+	return w.s.request(w.env, w.res, w.tmpl, inputs, w.prev)
 }
 
 // seenGone asks the engine to look for what Destroy removed.
 func (w *work) seenGone(ctx context.Context, req engine.Request) error {
 	req.Previous = nil // nothing may be inferred from what was
-	seen, err := w.eng.Observe(ctx, []engine.Request{req})
+	seen, err := w.look(ctx, req)
 	if err != nil {
 		return err
 	}
-	if seen[0].Err != nil {
-		return seen[0].Err
-	}
-	if seen[0].Presence == engine.Absent {
+	if seen.Presence == engine.Absent {
 		w.log.step("destroying", "looked for and not found")
 		return nil
 	}
 	left := []string{}
-	for _, o := range seen[0].Objects {
+	for _, o := range seen.Objects {
 		left = append(left, o.Kind+" "+o.Name)
 	}
 	return fault.New(fault.Unavailable, "still_there", "it was removed, but is still seen: %s", strings.Join(left, ", ")).

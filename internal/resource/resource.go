@@ -39,8 +39,12 @@ type Resource struct {
 	ID              string
 	Name            string
 	EnvironmentID   string
+	Environment     string // its name
+	Class           string // of the environment
 	ProjectID       string
+	Project         string
 	TeamID          string
+	Team            string
 	Template        string
 	TemplateVersion string // of the wanted revision
 	Engine          string
@@ -48,9 +52,9 @@ type Resource struct {
 	Reason          string // stable code of why
 	Message         string
 	Hint            string
-	Revision        int64 // wanted
-	AppliedRevision int64 // last made real; 0 before the first
-	Inputs          map[string]any
+	Revision        int64          // wanted
+	AppliedRevision int64          // last made real; 0 before the first
+	Inputs          map[string]any // secret ones masked, references unresolved
 	Outputs         map[string]Output
 	Objects         []engine.Object
 	Drift           []engine.Drift
@@ -60,6 +64,7 @@ type Resource struct {
 	DestroyedAt     time.Time
 	CreatedAt       time.Time
 	CreatedBy       string
+	CreatedByName   string
 	UpdatedAt       time.Time
 	Version         int64  // changes with every write; the ETag
 	RunID           string // the newest run
@@ -68,6 +73,16 @@ type Resource struct {
 	rotation        string
 	appliedRotation string
 	templateDigest  string
+	sealed          []string // pointers of the inputs whose values are secrets
+	wantedVersion   int64    // the version with which somebody last changed what is wanted
+}
+
+// target is r as its own records have it, for what the system does to it.
+func (r Resource) target() access.Target {
+	return access.Target{
+		Kind: "resource", ID: r.ID, Name: r.Name, TeamID: r.TeamID, ProjectID: r.ProjectID, EnvironmentID: r.EnvironmentID,
+		EnvironmentClass: r.Class, Template: r.Template,
+	}
 }
 
 // Output is one result as it may be shown: a sensitive one has no value here.
@@ -87,6 +102,9 @@ type Revision struct {
 	RolledBackTo    int64 // the revision whose content this one repeats; 0 for none
 	CreatedAt       time.Time
 	CreatedBy       string
+	CreatedByName   string
+
+	sealed []string
 }
 
 // Reference is an input that takes another resource's output.
@@ -105,7 +123,6 @@ const (
 	RunApply   RunKind = "apply"
 	RunHeal    RunKind = "heal"
 	RunRotate  RunKind = "rotate"
-	RunRetire  RunKind = "retire"
 	RunDestroy RunKind = "destroy"
 )
 
@@ -123,25 +140,28 @@ const (
 
 // Run is one attempt to bring a resource from what is there to what is wanted.
 type Run struct {
-	ID           string
-	ResourceID   string
-	Resource     string
-	Environment  string // id
-	Kind         RunKind
-	Revision     int64
-	Phase        string // queued, planning, applying, verifying, done
-	Status       RunStatus
-	Plan         *engine.Plan
-	PlanDigest   string
-	ErrorCode    string
-	ErrorMessage string
-	ErrorHint    string
-	Attempts     int64
-	RequestedBy  string
-	CreatedAt    time.Time
-	StartedAt    time.Time
-	FinishedAt   time.Time
-	CancelAsked  bool
+	ID              string
+	Number          int64 // 1, 2, … of the resource
+	ResourceID      string
+	Resource        string
+	EnvironmentID   string
+	Kind            RunKind
+	Revision        int64
+	Phase           string // queued, applying, destroying, done
+	Status          RunStatus
+	Plan            *engine.Plan
+	PlanDigest      string
+	ErrorCode       string
+	ErrorMessage    string
+	ErrorHint       string
+	Attempts        int64
+	RequestedBy     string
+	RequestedByName string
+	RequestID       string // of the request that asked for it
+	CreatedAt       time.Time
+	StartedAt       time.Time
+	FinishedAt      time.Time
+	CancelAsked     bool
 }
 
 // LogLine is one line of a run's log.
@@ -176,13 +196,15 @@ func (e Environment) target(kind, id, name, template string) access.Target {
 // Template is a template version as resources use it.
 type Template interface {
 	Info() TemplateInfo
-	// Check validates inputs, references unresolved, and fills in defaults.
-	// The fault lists every violation.
+	// Check validates inputs, references unresolved, and fills in defaults; it
+	// gives a copy. The fault lists every violation.
 	Check(inputs map[string]any) (map[string]any, error)
 	// CheckResolved validates inputs whose references are resolved.
 	CheckResolved(inputs map[string]any) error
+	// SecretInputs gives the JSON pointers of the values in inputs that are secrets.
+	SecretInputs(inputs map[string]any) []string
 	// Render gives the engine's view for these inputs and names.
-	Render(inputs map[string]any, ref engine.Ref, class string) (engine.Template, error)
+	Render(inputs map[string]any, ref engine.Ref, class string) (engine.Template, engine.LifeCycle, error)
 }
 
 // TemplateInfo is what is fixed about a template version.
@@ -191,9 +213,7 @@ type TemplateInfo struct {
 	Version      string
 	Digest       string
 	Engine       string
-	LifeCycle    func(inputs map[string]any) engine.LifeCycle // inputs may decide, as about a last dump
-	ObserveEvery time.Duration
-	Sensitive    func(inputs map[string]any) map[string]bool // JSON pointers of the inputs that hold secrets
-	Outputs      map[string]bool                             // name -> sensitive
+	ObserveEvery time.Duration   // 0 is the service's default
+	Outputs      map[string]bool // name -> sensitive
 	Attributes   map[string]string
 }

@@ -10,17 +10,19 @@ import (
 	"fairlead/internal/sqldb"
 )
 
-const runColumns = `u.id, u.resource_id, r.name, u.environment_id, u.kind, u.revision, u.phase, u.status, u.plan, u.plan_digest,
-	u.error_code, u.error_message, u.error_hint, u.attempts, u.requested_by, u.created_at, u.started_at, u.finished_at, u.cancel_requested_at
-	FROM runs u JOIN resources r ON r.id = u.resource_id`
+const runColumns = `u.id, u.number, u.resource_id, r.name, u.environment_id, u.kind, u.revision, u.phase, u.status, u.plan, u.plan_digest,
+	u.error_code, u.error_message, u.error_hint, u.attempts, u.requested_by, coalesce(c.name, u.requested_by), u.request_id,
+	u.created_at, u.started_at, u.finished_at, u.cancel_requested_at
+	FROM runs u JOIN resources r ON r.id = u.resource_id LEFT JOIN principals c ON c.id = u.requested_by`
 
 func scanRun(row sqldb.Row) (Run, error) {
 	var v Run
 	var plan string
 	var created int64
 	var started, finished, canceled sql.NullInt64
-	if err := row.Scan(&v.ID, &v.ResourceID, &v.Resource, &v.Environment, &v.Kind, &v.Revision, &v.Phase, &v.Status, &plan, &v.PlanDigest,
-		&v.ErrorCode, &v.ErrorMessage, &v.ErrorHint, &v.Attempts, &v.RequestedBy, &created, &started, &finished, &canceled); err != nil {
+	if err := row.Scan(&v.ID, &v.Number, &v.ResourceID, &v.Resource, &v.EnvironmentID, &v.Kind, &v.Revision, &v.Phase, &v.Status, &plan, &v.PlanDigest,
+		&v.ErrorCode, &v.ErrorMessage, &v.ErrorHint, &v.Attempts, &v.RequestedBy, &v.RequestedByName, &v.RequestID,
+		&created, &started, &finished, &canceled); err != nil {
 		return v, err
 	}
 	v.CreatedAt, v.StartedAt, v.FinishedAt, v.CancelAsked = time.UnixMicro(created).UTC(), fromMicro(started), fromMicro(finished), canceled.Valid
@@ -35,27 +37,27 @@ func (s store) run(ctx context.Context, q sqldb.Querier, id string) (Run, error)
 	return scanRun(q.QueryRowContext(ctx, `SELECT `+runColumns+` WHERE u.id = $1`, id))
 }
 
-// openRun gives the run that is not over, or sql.ErrNoRows.
-func (s store) openRun(ctx context.Context, q sqldb.Querier, resourceID string) (Run, error) {
-	return scanRun(q.QueryRowContext(ctx, `SELECT `+runColumns+` WHERE u.resource_id = $1 AND u.finished_at IS NULL`, resourceID))
-}
-
 func (s store) runs(ctx context.Context, resourceID string, p sqldb.Page) ([]Run, string, error) {
-	return newestFirst(ctx, s.db, scanRun, `SELECT `+runColumns, "u.resource_id", resourceID, "u.id", p, func(v Run) any { return v.ID })
+	return newestFirst(ctx, s.db, scanRun, `SELECT `+runColumns, "u.resource_id", resourceID, "u.number", p, func(v Run) any { return v.Number })
 }
 
 func (s store) insertRun(ctx context.Context, tx *sqldb.Tx, v Run) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO runs (id, resource_id, environment_id, kind, revision, phase, status, requested_by, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		v.ID, v.ResourceID, v.Environment, v.Kind, v.Revision, v.Phase, v.Status, v.RequestedBy, v.CreatedAt.UnixMicro())
+	_, err := tx.ExecContext(ctx, `INSERT INTO runs (id, number, resource_id, environment_id, kind, revision, phase, status, requested_by, request_id, created_at)
+		SELECT $1, coalesce((SELECT max(number) FROM runs WHERE resource_id = $2), 0) + 1, $2, $3, $4, CAST($5 AS BIGINT), $6, $7, $8, $9, CAST($10 AS BIGINT)`,
+		v.ID, v.ResourceID, v.EnvironmentID, v.Kind, v.Revision, v.Phase, v.Status, v.RequestedBy, v.RequestID, v.CreatedAt.UnixMicro())
 	return err
 }
 
-// supersede closes the open run, if there is one, for a newer request.
-func (s store) supersede(ctx context.Context, tx *sqldb.Tx, resourceID string, now time.Time) error {
-	_, err := tx.ExecContext(ctx, `UPDATE runs SET status = $2, phase = 'done', finished_at = $3 WHERE resource_id = $1 AND finished_at IS NULL`,
+// supersede closes the open run for a newer request and tells whether there
+// was one.
+func (s store) supersede(ctx context.Context, tx *sqldb.Tx, resourceID string, now time.Time) (bool, error) {
+	res, err := tx.ExecContext(ctx, `UPDATE runs SET status = $2, phase = 'done', finished_at = $3 WHERE resource_id = $1 AND finished_at IS NULL`,
 		resourceID, RunSuperseded, now.UnixMicro())
-	return err
+	if err != nil {
+		return false, err
+	}
+	n, err := res.RowsAffected()
+	return n > 0, err
 }
 
 // begin notes that an attempt of a run has started.

@@ -16,8 +16,8 @@ import (
 )
 
 func (s *Service) newRun(ctx context.Context, r Resource, kind RunKind, now time.Time) Run {
-	return Run{ID: ident.New("run"), ResourceID: r.ID, Environment: r.EnvironmentID, Kind: kind, Revision: r.Revision,
-		Phase: "queued", Status: RunRunning, RequestedBy: principal.From(ctx).ID, CreatedAt: now}
+	return Run{ID: ident.New("run"), ResourceID: r.ID, EnvironmentID: r.EnvironmentID, Kind: kind, Revision: r.Revision,
+		Phase: "queued", Status: RunRunning, RequestedBy: principal.From(ctx).ID, RequestID: audit.OriginFrom(ctx).RequestID, CreatedAt: now}
 }
 
 // Runs gives a resource's runs, newest first.
@@ -40,8 +40,8 @@ func (s *Service) locateRun(ctx context.Context, id string, action access.Action
 		WithHint("a resource's runs are listed by: fairlead describe RESOURCE")
 	run, err := s.db.run(ctx, s.DB.Read(), id)
 	if errors.Is(err, sql.ErrNoRows) {
-		if principal.From(ctx).Kind == principal.Anonymous {
-			return run, located{}, fault.New(fault.Unauthenticated, "unauthenticated", "sign in first")
+		if err := signedIn(ctx); err != nil {
+			return run, located{}, err
 		}
 		return run, located{}, notFound
 	}
@@ -158,24 +158,24 @@ func (s *Service) Retry(ctx context.Context, w Where) (Resource, error) {
 	if err != nil {
 		return Resource{}, err
 	}
+	return s.retry(ctx, l)
+}
+
+// RetryRun is Retry for the resource of a run.
+func (s *Service) RetryRun(ctx context.Context, runID string) (Resource, error) {
+	_, l, err := s.locateRun(ctx, runID, access.ResourceUpdate)
+	if err != nil {
+		return Resource{}, err
+	}
+	return s.retry(ctx, l)
+}
+
+func (s *Service) retry(ctx context.Context, l located) (Resource, error) {
 	var r Resource
-	err = s.DB.Write(ctx, "resource.retry", func(tx *sqldb.Tx) error {
+	err := s.DB.Write(ctx, "resource.retry", func(tx *sqldb.Tx) error {
 		var err error
-		if r, err = s.db.lock(ctx, tx, l.ID); err != nil {
-			return err
-		}
-		kind := RunApply
-		if !r.DestroyWantedAt.IsZero() {
-			kind = RunDestroy
-		}
-		if r, err = s.startRun(ctx, tx, r, kind); err != nil {
-			return err
-		}
-		audit.Append(ctx, tx, audit.Entry{
-			Action: "resource:retry", Target: l.env.target("resource", r.ID, r.Name, r.Template), Decision: l.decision,
-			Details: map[string]any{"revision": r.Revision},
-		})
-		return nil
+		r, err = s.again(ctx, tx, l)
+		return err
 	})
 	return r, err
 }

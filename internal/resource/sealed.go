@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,118 +13,147 @@ import (
 	"fairlead/internal/sqldb"
 )
 
-// sealedPrefix marks, in a stored revision, an input whose value is in the
-// secret store: no secret is ever in a record or a dump of it.
-const sealedPrefix = "sealed:"
+// masked stands in for a secret input wherever inputs are recorded or shown.
+const masked = redact.Shown
 
 // sealInputs moves the values of secret inputs into the secret store, in the
-// same transaction, and gives the inputs as they are recorded. References stay:
-// they are no secrets themselves.
-func (s *Service) sealInputs(ctx context.Context, tx *sqldb.Tx, resourceID string, revision int64, inputs map[string]any, info TemplateInfo, refs []Reference) (map[string]any, error) {
-	isRef := map[string]bool{}
-	for _, r := range refs {
-		isRef[r.Input] = true
-	}
-	return rewrite(inputs, info.Sensitive(inputs), func(pointer string, v any) (any, error) {
-		if isRef[pointer] {
-			return v, nil
-		}
-		plain, err := json.Marshal(v)
-		if err != nil {
-			return nil, fmt.Errorf("seal input %s: %w", pointer, err)
-		}
-		name := "input/" + strconv.FormatInt(revision, 10) + pointer
-		if err := s.Secrets.Put(ctx, tx, resourceID, name, redact.New(string(plain))); err != nil {
-			return nil, err
-		}
-		return sealedPrefix + name, nil
-	})
-}
-
-// unsealInputs is the way back, for a run.
-func (s *Service) unsealInputs(ctx context.Context, resourceID string, inputs map[string]any, info TemplateInfo) (map[string]any, error) {
-	return rewrite(inputs, info.Sensitive(inputs), func(_ string, v any) (any, error) {
-		name, ok := strings.CutPrefix(fmt.Sprint(v), sealedPrefix)
-		if !ok {
-			return v, nil
-		}
-		secret, err := s.Secrets.Get(ctx, resourceID, name)
-		if err != nil {
-			return nil, err
-		}
-		var plain any
-		if err := json.Unmarshal([]byte(secret.Reveal()), &plain); err != nil {
-			return nil, fmt.Errorf("unseal input %s: not JSON", name)
-		}
-		return plain, nil
-	})
-}
-
-// maskSealed gives recorded inputs as they may be shown.
-func maskSealed(v any) any {
-	switch v := v.(type) {
-	case string:
-		if strings.HasPrefix(v, sealedPrefix) {
-			return masked
-		}
-	case map[string]any:
-		out := make(map[string]any, len(v))
-		for k, item := range v {
-			out[k] = maskSealed(item)
-		}
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i, item := range v {
-			out[i] = maskSealed(item)
-		}
-		return out
-	}
-	return v
-}
-
-// rewrite gives a copy of inputs with f applied to the value at each pointer
-// in secret.
-func rewrite(inputs map[string]any, secret map[string]bool, f func(pointer string, v any) (any, error)) (map[string]any, error) {
-	if len(secret) == 0 {
-		return inputs, nil
-	}
-	var walk func(v any, pointer string) (any, error)
-	walk = func(v any, pointer string) (any, error) {
-		if secret[pointer] {
-			return f(pointer, v)
-		}
+// same transaction, and gives the inputs as they are recorded and the pointers
+// of what was taken out. References stay: they are no secrets themselves.
+func (s *Service) sealInputs(ctx context.Context, tx *sqldb.Tx, resourceID string, revision int64, c checked) (map[string]any, []string, error) {
+	recorded, sealed := c.Inputs, []string{}
+	for _, pointer := range c.toSeal() {
 		var err error
-		switch v := v.(type) {
-		case map[string]any:
-			out := make(map[string]any, len(v))
-			for k, item := range v {
-				step := "/" + pointerEscape.Replace(k)
-				if out[k], err = walk(item, pointer+step); err != nil {
-					return nil, err
-				}
+		recorded, err = editInputs(recorded, pointer, func(v any) (any, error) {
+			plain, err := json.Marshal(v)
+			if err != nil {
+				return nil, fmt.Errorf("seal input %s: %w", pointer, err)
 			}
-			return out, nil
-		case []any:
-			out := make([]any, len(v))
-			for i, item := range v {
-				if out[i], err = walk(item, pointer+"/"+strconv.Itoa(i)); err != nil {
-					return nil, err
-				}
-			}
-			return out, nil
+			sealed = append(sealed, pointer)
+			return masked, s.Secrets.Put(ctx, tx, resourceID, sealedName(revision, pointer), redact.New(string(plain)))
+		})
+		if err != nil {
+			return nil, nil, err
 		}
-		return v, nil
 	}
-	out, err := walk(inputs, "")
+	return recorded, sealed, nil
+}
+
+// unsealInputs is the way back, for a run or a change.
+func (s *Service) unsealInputs(ctx context.Context, resourceID string, revision int64, recorded map[string]any, sealed []string) (map[string]any, error) {
+	plain := recorded
+	for _, pointer := range sealed {
+		secret, err := s.Secrets.Get(ctx, resourceID, sealedName(revision, pointer))
+		if err != nil {
+			return nil, err
+		}
+		plain, err = editInputs(plain, pointer, func(any) (any, error) {
+			wrapped, err := readInputs(`{"v":` + secret.Reveal() + `}`)
+			if err != nil {
+				return nil, fmt.Errorf("unseal input %s: not JSON", pointer) // the cause would show it
+			}
+			return wrapped["v"], nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return plain, nil
+}
+
+// sealedName is what a sealed input is called among its resource's secrets.
+func sealedName(revision int64, pointer string) string {
+	return "input/" + strconv.FormatInt(revision, 10) + pointer
+}
+
+// toSeal gives the pointers of the secret inputs that are no references, outer
+// ones first.
+func (c checked) toSeal() []string {
+	var out []string
+	for _, p := range c.secret {
+		if p == "" { // the whole: each of its parts
+			for k := range c.Inputs {
+				out = append(out, "/"+pointerEscape.Replace(k))
+			}
+			continue
+		}
+		out = append(out, p)
+	}
+	slices.Sort(out)
+	out = slices.Compact(out)
+	return slices.DeleteFunc(out, func(p string) bool {
+		return slices.ContainsFunc(c.refs, func(r Reference) bool { return r.Input == p })
+	})
+}
+
+// shown gives the inputs as they may be shown.
+func (c checked) shown() map[string]any {
+	out := c.Inputs
+	for _, p := range c.toSeal() {
+		out, _ = editInputs(out, p, func(any) (any, error) { return masked, nil }) // never fails
+	}
+	return out
+}
+
+// isSecret tells whether the input at a pointer is a secret or within one.
+func (c checked) isSecret(pointer string) bool {
+	return slices.ContainsFunc(c.secret, func(p string) bool {
+		return p == "" || p == pointer || strings.HasPrefix(pointer, p+"/")
+	})
+}
+
+var (
+	pointerEscape   = strings.NewReplacer("~", "~0", "/", "~1")
+	pointerUnescape = strings.NewReplacer("~1", "/", "~0", "~")
+)
+
+// editInputs gives a copy of inputs with f applied to the value at a pointer;
+// where nothing is, nothing happens.
+func editInputs(inputs map[string]any, pointer string, f func(v any) (any, error)) (map[string]any, error) {
+	steps := strings.Split(strings.TrimPrefix(pointer, "/"), "/")
+	out, err := edit(inputs, steps, f)
 	if err != nil {
 		return nil, err
 	}
-	return out.(map[string]any), nil
+	m, _ := out.(map[string]any)
+	return m, nil
 }
 
-// maskInputs gives a copy of inputs with the secret ones masked.
-func maskInputs(inputs map[string]any, secret map[string]bool) map[string]any {
-	out, _ := rewrite(inputs, secret, func(string, any) (any, error) { return masked, nil }) // f never fails
-	return out
+func edit(v any, steps []string, f func(v any) (any, error)) (any, error) {
+	if len(steps) == 0 {
+		return f(v)
+	}
+	step := pointerUnescape.Replace(steps[0])
+	switch c := v.(type) {
+	case map[string]any:
+		item, ok := c[step]
+		if !ok {
+			return v, nil
+		}
+		item, err := edit(item, steps[1:], f)
+		if err != nil {
+			return nil, err
+		}
+		out := maps.Clone(c)
+		out[step] = item
+		return out, nil
+	case []any:
+		i, err := strconv.Atoi(step)
+		if err != nil || i < 0 || i >= len(c) {
+			return v, nil
+		}
+		item, err := edit(c[i], steps[1:], f)
+		if err != nil {
+			return nil, err
+		}
+		out := slices.Clone(c)
+		out[i] = item
+		return out, nil
+	}
+	return v, nil
+}
+
+// at gives the value at a pointer, nil where nothing is.
+func at(inputs map[string]any, pointer string) (found any) {
+	_, _ = editInputs(inputs, pointer, func(v any) (any, error) { found = v; return v, nil })
+	return found
 }

@@ -112,8 +112,8 @@ func (s *Service) locateID(ctx context.Context, id string, action access.Action)
 		WithHint("list what is there: fairlead get resources")
 	r, err := s.db.byID(ctx, s.DB.Read(), id)
 	if errors.Is(err, sql.ErrNoRows) {
-		if principal.From(ctx).Kind == principal.Anonymous {
-			return located{}, fault.New(fault.Unauthenticated, "unauthenticated", "sign in first")
+		if err := signedIn(ctx); err != nil {
+			return located{}, err
 		}
 		return located{}, notFound
 	}
@@ -165,8 +165,8 @@ func (s *Service) ByID(ctx context.Context, id string) (Resource, error) {
 
 // Filter narrows a list; empty fields do not.
 type Filter struct {
-	Project     string // with Environment, or alone
-	Environment string
+	Project     string
+	Environment string // with Project it must be one that the caller knows
 	Template    string
 	Phase       Phase
 	Search      string // part of the name
@@ -176,8 +176,11 @@ type Filter struct {
 // List gives the resources that the caller may see, by name, and the key of
 // the next page ("" on the last).
 func (s *Service) List(ctx context.Context, f Filter, p sqldb.Page) ([]Resource, string, error) {
+	if err := signedIn(ctx); err != nil {
+		return nil, "", err
+	}
 	var envID string
-	if f.Environment != "" {
+	if f.Environment != "" && f.Project != "" {
 		env, err := s.Environments.Resolve(ctx, f.Project, f.Environment)
 		if err != nil {
 			return nil, "", err
@@ -194,23 +197,34 @@ func (s *Service) List(ctx context.Context, f Filter, p sqldb.Page) ([]Resource,
 	return s.db.list(ctx, f, envID, scope, p)
 }
 
+func signedIn(ctx context.Context) error {
+	if principal.From(ctx).Kind == principal.Anonymous {
+		return fault.New(fault.Unauthenticated, "unauthenticated", "sign in first")
+	}
+	return nil
+}
+
 // Revisions gives a resource's revisions, newest first.
 func (s *Service) Revisions(ctx context.Context, w Where, p sqldb.Page) ([]Revision, string, error) {
 	l, err := s.locate(ctx, w, access.ResourceView)
 	if err != nil {
 		return nil, "", err
 	}
-	revs, next, err := s.db.revisions(ctx, l.ID, p)
-	for i := range revs {
-		revs[i].Inputs = shownInputs(revs[i].Inputs)
-	}
-	return revs, next, err
+	return s.db.revisions(ctx, l.ID, p)
 }
 
-// shownInputs hides the inputs that are sealed.
-func shownInputs(inputs map[string]any) map[string]any {
-	shown, _ := maskSealed(inputs).(map[string]any)
-	return shown
+// References gives both directions of a resource's edges: what it refers to,
+// and what refers to it (there Resource and TargetID are the one that refers).
+func (s *Service) References(ctx context.Context, w Where) (to, from []Reference, err error) {
+	l, err := s.locate(ctx, w, access.ResourceView)
+	if err != nil {
+		return nil, nil, err
+	}
+	if to, err = s.db.references(ctx, l.ID); err != nil {
+		return nil, nil, err
+	}
+	from, err = s.db.referredBy(ctx, s.DB.Read(), l.ID)
+	return to, from, err
 }
 
 // Wait returns the resource once its version differs from known or it has
@@ -220,6 +234,19 @@ func (s *Service) Wait(ctx context.Context, w Where, known int64, limit time.Dur
 	if err != nil {
 		return Resource{}, err
 	}
+	return s.wait(ctx, l, known, limit)
+}
+
+// WaitID is Wait by id.
+func (s *Service) WaitID(ctx context.Context, id string, known int64, limit time.Duration) (Resource, error) {
+	l, err := s.locateID(ctx, id, access.ResourceView)
+	if err != nil {
+		return Resource{}, err
+	}
+	return s.wait(ctx, l, known, limit)
+}
+
+func (s *Service) wait(ctx context.Context, l located, known int64, limit time.Duration) (Resource, error) {
 	wake, stop := s.DB.Subscribe(topic(l.ID))
 	defer stop()
 	deadline := time.NewTimer(limit)

@@ -1,0 +1,164 @@
+package resource
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"fairlead/internal/access"
+	"fairlead/internal/audit"
+	"fairlead/internal/fault"
+	"fairlead/internal/queue"
+	"fairlead/internal/sqldb"
+)
+
+// codeLost is the code of an engine's fault for data that is gone.
+const codeLost = "resource_lost"
+
+// fail ends an attempt that did not work out: final when trying again cannot
+// help, to be retried after a backoff otherwise. In both cases the resource
+// says what is wrong and what to do.
+func (w *work) fail(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
+	switch {
+	case errors.Is(err, queue.ErrFenced), errors.Is(cause, queue.ErrFenced):
+		return queue.ErrFenced
+	case errors.Is(cause, queue.ErrStopping):
+		return cause
+	case errors.Is(err, errOvertaken):
+		return w.lookAgain(ctx)
+	case errors.Is(cause, queue.ErrCanceled):
+		return w.interrupted(context.WithoutCancel(ctx))
+	}
+	ctx = context.WithoutCancel(ctx)
+	f := fault.From(err)
+	message, hint := w.text(f.Message), w.text(f.Hint)
+	if f.Kind == fault.Internal {
+		w.s.Log.Error("a run failed for an unforeseen reason", "resource", w.res.ID, "run", w.run.ID, "error", w.text(err.Error()))
+		message, hint = "internal error in engine "+w.res.Engine, "quote the run's id to the platform team"
+	} else {
+		w.s.Log.Info("a run failed", "resource", w.res.ID, "run", w.run.ID, "code", f.Code, "error", w.text(err.Error()))
+	}
+	w.log.add("error", message)
+	if final(f.Kind) && w.res.DestroyWantedAt.IsZero() && w.run.ID != "" {
+		phase := Failed
+		if f.Code == codeLost {
+			phase = Lost
+		}
+		return w.giveUp(ctx, phase, f.Code, message, hint)
+	}
+	return w.retryLater(ctx, f.Code, message, hint)
+}
+
+// final tells whether trying the same again cannot help.
+func final(k fault.Kind) bool {
+	return k == fault.Invalid || k == fault.Conflict || k == fault.NotFound || k == fault.Denied
+}
+
+// retryLater ends the claim until a backoff is over. The run stays open.
+func (w *work) retryLater(ctx context.Context, code, message, hint string) error {
+	wait := queue.Backoff(w.claim.Attempt)
+	w.log.add("warn", "trying again in "+wait.Round(100*time.Millisecond).String())
+	return w.write(ctx, "run.retry", func(tx *sqldb.Tx) error {
+		r, err := w.s.db.lock(ctx, tx, w.res.ID)
+		if err != nil {
+			return err
+		}
+		if !w.overtaken(r) {
+			if !w.begun && w.run.ID != "" {
+				if err := w.s.db.begin(ctx, tx, w.run.ID, w.claim.Fence); err != nil {
+					return err
+				}
+			}
+			if r.DestroyWantedAt.IsZero() && w.run.ID != "" {
+				r.Phase = Retrying
+			}
+			r.Reason, r.Message, r.Hint = code, message, hint
+			if err := w.s.db.update(ctx, tx, &r); err != nil {
+				return err
+			}
+		}
+		return w.claim.Retry(ctx, tx, wait, code)
+	})
+}
+
+// giveUp closes the run as failed; the resource needs a person.
+func (w *work) giveUp(ctx context.Context, phase Phase, code, message, hint string) error {
+	return w.write(ctx, "run.fail", func(tx *sqldb.Tx) error {
+		r, err := w.s.db.lock(ctx, tx, w.res.ID)
+		if err != nil {
+			return err
+		}
+		if !w.begun {
+			if err := w.s.db.begin(ctx, tx, w.run.ID, w.claim.Fence); err != nil {
+				return err
+			}
+		}
+		if err := w.s.db.finish(ctx, tx, w.run.ID, RunFailed, code, message, hint); err != nil {
+			return err
+		}
+		if !w.overtaken(r) {
+			r.Phase, r.Reason, r.Message, r.Hint = phase, code, message, hint
+			if err := w.s.db.update(ctx, tx, &r); err != nil {
+				return err
+			}
+			if phase == Lost { // it may come back: somebody restores it
+				if err := w.s.db.scheduleObservation(ctx, tx, r.ID, tx.Now().Add(w.s.observeEvery(w.tmpl))); err != nil {
+					return err
+				}
+			}
+		}
+		w.audit(ctx, tx, "run:fail", map[string]any{"code": code, "message": message})
+		return w.claim.Done(ctx, tx, nextTurn(tx, r))
+	})
+}
+
+// interrupted ends work that was told to stop: because somebody canceled its
+// run, or because something newer was asked for.
+func (w *work) interrupted(ctx context.Context) error {
+	run, err := w.s.db.run(ctx, w.s.DB.Read(), w.run.ID)
+	if err == nil && run.Status == RunRunning && run.CancelAsked && run.Kind != RunDestroy {
+		return w.canceled(ctx)
+	}
+	w.log.add("warn", "interrupted by something newer")
+	return w.lookAgain(ctx)
+}
+
+// canceled closes the run on request.
+func (w *work) canceled(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
+	w.log.add("warn", "canceled on request")
+	return w.write(ctx, "run.canceled", func(tx *sqldb.Tx) error {
+		r, err := w.s.db.lock(ctx, tx, w.res.ID)
+		if err != nil {
+			return err
+		}
+		if err := w.s.db.finish(ctx, tx, w.run.ID, RunCanceled, "canceled", "canceled on request", ""); err != nil {
+			return err
+		}
+		if !w.overtaken(r) {
+			r.Phase, r.Reason, r.Message = Canceled, "canceled", "the run was canceled; what it had made is still there"
+			r.Hint = "go on with: fairlead retry " + r.Name + ", or take it away with: fairlead destroy " + r.Name
+			if err := w.s.db.update(ctx, tx, &r); err != nil {
+				return err
+			}
+		}
+		w.audit(ctx, tx, "run:canceled", nil)
+		return w.claim.Done(ctx, tx, nextTurn(tx, r))
+	})
+}
+
+// audit records what the system did about this resource.
+func (w *work) audit(ctx context.Context, tx *sqldb.Tx, action string, details map[string]any) {
+	if details == nil {
+		details = map[string]any{}
+	}
+	details["run"], details["revision"], details["fence"] = w.run.ID, w.res.Revision, w.claim.Fence
+	systemAudit(ctx, tx, action, w.res, details)
+}
+
+// systemAudit records what Fairlead did by itself.
+func systemAudit(ctx context.Context, tx *sqldb.Tx, action string, r Resource, details map[string]any) {
+	audit.Append(ctx, tx, audit.Entry{Action: action, Target: r.target(),
+		Decision: access.Decision{Allowed: true, Policies: []string{"system"}}, Details: details})
+}

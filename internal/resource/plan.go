@@ -1,0 +1,126 @@
+package resource
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"fairlead/internal/access"
+	"fairlead/internal/engine"
+)
+
+// Plan says what Create would do, and changes nothing.
+func (s *Service) Plan(ctx context.Context, project, environment string, w Wanted) (engine.Plan, error) {
+	env, err := s.Environments.Resolve(ctx, project, environment)
+	if err != nil {
+		return engine.Plan{}, err
+	}
+	c, err := s.check(ctx, env, w, access.ResourceCreate, "")
+	if err != nil {
+		return engine.Plan{}, err
+	}
+	if err := s.checkReferences(ctx, env, c, nil); err != nil {
+		return engine.Plan{}, err
+	}
+	switch _, err := s.db.find(ctx, s.DB.Read(), env.ID, w.Name); {
+	case err == nil:
+		return engine.Plan{}, nameTaken(env, w.Name, nil)
+	case !errors.Is(err, sql.ErrNoRows):
+		return engine.Plan{}, err
+	}
+	// The id does not exist yet; a plan's object names show where it will be.
+	r := Resource{ID: "res_00000000000000000000000000", Name: w.Name, EnvironmentID: env.ID, Engine: c.info.Engine, Revision: 1}
+	return s.plan(ctx, env, r, c)
+}
+
+// PlanChange says what a change would do, and changes nothing.
+func (s *Service) PlanChange(ctx context.Context, w Where, ch Change) (engine.Plan, error) {
+	l, err := s.locate(ctx, w, access.ResourceUpdate)
+	if err != nil {
+		return engine.Plan{}, err
+	}
+	if err := checkMatch(l.Resource, ch.IfMatch); err != nil {
+		return engine.Plan{}, err
+	}
+	c, _, err := s.checkChange(ctx, l, ch)
+	if err != nil {
+		return engine.Plan{}, err
+	}
+	if _, err := s.linkReferences(ctx, s.DB.Read(), l.Resource, c.refs); err != nil {
+		return engine.Plan{}, err
+	}
+	r := l.Resource
+	r.Revision++
+	return s.plan(ctx, l.env, r, c)
+}
+
+// plan asks the engine, with what can be resolved already. No secret output of
+// another resource goes into it.
+func (s *Service) plan(ctx context.Context, env Environment, r Resource, c checked) (engine.Plan, error) {
+	inputs, err := s.Templates.Resolve(c.Inputs, func(resource, output string) (any, error) {
+		target, err := s.db.find(ctx, s.DB.Read(), env.ID, resource)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil, missingTarget(Reference{Resource: resource}, env)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if out, ok := target.Outputs[output]; ok && !out.Sensitive && target.Phase == Ready {
+			return out.Value, nil
+		}
+		return "(known after apply)", nil
+	})
+	if err != nil {
+		return engine.Plan{}, err
+	}
+	req, err := s.request(env, r, c.template, inputs, nil)
+	if err != nil {
+		return engine.Plan{}, err
+	}
+	if req.Previous, err = s.previous(ctx, r); err != nil {
+		return engine.Plan{}, err
+	}
+	return s.Engines[c.info.Engine].Plan(ctx, req)
+}
+
+// request builds what an engine gets.
+func (s *Service) request(env Environment, r Resource, t Template, inputs map[string]any, prev *engine.Result) (engine.Request, error) {
+	ref := engine.Ref{Installation: s.Installation, ID: r.ID, Name: r.Name, Team: env.Team, Project: env.Project, Environment: env.Name}
+	rendered, cycle, err := t.Render(inputs, ref, env.Class)
+	if err != nil {
+		return engine.Request{}, err
+	}
+	return engine.Request{Ref: ref, Revision: r.Revision, Template: rendered, Inputs: inputs, LifeCycle: cycle, Previous: prev}, nil
+}
+
+// PlanDigest binds what was shown: the same plan, the same digest.
+func PlanDigest(p engine.Plan) string {
+	b, err := json.Marshal(p)
+	if err != nil {
+		return "" // a plan that cannot be shown has none
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// PlanSummary says in a line what a plan does.
+func PlanSummary(p engine.Plan) string {
+	counts := map[engine.Action]int{}
+	for _, c := range p.Changes {
+		counts[c.Action]++
+	}
+	var parts []string
+	for _, a := range []engine.Action{engine.Create, engine.Update, engine.Replace, engine.Delete} {
+		if counts[a] > 0 {
+			parts = append(parts, itoa(counts[a])+" to "+string(a))
+		}
+	}
+	if len(parts) == 0 {
+		return "nothing to change"
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,0 +1,3 @@
+// Package resourceapi is the HTTP face of resources and runs: requests,
+// changes, plans, live logs, credentials.
+package resourceapi
