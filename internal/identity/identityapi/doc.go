@@ -1,0 +1,3 @@
+// Package identityapi is identity's face on the API: sign-in, one's own
+// account, users, robots, teams, roles and tokens.
+package identityapi

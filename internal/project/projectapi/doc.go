@@ -1,0 +1,2 @@
+// Package projectapi is the API of projects and environments.
+package projectapi
