@@ -150,6 +150,8 @@ func size(req engine.Request) (int, error) {
 		return 1, nil
 	case int:
 		return n, nil
+	case int64:
+		return int(n), nil
 	case float64:
 		return int(n), nil
 	}
