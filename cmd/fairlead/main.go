@@ -1,0 +1,10 @@
+// Command fairlead is the server and its client in one binary.
+package main
+
+import (
+	"os"
+
+	"fairlead/internal/app"
+)
+
+func main() { os.Exit(app.Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }

@@ -1,0 +1,243 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"fairlead/internal/access"
+	"fairlead/internal/audit"
+	"fairlead/internal/backup"
+	"fairlead/internal/conf"
+	"fairlead/internal/engine"
+	"fairlead/internal/fault"
+	"fairlead/internal/httpx"
+	"fairlead/internal/ident"
+	"fairlead/internal/identity"
+	"fairlead/internal/loop"
+	"fairlead/internal/project"
+	"fairlead/internal/queue"
+	"fairlead/internal/resource"
+	"fairlead/internal/secret"
+	"fairlead/internal/secret/embedded"
+	"fairlead/internal/sqldb"
+	"fairlead/internal/template"
+	"fairlead/templates"
+)
+
+// App is one server, built and ready to run.
+type App struct {
+	conf conf.Server
+	log  *slog.Logger
+	db   *sqldb.DB
+
+	installation string
+	access       *access.Service
+	audit        *audit.Log
+	identity     *identity.Service
+	projects     *project.Service
+	secrets      *embedded.Store
+	masterKey    *secret.Service
+	engines      engineSet
+	templates    *template.Service
+	resources    *resource.Service
+	backups      *backup.Service
+	web          *httpx.Server
+
+	runner     *queue.Runner
+	background []func(ctx context.Context)
+	closers    []func(ctx context.Context)
+}
+
+// Build makes every part in the order of their dependencies. It connects to
+// the store and migrates it, starts what adapters run by themselves, and
+// listens to nothing yet. Close what it returns.
+func Build(ctx context.Context, c conf.Server, log *slog.Logger, fatal func(error)) (*App, error) {
+	a := &App{conf: c, log: log}
+	for _, step := range []struct {
+		what string
+		make func(context.Context) error
+	}{
+		{"store", func(ctx context.Context) error { return a.openStore(ctx, fatal) }},
+		{"governance", a.buildGovernance},
+		{"projects", a.buildProjects},
+		{"secrets", a.buildSecrets},
+		{"engines", a.buildEngines},
+		{"templates", a.buildTemplates},
+		{"resources", a.buildResources},
+		{"backup", a.buildBackup},
+		{"faces", a.buildFaces},
+	} {
+		if err := step.make(ctx); err != nil {
+			a.Close(context.WithoutCancel(ctx))
+			return nil, fmt.Errorf("%s: %w", step.what, err)
+		}
+	}
+	return a, nil
+}
+
+// Close ends what Build started, last first.
+func (a *App) Close(ctx context.Context) {
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		a.closers[i](ctx)
+	}
+	a.closers = nil
+}
+
+func (a *App) openStore(ctx context.Context, fatal func(error)) error {
+	db, err := sqldb.Open(ctx, sqldb.Options{URL: a.conf.StoreURL(), Log: a.log, Fatal: fatal})
+	if err != nil {
+		return err
+	}
+	a.db = db
+	a.closers = append(a.closers, func(context.Context) { _ = db.Close() })
+	a.installation, err = installation(ctx, db)
+	return err
+}
+
+// installation is this control plane's id, made at the first start. It marks
+// external objects as ours, so it goes with the store and into its backups.
+func installation(ctx context.Context, db *sqldb.DB) (string, error) {
+	var id string
+	err := db.Write(ctx, "app.installation", func(tx *sqldb.Tx) error {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO settings (key, value) VALUES ('installation', $1) ON CONFLICT (key) DO NOTHING`, ident.New("ins")); err != nil {
+			return err
+		}
+		return tx.QueryRowContext(ctx, `SELECT value FROM settings WHERE key = 'installation'`).Scan(&id)
+	})
+	return id, err
+}
+
+func (a *App) keyDir() string { return filepath.Join(a.conf.Data, "keys") }
+
+// buildGovernance wires audit, access and identity. They need each other: the
+// log asks access who may read it, and access writes its first policies to the
+// log. The gate closes the ring.
+func (a *App) buildGovernance(ctx context.Context) error {
+	gate := &gate{}
+	var err error
+	a.audit, err = audit.NewLog(ctx, audit.Options{DB: a.db, KeyDir: a.keyDir(), Authorizer: gate, Log: a.log})
+	if err != nil {
+		return err
+	}
+	a.access, err = access.New(ctx, access.Options{DB: a.db, Audit: appendAudit, Log: a.log})
+	if err != nil {
+		return err
+	}
+	gate.Authorizer = a.access
+	a.identity = identity.New(identity.Options{DB: a.db, Access: a.access, Log: a.log})
+	a.access.SetPrincipals(identity.NewDirectory(a.db))
+	group := loop.NewGroup(a.db, a.log)
+	a.run(func(ctx context.Context) error { return a.audit.Run(ctx) })
+	a.run(func(ctx context.Context) error { return a.identity.Run(ctx) })
+	a.run(func(ctx context.Context) error { group.Run(ctx, a.access.Loop()); return nil })
+	return nil
+}
+
+// run adds background work that goes on until its context ends.
+func (a *App) run(f func(ctx context.Context) error) {
+	a.background = append(a.background, func(ctx context.Context) {
+		if err := f(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, context.Canceled) {
+			a.log.Error("background work ended", "error", err)
+		}
+	})
+}
+
+func (a *App) buildProjects(context.Context) error {
+	a.projects = project.New(project.Options{DB: a.db, Access: a.access, Log: a.log})
+	a.access.SetDirectory(project.NewDirectory(a.db, identity.NewDirectory(a.db)))
+	return nil
+}
+
+func (a *App) buildSecrets(ctx context.Context) error {
+	var err error
+	a.secrets, err = embedded.New(ctx, embedded.Options{DB: a.db, KeyDir: a.keyDir(), Environment: os.Getenv(embedded.KeyVariable), Log: a.log})
+	if err != nil {
+		return err
+	}
+	a.run(func(ctx context.Context) error { return a.secrets.Run(ctx) })
+	a.masterKey = secret.NewService(secret.Options{Rotator: a.secrets, Authorizer: a.access})
+	return nil
+}
+
+func (a *App) buildEngines(ctx context.Context) error {
+	a.engines = engineSet{}
+	for name, driver := range engineDrivers {
+		made, err := driver(ctx, a, a.conf.Engines[name])
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		a.engines[name] = made
+	}
+	for name := range a.conf.Engines {
+		if a.engines[name] == nil {
+			return fault.New(fault.Invalid, "unknown_engine", "engines.%s: there is no such engine", name)
+		}
+	}
+	return nil
+}
+
+func (a *App) buildTemplates(ctx context.Context) error {
+	a.templates = template.New(template.Options{DB: a.db, Access: a.access, Engines: a.engines, Log: a.log})
+	return a.templates.SeedShipped(ctx, templates.FS)
+}
+
+func (a *App) buildResources(ctx context.Context) error {
+	a.resources = resource.New(resource.Options{
+		DB: a.db, Access: a.access, Environments: environments{a.projects}, Templates: &templateBridge{svc: a.templates}, Secrets: a.secrets,
+		Engines: a.engines, Installation: a.installation, ObserveEvery: time.Duration(a.conf.ObserveEvery), Log: a.log,
+	})
+	if !a.conf.Replicated() { // the data directory is locked: no other worker can be alive
+		if err := queue.Release(ctx, a.db); err != nil {
+			return err
+		}
+	}
+	lanes := map[string]int{}
+	for name := range a.engines {
+		lanes[name] = max(a.conf.Workers[name], 1)
+	}
+	a.runner = queue.NewRunner(queue.Options{DB: a.db, Lanes: lanes, Handle: a.resources.Reconcile, Lease: time.Duration(a.conf.Lease), Log: a.log})
+	group := loop.NewGroup(a.db, a.log)
+	a.run(func(ctx context.Context) error {
+		group.Run(ctx, loop.Loop{Name: "observe", Every: min(time.Duration(a.conf.ObserveEvery)/4, 5*time.Second), Once: true, Do: a.resources.ObserveDue})
+		return nil
+	})
+	return nil
+}
+
+// Run does the server's background work until ctx ends, and waits for it.
+func (a *App) Run(ctx context.Context) {
+	var all sync.WaitGroup
+	for _, f := range a.background {
+		all.Go(func() { f(ctx) })
+	}
+	all.Go(func() { a.runner.Run(ctx) })
+	all.Wait()
+}
+
+func (a *App) trustedProxies() ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, s := range a.conf.TrustedProxies {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "invalid_config", "trustedProxies: %q is no address range", s).WithHint("as 10.0.0.0/8")
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// engineSet is every engine of this server by its name.
+type engineSet map[string]engine.Engine
+
+// Lookup finds an engine.
+func (s engineSet) Lookup(name string) (engine.Engine, bool) { e, ok := s[name]; return e, ok }
+
+// Names lists them.
+func (s engineSet) Names() []string { return sortedKeys(s) }

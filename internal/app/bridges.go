@@ -1,0 +1,99 @@
+package app
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"fairlead/internal/access"
+	"fairlead/internal/audit"
+	"fairlead/internal/engine"
+	"fairlead/internal/project"
+	"fairlead/internal/resource"
+	"fairlead/internal/sqldb"
+	"fairlead/internal/template"
+)
+
+// gate stands for the authorizer until there is one.
+type gate struct{ access.Authorizer }
+
+// appendAudit is audit.Append in the form that access asks for.
+func appendAudit(ctx context.Context, tx *sqldb.Tx, action access.Action, target access.Target, d access.Decision, details map[string]any) {
+	audit.Append(ctx, tx, audit.Entry{Action: string(action), Target: target, Decision: d, Details: details})
+}
+
+// environments fits project to what resource asks of it.
+type environments struct{ svc *project.Service }
+
+func (e environments) Resolve(ctx context.Context, projectRef, environmentRef string) (resource.Environment, error) {
+	env, err := e.svc.Resolve(ctx, projectRef, environmentRef)
+	return environmentOf(env), err
+}
+
+func (e environments) Load(ctx context.Context, id string) (resource.Environment, error) {
+	env, err := e.svc.Environment(ctx, id)
+	return environmentOf(env), err
+}
+
+func environmentOf(e project.Environment) resource.Environment {
+	return resource.Environment{ID: e.ID, Name: e.Name, Class: string(e.Class), ProjectID: e.ProjectID, Project: e.Project,
+		TeamID: e.TeamID, Team: e.Team, Attributes: e.Attributes}
+}
+
+// templateBridge fits template to what resource asks of it.
+type templateBridge struct{ svc *template.Service }
+
+func (b *templateBridge) Find(ctx context.Context, name, version string) (resource.Template, error) {
+	v, err := b.svc.Get(ctx, name, version)
+	if err != nil {
+		return nil, err
+	}
+	return templateVersion{v}, nil
+}
+
+func (b *templateBridge) Load(ctx context.Context, name, version string) (resource.Template, error) {
+	v, err := b.svc.Load(ctx, name, version)
+	if err != nil {
+		return nil, err
+	}
+	return templateVersion{v}, nil
+}
+
+func (b *templateBridge) References(inputs map[string]any) ([]resource.Reference, error) {
+	found, err := template.ParseReferences(inputs)
+	out := make([]resource.Reference, len(found))
+	for i, r := range found {
+		out[i] = resource.Reference{Input: r.Pointer, Resource: r.Resource, Output: r.Output}
+	}
+	return out, err
+}
+
+func (b *templateBridge) Resolve(inputs map[string]any, value func(resource, output string) (any, error)) (map[string]any, error) {
+	return template.Resolve(inputs, func(r template.Reference) (any, error) { return value(r.Resource, r.Output) })
+}
+
+type templateVersion struct{ v *template.Version }
+
+func (t templateVersion) Info() resource.TemplateInfo {
+	return resource.TemplateInfo{
+		Name: t.v.Name, Version: t.v.Version, Digest: t.v.Digest, Engine: t.v.Engine, ObserveEvery: t.v.ObserveEvery,
+		Outputs: t.v.SensitiveOutputs(), Attributes: t.v.Target().Attributes,
+	}
+}
+
+func (t templateVersion) Check(inputs map[string]any) (map[string]any, error) {
+	return t.v.Check(inputs)
+}
+
+func (t templateVersion) CheckResolved(inputs map[string]any) error { return t.v.CheckResolved(inputs) }
+
+func (t templateVersion) SecretInputs(inputs map[string]any) []string {
+	return t.v.SecretInputs(inputs)
+}
+
+func (t templateVersion) Render(inputs map[string]any, ref engine.Ref, class string) (engine.Template, engine.LifeCycle, error) {
+	rendered, err := t.v.Render(inputs, ref, class)
+	return rendered, t.v.EngineLifeCycle(inputs), err
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

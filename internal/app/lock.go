@@ -1,0 +1,35 @@
+package app
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+
+	"fairlead/internal/fault"
+)
+
+// lockData makes the data directory and takes it for this process alone. The
+// kernel gives the lock back when the process ends, however it ends.
+func lockData(dir string) (unlock func(), err error) {
+	unusable := func(err error) error {
+		return fault.New(fault.Invalid, "data_directory_unusable", "the data directory %s cannot be used", dir).
+			WithHint("name another one with --data, or give this account the right to write there").WithCause(err)
+	}
+	if err := os.MkdirAll(dir, 0o711); err != nil {
+		return nil, unusable(err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, unusable(err)
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fault.New(fault.Conflict, "data_directory_in_use", "another fairlead uses the data directory %s", dir).
+			WithHint("stop it first, or name another directory with --data")
+	}
+	// For people who look for the process; nothing trusts it.
+	_ = f.Truncate(0)
+	_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	return func() { f.Close() }, nil
+}

@@ -1,0 +1,58 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"fairlead/internal/queue"
+)
+
+// registerMetrics adds what only the whole server knows to /metrics.
+func (a *App) registerMetrics(reg *prometheus.Registry) {
+	reg.MustRegister(&storeMetrics{a})
+}
+
+// storeMetrics reads the queue and the store at each scrape.
+type storeMetrics struct{ a *App }
+
+var (
+	queueDue     = prometheus.NewDesc("fairlead_queue_due", "Resources that wait for a worker.", []string{"lane"}, nil)
+	queueHeld    = prometheus.NewDesc("fairlead_queue_held", "Resources that a worker has.", []string{"lane"}, nil)
+	queueOldest  = prometheus.NewDesc("fairlead_queue_oldest_seconds", "How long the oldest due resource has waited.", []string{"lane"}, nil)
+	storeCommits = prometheus.NewDesc("fairlead_store_commits_total", "Durable commits.", nil, nil)
+	storeWrites  = prometheus.NewDesc("fairlead_store_writes_total", "Writes; several share a commit.", nil, nil)
+	storeRetries = prometheus.NewDesc("fairlead_store_retries_total", "Commits tried again after a deadlock.", nil, nil)
+	decisions    = prometheus.NewDesc("fairlead_access_decisions_total", "Access decisions.", []string{"outcome"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (m *storeMetrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{queueDue, queueHeld, queueOldest, storeCommits, storeWrites, storeRetries, decisions} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (m *storeMetrics) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	depths, err := queue.Depths(ctx, m.a.db)
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(queueDue, err)
+	}
+	for _, d := range depths {
+		ch <- prometheus.MustNewConstMetric(queueDue, prometheus.GaugeValue, float64(d.Due), d.Lane)
+		ch <- prometheus.MustNewConstMetric(queueHeld, prometheus.GaugeValue, float64(d.Held), d.Lane)
+		ch <- prometheus.MustNewConstMetric(queueOldest, prometheus.GaugeValue, d.Oldest.Seconds(), d.Lane)
+	}
+	groups, writes, retried := m.a.db.Stats()
+	ch <- prometheus.MustNewConstMetric(storeCommits, prometheus.CounterValue, float64(groups))
+	ch <- prometheus.MustNewConstMetric(storeWrites, prometheus.CounterValue, float64(writes))
+	ch <- prometheus.MustNewConstMetric(storeRetries, prometheus.CounterValue, float64(retried))
+	allowed, denied, failed := m.a.access.Stats()
+	for outcome, n := range map[string]int64{"allowed": allowed, "denied": denied, "error": failed} {
+		ch <- prometheus.MustNewConstMetric(decisions, prometheus.CounterValue, float64(n), outcome)
+	}
+}
