@@ -1,0 +1,2 @@
+// Package backupcli is the command that backs up the control plane.
+package backupcli
