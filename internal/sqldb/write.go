@@ -263,6 +263,9 @@ func (tx *Tx) run(j *job) (err error) {
 		if err == nil && tx.failed != nil {
 			err = tx.failed
 		}
+		if err != nil && !retryable(err) {
+			err = translate(err)
+		}
 		if err != nil {
 			tx.g.notes = tx.g.notes[:tx.notes]
 			tx.undo()

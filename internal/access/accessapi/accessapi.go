@@ -42,8 +42,8 @@ type versionInput struct {
 }
 
 type diffInput struct {
-	versionInput
-	From int64 `query:"from" minimum:"0" doc:"The version to compare with; by default the one before"`
+	Version int64 `path:"version" minimum:"1"`
+	From    int64 `query:"from" minimum:"0" doc:"The version to compare with; by default the one before"`
 }
 
 type pageInput struct{ httpx.PageInput }
