@@ -97,7 +97,7 @@ func (s *Service) Verify(ctx context.Context, source string) (Verification, erro
 }
 
 func (s *Service) verify(source string) (Verification, error) {
-	set, err := parseText(source)
+	set, err := parseText(source, s.current.Load())
 	if err != nil {
 		return Verification{}, err
 	}
@@ -110,11 +110,11 @@ func (s *Service) verify(source string) (Verification, error) {
 	}, nil
 }
 
-func parseText(source string) (*Set, error) {
+func parseText(source string, base *Set) (*Set, error) {
 	if !utf8.ValidString(source) {
 		return nil, fault.New(fault.Invalid, "invalid_utf8", "the policies are not UTF-8 text").WithField("/source")
 	}
-	return ParseChecked(source)
+	return ParseChecked(source, base)
 }
 
 // PutRequest is a new version of the policies.
@@ -151,7 +151,7 @@ func (s *Service) Put(ctx context.Context, r PutRequest) (Version, error) {
 	if r.IfVersion != 0 && r.IfVersion != before.version {
 		return Version{}, staleVersion(before.version)
 	}
-	after, err := parseText(r.Source)
+	after, err := parseText(r.Source, before)
 	if err != nil {
 		return Version{}, err
 	}
@@ -165,7 +165,9 @@ func (s *Service) Put(ctx context.Context, r PutRequest) (Version, error) {
 	if err != nil {
 		return Version{}, err
 	}
-	return v, s.Reload(ctx)
+	after.version = v.Version
+	s.adopt(after) // it is stored: nothing that happens now may call it failed
+	return v, nil
 }
 
 func (s *Service) write(ctx context.Context, r PutRequest, before, after *Set, d Decision) (Version, error) {

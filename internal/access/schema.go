@@ -4,6 +4,7 @@ import (
 	_ "embed" // the default policies and the schema
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -30,9 +31,24 @@ func DefaultPolicies() string { return defaultSource }
 func Schema() string { return schemaSource }
 
 type vocabulary struct {
-	schema    *resolved.Schema
-	validator *validate.Validator
-	applies   []uint32 // by action bit: the kinds it is asked on
+	schema  *resolved.Schema
+	applies []uint32 // by action bit: the kinds it is asked on
+}
+
+// validatorFor checks policies about certain actions. The library goes through
+// every combination of action, principal and resource of the schema that it is
+// given; one with only the actions in question gives the same answers sooner.
+func (v *vocabulary) validatorFor(bits actionBits) *validate.Validator {
+	part := *v.schema
+	if bits != 0 && bits != allActions { // 0: unknown actions, to be reported
+		part.Actions = maps.Clone(part.Actions)
+		for _, info := range actionTable {
+			if bits&(1<<info.bit) == 0 {
+				delete(part.Actions, info.uid)
+			}
+		}
+	}
+	return validate.New(&part)
 }
 
 // theSchema is compiled once; it is part of the binary, so a mistake in it is
@@ -47,7 +63,7 @@ var theSchema = sync.OnceValue(func() *vocabulary {
 	if err != nil {
 		panic("access: " + err.Error())
 	}
-	v := &vocabulary{schema: r, validator: validate.New(r), applies: make([]uint32, len(actions))}
+	v := &vocabulary{schema: r, applies: make([]uint32, len(actions))}
 	for _, info := range actionTable {
 		a, ok := r.Actions[info.uid]
 		if !ok || a.AppliesTo == nil {
@@ -63,11 +79,25 @@ var theSchema = sync.OnceValue(func() *vocabulary {
 func applies(a actionInfo, k kindInfo) bool { return theSchema().applies[a.bit]&(1<<k.bit) != 0 }
 
 // Check type-checks the set against the schema. What it passes cannot err for
-// lack of an attribute. The error is as Parse's.
-func (s *Set) Check() error {
+// lack of an attribute. Policies that base has too were checked with it; base
+// may be nil. The error is as Parse's.
+func (s *Set) Check(base *Set) error {
 	var bad []fault.Violation
+	validators := map[actionBits]*validate.Validator{}
 	for _, r := range s.rules {
-		if err := theSchema().validator.Policy("", (*ast.Policy)(r.policy.AST())); err != nil {
+		if base != nil && base.byID[r.id] != nil && sameRule(r, base.byID[r.id]) {
+			continue
+		}
+		bits := r.actions
+		if unknownAction(r) {
+			bits = 0
+		}
+		v := validators[bits]
+		if v == nil {
+			v = theSchema().validatorFor(bits)
+			validators[bits] = v
+		}
+		if err := v.Policy("", (*ast.Policy)(r.policy.AST())); err != nil {
 			for _, msg := range distinct(err) {
 				bad = append(bad, violationAt(r.policy.Position(), fmt.Sprintf("policy %q: %s", r.id, msg)))
 			}
@@ -100,13 +130,26 @@ func distinct(err error) []string {
 	return out
 }
 
+// unknownAction tells whether a policy's scope names an action that is none.
+func unknownAction(r *rule) bool {
+	switch sc := (*ast.Policy)(r.policy.AST()).Action.(type) {
+	case ast.ScopeTypeEq:
+		return bitOf(sc.Entity) == 0
+	case ast.ScopeTypeIn:
+		return bitOf(sc.Entity) == 0
+	case ast.ScopeTypeInSet:
+		return slices.ContainsFunc(sc.Entities, func(u cedar.EntityUID) bool { return bitOf(u) == 0 })
+	}
+	return false
+}
+
 // ParseChecked is Parse and Check.
-func ParseChecked(source string) (*Set, error) {
+func ParseChecked(source string, base *Set) (*Set, error) {
 	s, err := Parse(source)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Check(); err != nil {
+	if err := s.Check(base); err != nil {
 		return nil, err
 	}
 	return s, nil

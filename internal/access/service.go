@@ -99,25 +99,25 @@ func (s *Service) firstStart(ctx context.Context) error {
 		return err
 	}
 	ctx = principal.With(ctx, principal.System)
-	return s.store.db.Write(ctx, "access.first", func(tx *sqldb.Tx) error {
+	err := s.store.db.Write(ctx, "access.first", func(tx *sqldb.Tx) error {
 		if n, err := s.store.newestNumber(ctx, tx); err != nil || n > 0 {
-			return err // another replica was quicker
+			return err
 		}
 		v := Version{
 			Version: 1, Digest: digestOf(defaultSource), Source: defaultSource, Note: "the default policies",
 			CreatedAt: tx.Now(), CreatedBy: principal.System.ID,
 		}
-		err := s.store.insert(ctx, tx, v)
-		if sqldb.IsUnique(err) {
-			return fault.New(fault.Unavailable, "starting", "another replica is starting").WithRetryAfter(1).WithCause(err)
-		}
-		if err != nil {
+		if err := s.store.insert(ctx, tx, v); err != nil {
 			return err
 		}
-		s.audit(ctx, tx, AccessUpdate, policiesTarget(v.Version),
-			Decision{Allowed: true, Policies: []string{systemPolicy}}, map[string]any{"version": v.Version, "digest": v.Digest, "note": v.Note})
+		s.audit(ctx, tx, AccessUpdate, policiesTarget(v.Version), Decision{Allowed: true, Policies: []string{systemPolicy}},
+			map[string]any{"version": v.Version, "digest": v.Digest, "note": v.Note})
 		return nil
 	})
+	if sqldb.IsUnique(err) {
+		return nil // another replica was quicker
+	}
+	return err
 }
 
 func policiesTarget(version int64) Target {
@@ -153,9 +153,22 @@ func (s *Service) Reload(ctx context.Context) error {
 		return fmt.Errorf("policies version %d: %w", v.Version, err)
 	}
 	set.version = v.Version
-	s.current.Store(set)
-	s.log.Info("access policies in force", "version", v.Version, "policies", len(set.rules), "digest", v.Digest)
+	s.adopt(set)
 	return nil
+}
+
+// adopt puts a stored set in force here, unless a newer one is already.
+func (s *Service) adopt(set *Set) {
+	for {
+		cur := s.current.Load()
+		if cur != nil && cur.version >= set.version {
+			return
+		}
+		if s.current.CompareAndSwap(cur, set) {
+			s.log.Info("access policies in force", "version", set.version, "policies", len(set.rules), "digest", set.digest)
+			return
+		}
+	}
 }
 
 // Check implements Authorizer. A denied request has no side effect, so a

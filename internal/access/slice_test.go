@@ -202,7 +202,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		checked := s.Check() == nil
+		checked := s.Check(nil) == nil
 		for _, r := range s.rules {
 			if s.text(r) == "" {
 				t.Fatal("a policy without a text")

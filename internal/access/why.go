@@ -77,7 +77,9 @@ func (s *Service) Why(ctx context.Context, r WhyRequest) (Explanation, error) {
 			WithHint("actions look like resource:reveal; list them: fairlead access schema")
 	}
 	set := s.current.Load()
-	knows := func(t Target) bool { return set.knows(p, t) }
+	whole := p
+	whole.Scopes = nil // a narrow token may learn that it is too narrow
+	knows := func(t Target) bool { return set.knows(whole, t) }
 	if set.allows(p, AccessView, Target{Kind: "access"}) {
 		knows = func(Target) bool { return true }
 	}
