@@ -23,14 +23,14 @@ func (c ResourceChange) change(ifMatch int64) resource.Change {
 }
 
 type changeInput struct {
-	oneInput
+	OneInput
 	httpx.IfMatchInput
 	Body ResourceChange
 }
 
 // verbInput is for changes that say nothing but what they are.
 type verbInput struct {
-	oneInput
+	OneInput
 	httpx.IfMatchInput
 }
 
@@ -80,7 +80,7 @@ func registerVerbs(api huma.API, svc *resource.Service) {
 		OperationID: "rollback-resource", Method: http.MethodPost, Path: one + "/rollback", DefaultStatus: http.StatusOK, Tags: tags,
 		Summary: "Roll a resource back", Description: "A new revision with the content of an older one.",
 	}, func(ctx context.Context, in *struct {
-		oneInput
+		OneInput
 		httpx.IfMatchInput
 		Body struct {
 			Revision int64  `json:"revision" minimum:"1" doc:"The revision to repeat"`
@@ -108,14 +108,14 @@ func registerVerbs(api huma.API, svc *resource.Service) {
 	httpx.Register(api, huma.Operation{
 		OperationID: "retry-resource", Method: http.MethodPost, Path: one + "/retry", DefaultStatus: http.StatusOK, Tags: tags,
 		Summary: "Try again", Description: "A new run of what is wanted anyway.",
-	}, func(ctx context.Context, in *oneInput) (*tagged, error) {
+	}, func(ctx context.Context, in *OneInput) (*tagged, error) {
 		r, err := svc.Retry(ctx, in.where())
 		return replied(http.StatusOK, r, err)
 	})
 	httpx.Register(api, httpx.Sensitive(huma.Operation{
 		OperationID: "reveal-credentials", Method: http.MethodPost, Path: one + "/credentials", DefaultStatus: http.StatusOK, Tags: tags,
 		Summary: "Reveal a resource's secret outputs", Description: "Recorded in the audit log before the answer is given.",
-	}), func(ctx context.Context, in *oneInput) (*struct {
+	}), func(ctx context.Context, in *OneInput) (*struct {
 		CacheControl string `header:"Cache-Control"`
 		Body         ResourceCredentials
 	}, error) {
@@ -132,7 +132,7 @@ func registerVerbs(api huma.API, svc *resource.Service) {
 
 func registerHistory(api huma.API, svc *resource.Service) {
 	type pageOfOne struct {
-		oneInput
+		OneInput
 		httpx.PageInput
 	}
 	httpx.Register(api, huma.Operation{
@@ -160,7 +160,7 @@ func registerHistory(api huma.API, svc *resource.Service) {
 	httpx.Register(api, huma.Operation{
 		OperationID: "get-references", Method: http.MethodGet, Path: one + "/references", Tags: tags,
 		Summary: "See what a resource refers to, and what refers to it",
-	}, func(ctx context.Context, in *oneInput) (*httpx.Body[ResourceReferences], error) {
+	}, func(ctx context.Context, in *OneInput) (*httpx.Body[ResourceReferences], error) {
 		to, from, err := svc.References(ctx, in.where())
 		if err != nil {
 			return nil, err

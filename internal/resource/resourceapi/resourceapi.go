@@ -22,17 +22,17 @@ var (
 	runTags = []string{"Runs"}
 )
 
-type environmentInput struct {
+type EnvironmentInput struct {
 	Project     string `path:"project" maxLength:"64" doc:"Name or id"`
 	Environment string `path:"environment" maxLength:"64" doc:"Name or id"`
 }
 
-type oneInput struct {
-	environmentInput
+type OneInput struct {
+	EnvironmentInput
 	Resource string `path:"resource" maxLength:"64" doc:"Name or id"`
 }
 
-func (in oneInput) where() resource.Where {
+func (in OneInput) where() resource.Where {
 	return resource.Where{Project: in.Project, Environment: in.Environment, Name: in.Resource}
 }
 
@@ -100,7 +100,7 @@ func registerReads(api huma.API, svc *resource.Service) {
 		OperationID: "list-environment-resources", Method: http.MethodGet, Path: collection, Tags: tags,
 		Summary: "List an environment's resources", Description: "By name.",
 	}, func(ctx context.Context, in *struct {
-		environmentInput
+		EnvironmentInput
 		httpx.PageInput
 		filters
 	}) (*httpx.Body[httpx.Page[Resource]], error) {
@@ -127,7 +127,7 @@ func registerReads(api huma.API, svc *resource.Service) {
 		Description: "With wait it answers when the resource's version differs from known (by default the one there is now), " +
 			"when the resource is settled, or when the time is over.",
 	}, func(ctx context.Context, in *struct {
-		oneInput
+		OneInput
 		waitInput
 	}) (*tagged, error) {
 		r, err := svc.Get(ctx, in.where())
@@ -198,7 +198,7 @@ func registerRequests(api huma.API, svc *resource.Service) {
 		OperationID: "create-resource", Method: http.MethodPost, Path: collection, Tags: tags,
 		Summary: "Request a resource", Description: "Answers as soon as the request is safe; follow the run, or wait for the resource to settle.",
 	}, func(ctx context.Context, in *struct {
-		environmentInput
+		EnvironmentInput
 		Body ResourceRequest
 	}) (*tagged, error) {
 		r, err := svc.Create(ctx, in.Project, in.Environment, in.Body.wanted())
@@ -208,7 +208,7 @@ func registerRequests(api huma.API, svc *resource.Service) {
 		OperationID: "put-resource", Method: http.MethodPut, Path: one, Tags: tags,
 		Summary: "Make a resource as described", Description: "Creates it (201) or changes it (200); when it is as described already, nothing happens.",
 	}, func(ctx context.Context, in *struct {
-		oneInput
+		OneInput
 		httpx.IfMatchInput
 		Body DesiredResource
 	}) (*tagged, error) {
@@ -229,7 +229,7 @@ func registerRequests(api huma.API, svc *resource.Service) {
 		Summary:     "Make a set of resources as described",
 		Description: "All or none, in one transaction. They may refer to each other; each is created, changed or left as it is.",
 	}, func(ctx context.Context, in *struct {
-		environmentInput
+		EnvironmentInput
 		Body struct {
 			Resources []ResourceRequest `json:"resources" minItems:"1" maxItems:"100"`
 		}
@@ -252,7 +252,7 @@ func registerRequests(api huma.API, svc *resource.Service) {
 		OperationID: "plan-resource", Method: http.MethodPost, Path: inEnvironment + "/plan", DefaultStatus: http.StatusOK, Tags: tags,
 		Summary: "See what a request would do", Description: "Changes nothing.",
 	}, func(ctx context.Context, in *struct {
-		environmentInput
+		EnvironmentInput
 		Body ResourceRequest
 	}) (*httpx.Body[ResourcePlan], error) {
 		p, err := svc.Plan(ctx, in.Project, in.Environment, in.Body.wanted())

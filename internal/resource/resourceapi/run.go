@@ -13,12 +13,12 @@ import (
 
 const oneRun = "/api/v1/runs/{run}"
 
-type runInput struct {
+type RunInput struct {
 	Run string `path:"run" maxLength:"64" doc:"The run's id"`
 }
 
 type linesInput struct {
-	runInput
+	RunInput
 	After int64 `query:"after" minimum:"0" doc:"Only lines after this one"`
 	Limit int   `query:"limit" minimum:"1" maximum:"1000" default:"200" doc:"How many lines at most"`
 }
@@ -26,7 +26,7 @@ type linesInput struct {
 func registerRuns(api huma.API, svc *resource.Service) {
 	httpx.Register(api, huma.Operation{
 		OperationID: "get-run", Method: http.MethodGet, Path: oneRun, Tags: runTags, Summary: "Get a run",
-	}, func(ctx context.Context, in *runInput) (*httpx.Body[Run], error) {
+	}, func(ctx context.Context, in *RunInput) (*httpx.Body[Run], error) {
 		run, err := svc.Run(ctx, in.Run)
 		return runBody(run, err)
 	})
@@ -64,14 +64,14 @@ func registerRuns(api huma.API, svc *resource.Service) {
 	httpx.Register(api, huma.Operation{
 		OperationID: "cancel-run", Method: http.MethodPost, Path: oneRun + "/cancel", DefaultStatus: http.StatusAccepted, Tags: runTags,
 		Summary: "Cancel a run", Description: "It stops at the next safe point. What it made stays; a retry or a destroy goes on from there.",
-	}, func(ctx context.Context, in *runInput) (*httpx.Body[Run], error) {
+	}, func(ctx context.Context, in *RunInput) (*httpx.Body[Run], error) {
 		run, err := svc.Cancel(ctx, in.Run)
 		return runBody(run, err)
 	})
 	httpx.Register(api, huma.Operation{
 		OperationID: "retry-run", Method: http.MethodPost, Path: oneRun + "/retry", DefaultStatus: http.StatusOK, Tags: runTags,
 		Summary: "Try a run's resource again", Description: "A new run of what is wanted now; its id is the resource's runId.",
-	}, func(ctx context.Context, in *runInput) (*tagged, error) {
+	}, func(ctx context.Context, in *RunInput) (*tagged, error) {
 		r, err := svc.RetryRun(ctx, in.Run)
 		return replied(http.StatusOK, r, err)
 	})
