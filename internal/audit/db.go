@@ -59,8 +59,10 @@ const (
 	chunkRows   = 256 // 5,376 parameters; SQLite takes 32,766, PostgreSQL 65,535
 )
 
-// insert appends sealed records and moves the head to the last.
-func insert(ctx context.Context, tx sqldb.Querier, records []Record) error {
+// insert appends sealed records and moves the head to the last. SQLite takes
+// a numbered placeholder for a name and looks each up among all the others, so
+// of many rows it is given bare ones.
+func insert(ctx context.Context, tx sqldb.Querier, bare bool, records []Record) error {
 	last := records[len(records)-1]
 	for len(records) > 0 {
 		n := min(len(records), chunkRows)
@@ -71,7 +73,7 @@ func insert(ctx context.Context, tx sqldb.Querier, records []Record) error {
 				r.TargetKind, r.TargetID, r.TargetName, r.TeamID, r.ProjectID, r.EnvironmentID, r.Address, r.RequestID,
 				r.Decision, string(r.Policies), r.PolicyVersion, string(r.Details), r.PrevHash, r.Hash)
 		}
-		if _, err := tx.ExecContext(ctx, insertRows(n), args...); err != nil {
+		if _, err := tx.ExecContext(ctx, insertRows(n, bare), args...); err != nil {
 			return err
 		}
 		records = records[n:]
@@ -80,7 +82,7 @@ func insert(ctx context.Context, tx sqldb.Querier, records []Record) error {
 	return err
 }
 
-func insertRows(n int) string {
+func insertRows(n int, bare bool) string {
 	b := make([]byte, 0, 512+n*columnCount*6)
 	b = append(b, "INSERT INTO audit_log ("+columns+") VALUES "...)
 	for i := range n * columnCount {
@@ -92,8 +94,11 @@ func insertRows(n int) string {
 		default:
 			b = append(b, ',')
 		}
-		b = append(b, '$')
-		b = strconv.AppendInt(b, int64(i+1), 10)
+		if bare {
+			b = append(b, '?')
+			continue
+		}
+		b = strconv.AppendInt(append(b, '$'), int64(i+1), 10)
 	}
 	return string(append(b, ')'))
 }

@@ -101,7 +101,7 @@ func (l *Log) flush(ctx context.Context, tx *sqldb.Tx, items []any) error {
 		buf = seal(&records[i], end.seq+1, end.hash, buf)
 		end = head{records[i].Seq, records[i].Hash}
 	}
-	if err := insert(ctx, tx, records); err != nil {
+	if err := insert(ctx, tx, l.store.db.Dialect() == sqldb.SQLite, records); err != nil {
 		return err
 	}
 	if l.due(end.seq) {

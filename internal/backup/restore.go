@@ -232,6 +232,10 @@ func (l *loader) flush() error {
 		default:
 			b = append(b, ',')
 		}
+		if l.dialect == sqldb.SQLite { // it looks a numbered one up among all the others
+			b = append(b, '?')
+			continue
+		}
 		b = strconv.AppendInt(append(b, '$'), int64(i+1), 10)
 	}
 	if _, err := l.q.ExecContext(l.ctx, string(append(b, ')')), l.pending...); err != nil {
