@@ -17,7 +17,7 @@ type RunInput struct {
 	Run string `path:"run" maxLength:"64" doc:"The run's id"`
 }
 
-type linesInput struct {
+type LinesInput struct {
 	RunInput
 	After int64 `query:"after" minimum:"0" doc:"Only lines after this one"`
 	Limit int   `query:"limit" minimum:"1" maximum:"1000" default:"200" doc:"How many lines at most"`
@@ -33,7 +33,7 @@ func registerRuns(api huma.API, svc *resource.Service) {
 	httpx.Register(api, huma.Operation{
 		OperationID: "list-run-lines", Method: http.MethodGet, Path: oneRun + "/lines", Tags: runTags,
 		Summary: "Read a run's log", Description: "Go on with the seq of the last line as after, until over.",
-	}, func(ctx context.Context, in *linesInput) (*httpx.Body[RunLines], error) {
+	}, func(ctx context.Context, in *LinesInput) (*httpx.Body[RunLines], error) {
 		lines, err := readLines(ctx, svc, *in)
 		return &httpx.Body[RunLines]{Body: lines}, err
 	})
@@ -43,7 +43,7 @@ func registerRuns(api huma.API, svc *resource.Service) {
 		Description: "Server-sent events: \"line\" with the line's number as id and a RunLine as data; when the run is over \"run\" with the Run, then \"end\". " +
 			"Go on after a break with the header Last-Event-ID. With format=json the lines so far, as list-run-lines gives them.",
 	}, func(ctx context.Context, in *struct {
-		linesInput
+		LinesInput
 		httpx.StreamInput
 		Format string `query:"format" enum:"sse,json" default:"sse"`
 	}) (*huma.StreamResponse, error) {
@@ -51,15 +51,15 @@ func registerRuns(api huma.API, svc *resource.Service) {
 		if err != nil {
 			return nil, err
 		}
-		in.linesInput.After = max(after, in.linesInput.After)
+		in.LinesInput.After = max(after, in.LinesInput.After)
 		if in.Format == "json" {
-			lines, err := readLines(ctx, svc, in.linesInput)
+			lines, err := readLines(ctx, svc, in.LinesInput)
 			return asJSON(lines), err
 		}
 		if _, err := svc.Run(ctx, in.Run); err != nil { // refused before the stream begins
 			return nil, err
 		}
-		return follow(svc, in.Run, in.linesInput.After), nil
+		return follow(svc, in.Run, in.LinesInput.After), nil
 	})
 	httpx.Register(api, huma.Operation{
 		OperationID: "cancel-run", Method: http.MethodPost, Path: oneRun + "/cancel", DefaultStatus: http.StatusAccepted, Tags: runTags,
@@ -84,7 +84,7 @@ func runBody(run resource.Run, err error) (*httpx.Body[Run], error) {
 	return &httpx.Body[Run]{Body: runView(run)}, nil
 }
 
-func readLines(ctx context.Context, svc *resource.Service, in linesInput) (RunLines, error) {
+func readLines(ctx context.Context, svc *resource.Service, in LinesInput) (RunLines, error) {
 	out := RunLines{Items: []RunLine{}}
 	lines, over, err := svc.Lines(ctx, in.Run, in.After, in.Limit)
 	for _, l := range lines {
