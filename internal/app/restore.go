@@ -14,9 +14,7 @@ import (
 	"fairlead/internal/engine"
 	"fairlead/internal/engine/postgres"
 	"fairlead/internal/fault"
-	"fairlead/internal/keyfile"
 	"fairlead/internal/redact"
-	"fairlead/internal/secret/embedded"
 )
 
 // buildBackup wires the backup of everything while it runs.
@@ -25,21 +23,17 @@ func (a *App) buildBackup(context.Context) error {
 	return nil
 }
 
-// keyFiles reads what a backup needs besides the records.
+// keyFiles gives what a backup needs besides the records.
 func (a *App) keyFiles() (map[string]redact.Secret, error) {
-	out := map[string]redact.Secret{}
-	names := []string{"audit.pem"}
-	if os.Getenv(embedded.KeyVariable) == "" { // else the operator keeps it
-		names = append(names, embedded.KeyFile)
+	master, err := a.secrets.Keys()
+	if err != nil {
+		return nil, err
 	}
-	for _, name := range names {
-		b, err := keyfile.Load(filepath.Join(a.keyDir(), name))
-		if err != nil {
-			return nil, err
-		}
-		out[name] = redact.New(string(b))
+	signing, err := a.audit.SigningKey()
+	if err != nil {
+		return nil, err
 	}
-	return out, nil
+	return map[string]redact.Secret{"master.key": master, "audit.pem": signing}, nil
 }
 
 // inventories is every engine that can list what it has made.
@@ -61,7 +55,7 @@ func (p postgresInventory) Objects(ctx context.Context) (map[string][]engine.Obj
 	all, err := p.e.Objects(ctx)
 	out := map[string][]engine.Object{}
 	for _, o := range all {
-		if o.Pool == "" {
+		if o.Resource != "" {
 			out[o.Resource] = append(out[o.Resource], o.Object)
 		}
 	}

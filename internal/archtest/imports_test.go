@@ -140,7 +140,7 @@ func allowance(at string) (func(string) bool, bool) {
 	switch {
 	case at == "cmd/fairlead":
 		return oneOf([]string{"internal/app"}), true
-	case at == "internal/app":
+	case at == "internal/app", strings.HasPrefix(at, "internal/app/"):
 		return func(dep string) bool { return dep != "cmd/fairlead" }, true
 	case at == "internal/archtest":
 		return func(string) bool { return false }, true

@@ -45,8 +45,9 @@ func run(in, out string) error {
 		}
 	}
 	cfg := codegen.Configuration{
-		PackageName: "apiclient",
-		Generate:    codegen.GenerateOptions{Client: true, Models: true},
+		PackageName:   "apiclient",
+		Generate:      codegen.GenerateOptions{Client: true, Models: true},
+		Compatibility: codegen.CompatibilityOptions{AlwaysPrefixEnumValues: true},
 		OutputOptions: codegen.OutputOptions{
 			SkipPrune: true, ResponseTypeSuffix: "Reply", NameNormalizer: "ToCamelCaseWithInitialisms",
 		},

@@ -1,0 +1,58 @@
+// Package api is every operation of the API in one place, apart from the rest
+// of the wiring, so that its document can be made without the command line,
+// whose client is generated from it.
+package api
+
+import (
+	"github.com/danielgtaylor/huma/v2"
+
+	"fairlead/internal/access"
+	"fairlead/internal/access/accessapi"
+	"fairlead/internal/audit"
+	"fairlead/internal/audit/auditapi"
+	"fairlead/internal/backup"
+	"fairlead/internal/backup/backupapi"
+	"fairlead/internal/httpx"
+	"fairlead/internal/identity"
+	"fairlead/internal/identity/identityapi"
+	"fairlead/internal/project"
+	"fairlead/internal/project/projectapi"
+	"fairlead/internal/resource"
+	"fairlead/internal/resource/resourceapi"
+	"fairlead/internal/secret"
+	"fairlead/internal/secret/secretapi"
+	"fairlead/internal/template"
+	"fairlead/internal/template/templateapi"
+)
+
+// Services is what stands behind the operations.
+type Services struct {
+	Access    *access.Service
+	Audit     *audit.Log
+	Backup    *backup.Service
+	Identity  *identity.Service
+	MasterKey *secret.Service
+	Projects  *project.Service
+	Resources *resource.Service
+	Templates *template.Service
+	Secure    bool // people come by https alone
+}
+
+// Register adds every operation there is.
+func Register(api huma.API, s Services) {
+	identityapi.Register(api, s.Identity, identityapi.Options{Secure: s.Secure})
+	projectapi.Register(api, s.Projects)
+	accessapi.Register(api, s.Access)
+	auditapi.Register(api, s.Audit)
+	templateapi.Register(api, s.Templates)
+	resourceapi.Register(api, s.Resources)
+	secretapi.Register(api, s.MasterKey)
+	backupapi.Register(api, s.Backup)
+}
+
+// Describe gives the API with every operation and nothing behind it.
+func Describe(version string) huma.API {
+	api, _ := httpx.New(httpx.Options{Version: version})
+	Register(api, Services{})
+	return api
+}
