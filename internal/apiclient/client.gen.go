@@ -578,6 +578,96 @@ func (e ListEnvironmentsParamsClass) Valid() bool {
 	}
 }
 
+// Defines values for ListEnvironmentResourcesParamsPhase.
+const (
+	ListEnvironmentResourcesParamsPhaseApplying   ListEnvironmentResourcesParamsPhase = "applying"
+	ListEnvironmentResourcesParamsPhaseCanceled   ListEnvironmentResourcesParamsPhase = "canceled"
+	ListEnvironmentResourcesParamsPhaseDestroyed  ListEnvironmentResourcesParamsPhase = "destroyed"
+	ListEnvironmentResourcesParamsPhaseDestroying ListEnvironmentResourcesParamsPhase = "destroying"
+	ListEnvironmentResourcesParamsPhaseFailed     ListEnvironmentResourcesParamsPhase = "failed"
+	ListEnvironmentResourcesParamsPhaseLost       ListEnvironmentResourcesParamsPhase = "lost"
+	ListEnvironmentResourcesParamsPhasePending    ListEnvironmentResourcesParamsPhase = "pending"
+	ListEnvironmentResourcesParamsPhasePlanning   ListEnvironmentResourcesParamsPhase = "planning"
+	ListEnvironmentResourcesParamsPhaseReady      ListEnvironmentResourcesParamsPhase = "ready"
+	ListEnvironmentResourcesParamsPhaseRetrying   ListEnvironmentResourcesParamsPhase = "retrying"
+	ListEnvironmentResourcesParamsPhaseWaiting    ListEnvironmentResourcesParamsPhase = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the ListEnvironmentResourcesParamsPhase enum.
+func (e ListEnvironmentResourcesParamsPhase) Valid() bool {
+	switch e {
+	case ListEnvironmentResourcesParamsPhaseApplying:
+		return true
+	case ListEnvironmentResourcesParamsPhaseCanceled:
+		return true
+	case ListEnvironmentResourcesParamsPhaseDestroyed:
+		return true
+	case ListEnvironmentResourcesParamsPhaseDestroying:
+		return true
+	case ListEnvironmentResourcesParamsPhaseFailed:
+		return true
+	case ListEnvironmentResourcesParamsPhaseLost:
+		return true
+	case ListEnvironmentResourcesParamsPhasePending:
+		return true
+	case ListEnvironmentResourcesParamsPhasePlanning:
+		return true
+	case ListEnvironmentResourcesParamsPhaseReady:
+		return true
+	case ListEnvironmentResourcesParamsPhaseRetrying:
+		return true
+	case ListEnvironmentResourcesParamsPhaseWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListResourcesParamsPhase.
+const (
+	ListResourcesParamsPhaseApplying   ListResourcesParamsPhase = "applying"
+	ListResourcesParamsPhaseCanceled   ListResourcesParamsPhase = "canceled"
+	ListResourcesParamsPhaseDestroyed  ListResourcesParamsPhase = "destroyed"
+	ListResourcesParamsPhaseDestroying ListResourcesParamsPhase = "destroying"
+	ListResourcesParamsPhaseFailed     ListResourcesParamsPhase = "failed"
+	ListResourcesParamsPhaseLost       ListResourcesParamsPhase = "lost"
+	ListResourcesParamsPhasePending    ListResourcesParamsPhase = "pending"
+	ListResourcesParamsPhasePlanning   ListResourcesParamsPhase = "planning"
+	ListResourcesParamsPhaseReady      ListResourcesParamsPhase = "ready"
+	ListResourcesParamsPhaseRetrying   ListResourcesParamsPhase = "retrying"
+	ListResourcesParamsPhaseWaiting    ListResourcesParamsPhase = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the ListResourcesParamsPhase enum.
+func (e ListResourcesParamsPhase) Valid() bool {
+	switch e {
+	case ListResourcesParamsPhaseApplying:
+		return true
+	case ListResourcesParamsPhaseCanceled:
+		return true
+	case ListResourcesParamsPhaseDestroyed:
+		return true
+	case ListResourcesParamsPhaseDestroying:
+		return true
+	case ListResourcesParamsPhaseFailed:
+		return true
+	case ListResourcesParamsPhaseLost:
+		return true
+	case ListResourcesParamsPhasePending:
+		return true
+	case ListResourcesParamsPhasePlanning:
+		return true
+	case ListResourcesParamsPhaseReady:
+		return true
+	case ListResourcesParamsPhaseRetrying:
+		return true
+	case ListResourcesParamsPhaseWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListRobotsParamsSort.
 const (
 	ListRobotsParamsSortCreated      ListRobotsParamsSort = "created"
@@ -2308,12 +2398,34 @@ type ListEnvironmentResourcesParams struct {
 
 	// Cursor Where to go on: the next of the page before
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Template Only those made from this template
+	Template *string                              `form:"template,omitempty" json:"template,omitempty"`
+	Phase    *ListEnvironmentResourcesParamsPhase `form:"phase,omitempty" json:"phase,omitempty"`
+
+	// Search Part of the name
+	Search *string `form:"search,omitempty" json:"search,omitempty"`
+
+	// Destroyed Also those that are gone
+	Destroyed *bool `form:"destroyed,omitempty" json:"destroyed,omitempty"`
 }
+
+// ListEnvironmentResourcesParamsPhase defines parameters for ListEnvironmentResources.
+type ListEnvironmentResourcesParamsPhase string
 
 // DestroyResourceParams defines parameters for DestroyResource.
 type DestroyResourceParams struct {
 	// IfMatch Change only if the ETag is still this one
 	IfMatch *string `json:"If-Match,omitempty"`
+}
+
+// GetResourceParams defines parameters for GetResource.
+type GetResourceParams struct {
+	// Wait Seconds to wait for it to be done; answers with what is there when they are over
+	Wait *int64 `form:"wait,omitempty" json:"wait,omitempty"`
+
+	// Known The version that the caller has
+	Known *int64 `form:"known,omitempty" json:"known,omitempty"`
 }
 
 // ChangeResourceParams defines parameters for ChangeResource.
@@ -2372,11 +2484,33 @@ type ListResourcesParams struct {
 	// Cursor Where to go on: the next of the page before
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 
+	// Template Only those made from this template
+	Template *string                   `form:"template,omitempty" json:"template,omitempty"`
+	Phase    *ListResourcesParamsPhase `form:"phase,omitempty" json:"phase,omitempty"`
+
+	// Search Part of the name
+	Search *string `form:"search,omitempty" json:"search,omitempty"`
+
+	// Destroyed Also those that are gone
+	Destroyed *bool `form:"destroyed,omitempty" json:"destroyed,omitempty"`
+
 	// Project Name or id
 	Project *string `form:"project,omitempty" json:"project,omitempty"`
 
 	// Environment Name or id
 	Environment *string `form:"environment,omitempty" json:"environment,omitempty"`
+}
+
+// ListResourcesParamsPhase defines parameters for ListResources.
+type ListResourcesParamsPhase string
+
+// GetResourceByIDParams defines parameters for GetResourceByID.
+type GetResourceByIDParams struct {
+	// Wait Seconds to wait for it to be done; answers with what is there when they are over
+	Wait *int64 `form:"wait,omitempty" json:"wait,omitempty"`
+
+	// Known The version that the caller has
+	Known *int64 `form:"known,omitempty" json:"known,omitempty"`
 }
 
 // ListRobotsParams defines parameters for ListRobots.
@@ -3110,7 +3244,7 @@ type ClientInterface interface {
 	// With wait it answers when the resource's version differs from known (by default the one there is now), when the resource is settled, or when the time is over.
 	//
 	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource} (the `GetResource` operationId).
-	GetResource(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetResource(ctx context.Context, project string, environment string, resource string, params *GetResourceParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ChangeResourceWithBody Change a resource
 	//
@@ -3236,7 +3370,7 @@ type ClientInterface interface {
 	// Also one that is destroyed.
 	//
 	// Corresponds with GET /api/v1/resources/{id} (the `GetResourceByID` operationId).
-	GetResourceByID(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
+	GetResourceByID(ctx context.Context, id string, params *GetResourceByIDParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListRobots Robots that the caller may see
 	//
@@ -4498,8 +4632,8 @@ func (c *Client) DestroyResource(ctx context.Context, project string, environmen
 // With wait it answers when the resource's version differs from known (by default the one there is now), when the resource is settled, or when the time is over.
 //
 // Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource} (the `GetResource` operationId).
-func (c *Client) GetResource(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetResourceRequest(c.Server, project, environment, resource)
+func (c *Client) GetResource(ctx context.Context, project string, environment string, resource string, params *GetResourceParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetResourceRequest(c.Server, project, environment, resource, params)
 	if err != nil {
 		return nil, err
 	}
@@ -4784,8 +4918,8 @@ func (c *Client) ListResources(ctx context.Context, params *ListResourcesParams,
 // Also one that is destroyed.
 //
 // Corresponds with GET /api/v1/resources/{id} (the `GetResourceByID` operationId).
-func (c *Client) GetResourceByID(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetResourceByIDRequest(c.Server, id)
+func (c *Client) GetResourceByID(ctx context.Context, id string, params *GetResourceByIDParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetResourceByIDRequest(c.Server, id, params)
 	if err != nil {
 		return nil, err
 	}
@@ -7619,6 +7753,54 @@ func NewListEnvironmentResourcesRequest(server string, project string, environme
 
 		}
 
+		if params.Template != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "template", *params.Template, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Phase != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "phase", *params.Phase, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Search != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "search", *params.Search, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Destroyed != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "destroyed", *params.Destroyed, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -7751,7 +7933,7 @@ func NewDestroyResourceRequest(server string, project string, environment string
 }
 
 // NewGetResourceRequest constructs an http.Request for the GetResource method
-func NewGetResourceRequest(server string, project string, environment string, resource string) (*http.Request, error) {
+func NewGetResourceRequest(server string, project string, environment string, resource string, params *GetResourceParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -7788,6 +7970,45 @@ func NewGetResourceRequest(server string, project string, environment string, re
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Wait != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "wait", *params.Wait, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Known != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "known", *params.Known, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -8535,6 +8756,54 @@ func NewListResourcesRequest(server string, params *ListResourcesParams) (*http.
 
 		}
 
+		if params.Template != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "template", *params.Template, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Phase != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "phase", *params.Phase, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Search != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "search", *params.Search, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Destroyed != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "destroyed", *params.Destroyed, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Project != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "project", *params.Project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
@@ -8574,7 +8843,7 @@ func NewListResourcesRequest(server string, params *ListResourcesParams) (*http.
 }
 
 // NewGetResourceByIDRequest constructs an http.Request for the GetResourceByID method
-func NewGetResourceByIDRequest(server string, id string) (*http.Request, error) {
+func NewGetResourceByIDRequest(server string, id string, params *GetResourceByIDParams) (*http.Request, error) {
 	var err error
 
 	var pathParam0 string
@@ -8597,6 +8866,45 @@ func NewGetResourceByIDRequest(server string, id string) (*http.Request, error) 
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Wait != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "wait", *params.Wait, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Known != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "known", *params.Known, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -11493,7 +11801,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource} (the `GetResource` operationId).
-	GetResourceWithResponse(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*GetResourceReply, error)
+	GetResourceWithResponse(ctx context.Context, project string, environment string, resource string, params *GetResourceParams, reqEditors ...RequestEditorFn) (*GetResourceReply, error)
 
 	// ChangeResourceWithBodyWithResponse Change a resource
 	//
@@ -11635,7 +11943,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/v1/resources/{id} (the `GetResourceByID` operationId).
-	GetResourceByIDWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*GetResourceByIDReply, error)
+	GetResourceByIDWithResponse(ctx context.Context, id string, params *GetResourceByIDParams, reqEditors ...RequestEditorFn) (*GetResourceByIDReply, error)
 
 	// ListRobotsWithResponse Robots that the caller may see
 	//
@@ -16895,8 +17203,8 @@ func (c *ClientWithResponses) DestroyResourceWithResponse(ctx context.Context, p
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource} (the `GetResource` operationId).
-func (c *ClientWithResponses) GetResourceWithResponse(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*GetResourceReply, error) {
-	rsp, err := c.GetResource(ctx, project, environment, resource, reqEditors...)
+func (c *ClientWithResponses) GetResourceWithResponse(ctx context.Context, project string, environment string, resource string, params *GetResourceParams, reqEditors ...RequestEditorFn) (*GetResourceReply, error) {
+	rsp, err := c.GetResource(ctx, project, environment, resource, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -17133,8 +17441,8 @@ func (c *ClientWithResponses) ListResourcesWithResponse(ctx context.Context, par
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /api/v1/resources/{id} (the `GetResourceByID` operationId).
-func (c *ClientWithResponses) GetResourceByIDWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*GetResourceByIDReply, error) {
-	rsp, err := c.GetResourceByID(ctx, id, reqEditors...)
+func (c *ClientWithResponses) GetResourceByIDWithResponse(ctx context.Context, id string, params *GetResourceByIDParams, reqEditors ...RequestEditorFn) (*GetResourceByIDReply, error) {
+	rsp, err := c.GetResourceByID(ctx, id, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}

@@ -307,3 +307,29 @@ func (c *CLI) Human(write func(*Text)) error {
 	_, err := io.WriteString(c.out, t.b.String())
 	return err
 }
+
+// Raw writes somebody's text as it is, but for what would steer a terminal.
+func (t *Text) Raw(text string) {
+	t.b.WriteString(CleanText(text))
+	if !strings.HasSuffix(text, "\n") {
+		t.b.WriteByte('\n')
+	}
+}
+
+// SetFormat is for a command that gives -o a meaning of its own (OwnOutput):
+// it takes the usual formats and also those in more, which the command prints
+// by itself.
+func (c *CLI) SetFormat(s string, more ...string) error {
+	for _, m := range more {
+		if s == m {
+			c.format = formatTable
+			return nil
+		}
+	}
+	f, err := parseFormat(s)
+	if err != nil {
+		return Usage("-o %s is no way to print", clean(s)).WithHint("use table, json, yaml, name or %s", strings.Join(more, ", "))
+	}
+	c.format = f
+	return nil
+}

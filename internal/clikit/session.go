@@ -168,3 +168,15 @@ func (c *CLI) Where() (Where, error) {
 	}
 	return w, err
 }
+
+// Asked gives the place that flags alone name: for commands that look
+// everywhere unless they are told where.
+func (c *CLI) Asked() (Where, error) {
+	if c.flagProject == "" && c.flagEnv == "" {
+		return Where{}, nil
+	}
+	if c.flagEnv != "" {
+		return c.Where()
+	}
+	return Where{Project: c.flagProject}, nil
+}

@@ -70,15 +70,15 @@ func replied(status int, r resource.Resource, err error) (*tagged, error) {
 	return reply(status, r), nil
 }
 
-// filters narrow a list of resources.
-type filters struct {
+// Filters narrow a list of resources.
+type Filters struct {
 	Template  string `query:"template" maxLength:"64" doc:"Only those made from this template"`
 	Phase     string `query:"phase" enum:"pending,waiting,planning,applying,retrying,ready,failed,canceled,lost,destroying,destroyed"`
 	Search    string `query:"search" maxLength:"64" doc:"Part of the name"`
 	Destroyed bool   `query:"destroyed" doc:"Also those that are gone"`
 }
 
-func (in filters) filter() resource.Filter {
+func (in Filters) filter() resource.Filter {
 	return resource.Filter{Template: in.Template, Phase: resource.Phase(in.Phase), Search: in.Search, Destroyed: in.Destroyed}
 }
 
@@ -88,7 +88,7 @@ func registerReads(api huma.API, svc *resource.Service) {
 		Summary: "List resources across environments", Description: "By name; those that the caller may see.",
 	}, func(ctx context.Context, in *struct {
 		httpx.PageInput
-		filters
+		Filters
 		Project     string `query:"project" maxLength:"64" doc:"Name or id"`
 		Environment string `query:"environment" maxLength:"64" doc:"Name or id"`
 	}) (*httpx.Body[httpx.Page[Resource]], error) {
@@ -102,7 +102,7 @@ func registerReads(api huma.API, svc *resource.Service) {
 	}, func(ctx context.Context, in *struct {
 		EnvironmentInput
 		httpx.PageInput
-		filters
+		Filters
 	}) (*httpx.Body[httpx.Page[Resource]], error) {
 		f := in.filter()
 		f.Project, f.Environment = in.Project, in.Environment
@@ -113,7 +113,7 @@ func registerReads(api huma.API, svc *resource.Service) {
 		Summary: "Get a resource by id", Description: "Also one that is destroyed.",
 	}, func(ctx context.Context, in *struct {
 		ID string `path:"id" maxLength:"64"`
-		waitInput
+		WaitInput
 	}) (*tagged, error) {
 		r, err := svc.ByID(ctx, in.ID)
 		if err == nil && in.Wait > 0 {
@@ -128,7 +128,7 @@ func registerReads(api huma.API, svc *resource.Service) {
 			"when the resource is settled, or when the time is over.",
 	}, func(ctx context.Context, in *struct {
 		OneInput
-		waitInput
+		WaitInput
 	}) (*tagged, error) {
 		r, err := svc.Get(ctx, in.where())
 		if err == nil && in.Wait > 0 {
@@ -138,19 +138,20 @@ func registerReads(api huma.API, svc *resource.Service) {
 	})
 }
 
-type waitInput struct {
+// WaitInput is embedded in reads that can wait; exported, for huma sees no other.
+type WaitInput struct {
 	httpx.WaitInput
 	Known int64 `query:"known" minimum:"0" doc:"The version that the caller has"`
 }
 
-func (in waitInput) known(r resource.Resource) int64 {
+func (in WaitInput) known(r resource.Resource) int64 {
 	if in.Known != 0 {
 		return in.Known
 	}
 	return r.Version
 }
 
-func (in waitInput) limit() time.Duration { return time.Duration(in.Wait) * time.Second }
+func (in WaitInput) limit() time.Duration { return time.Duration(in.Wait) * time.Second }
 
 func list(ctx context.Context, svc *resource.Service, in httpx.PageInput, f resource.Filter) (*httpx.Body[httpx.Page[Resource]], error) {
 	page, err := in.Page()

@@ -1,0 +1,229 @@
+package templatecli
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"fairlead/internal/apiclient"
+	"fairlead/internal/clikit"
+)
+
+const tarType = "application/x-tar"
+
+// Commands gives the commands of this concern.
+func Commands(c *clikit.CLI) []*cobra.Command {
+	t := &cobra.Command{Use: "template", Aliases: []string{"templates"}, Short: "The golden paths: list, show, push, test", GroupID: clikit.GroupSetup}
+	t.AddCommand(listCommand(c), showCommand(c), pushCommand(c), testCommand(c))
+	return []*cobra.Command{t}
+}
+
+func listCommand(c *clikit.CLI) *cobra.Command {
+	var search, tag, engine string
+	cmd := &cobra.Command{
+		Use: "ls", Aliases: []string{"list"}, Short: "List templates", Args: clikit.Args(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := c.Session()
+			if err != nil {
+				return err
+			}
+			type row = apiclient.TemplateSummary
+			items, err := clikit.Pages(0, func(limit *int64, cursor *string) ([]row, *string, error) {
+				p, err := clikit.Read[apiclient.PageTemplateSummary](s.ListTemplates(cmd.Context(), &apiclient.ListTemplatesParams{
+					Limit: limit, Cursor: cursor, Search: clikit.Some(search), Tag: clikit.Some(tag), Engine: clikit.Some(engine),
+				}))
+				return p.Items, p.Next, err
+			})
+			if err != nil {
+				return err
+			}
+			return clikit.PrintList(c, items, func(r row) string { return r.Name }, "no templates; push one: fairlead template push DIR",
+				clikit.Column[row]{Title: "NAME", Cell: func(r row) string { return r.Name }},
+				clikit.Column[row]{Title: "VERSION", Cell: func(r row) string { return r.Version }},
+				clikit.Column[row]{Title: "ENGINE", Cell: func(r row) string { return r.Engine }},
+				clikit.Column[row]{Title: "TITLE", Cell: func(r row) string { return r.Title }},
+				clikit.Column[row]{Title: "TAGS", Cell: func(r row) string { return strings.Join(r.Tags, " ") }})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&search, "search", "", "in name, title and description")
+	f.StringVar(&tag, "tag", "", "only those with this tag")
+	f.StringVar(&engine, "engine", "", "only those of this engine")
+	return cmd
+}
+
+func showCommand(c *clikit.CLI) *cobra.Command {
+	var version string
+	cmd := &cobra.Command{
+		Use: "show NAME", Short: "Show a template: its inputs, outputs and versions", Args: clikit.Args(1, 1),
+		Example: "  fairlead template show postgres",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := c.Session()
+			if err != nil {
+				return err
+			}
+			v, err := clikit.Read[apiclient.TemplateVersion](s.GetTemplate(cmd.Context(), args[0], &apiclient.GetTemplateParams{Version: clikit.Some(version)}))
+			if err != nil {
+				return err
+			}
+			var versions []apiclient.TemplateVersionSummary
+			if !c.Machine() && !c.NamesOnly() {
+				versions, err = clikit.Pages(20, func(limit *int64, cursor *string) ([]apiclient.TemplateVersionSummary, *string, error) {
+					p, err := clikit.Read[apiclient.PageTemplateVersionSummary](s.ListTemplateVersions(cmd.Context(), args[0],
+						&apiclient.ListTemplateVersionsParams{Limit: limit, Cursor: cursor}))
+					return p.Items, p.Next, err
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return clikit.PrintOne(c, v, v.Name, func(t *clikit.Text) { describe(t, v, versions) })
+		},
+	}
+	cmd.Flags().StringVar(&version, "version", "", "a version such as 1.4.0, or a range such as ^1.2; by default the newest")
+	return cmd
+}
+
+func describe(t *clikit.Text, v apiclient.TemplateVersion, versions []apiclient.TemplateVersionSummary) {
+	t.Line("%s  %s", t.Style.Bold(clikit.Clean(v.Name)+" "+clikit.Clean(v.Version)), clikit.Clean(v.Title))
+	if v.Description != "" {
+		t.Line("%s", clikit.Clean(v.Description))
+	}
+	t.Pairs("  ",
+		clikit.Pair{Key: "engine", Value: v.Engine}, clikit.Pair{Key: "owner", Value: clikit.Or(v.Owner)},
+		clikit.Pair{Key: "tags", Value: strings.Join(v.Tags, " ")}, clikit.Pair{Key: "digest", Value: v.Digest},
+		clikit.Pair{Key: "rotation overlap", Value: clikit.Or(v.Lifecycle.RotationOverlap)})
+	if rows := inputRows(v.Inputs); len(rows) > 0 {
+		t.Section("Inputs")
+		t.Table("  ", []string{"NAME", "TYPE", "DEFAULT", "WHAT"}, rows)
+	}
+	if len(v.Outputs) > 0 {
+		t.Section("Outputs")
+		var rows [][]string
+		for _, name := range slices.Sorted(maps.Keys(v.Outputs)) {
+			o := v.Outputs[name]
+			kind := string(o.Type)
+			if o.Sensitive {
+				kind += ", secret"
+			}
+			rows = append(rows, []string{name, kind, clikit.Or(o.Description)})
+		}
+		t.Table("  ", []string{"NAME", "TYPE", "WHAT"}, rows)
+	}
+	t.Section("Versions")
+	for _, ver := range versions {
+		t.Line("  %s  %s", clikit.Clean(ver.Version), t.Style.Dim(clikit.Age(ver.CreatedAt)+" ago"))
+	}
+	t.Line("\nRequest one: fairlead request %s NAME --wait", clikit.Clean(v.Name))
+}
+
+// inputRows reads the schema's top level, as far as a table can tell it.
+func inputRows(schema map[string]any) [][]string {
+	properties, _ := schema["properties"].(map[string]any)
+	required := map[string]bool{}
+	if list, ok := schema["required"].([]any); ok {
+		for _, r := range list {
+			if name, ok := r.(string); ok {
+				required[name] = true
+			}
+		}
+	}
+	var rows [][]string
+	for _, name := range slices.Sorted(maps.Keys(properties)) {
+		p, _ := properties[name].(map[string]any)
+		fallback := clikit.Value(p["default"])
+		if required[name] && fallback == "" {
+			fallback = "(required)"
+		}
+		rows = append(rows, []string{name, clikit.Value(p["type"]), fallback, clikit.Value(p["description"])})
+	}
+	return rows
+}
+
+func pushCommand(c *clikit.CLI) *cobra.Command {
+	return &cobra.Command{
+		Use: "push DIR", Short: "Push a template's folder as a new version",
+		Long:    "Push a template's folder. A version never changes: the same content again is no error, other content under the same version is refused.",
+		Example: "  fairlead template push templates/postgres", Args: clikit.Args(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := c.Session()
+			if err != nil {
+				return err
+			}
+			archive, err := pack(args[0])
+			if err != nil {
+				return err
+			}
+			resp, err := s.PushTemplateWithBody(cmd.Context(), tarType, bytes.NewReader(archive))
+			created := resp != nil && resp.StatusCode == http.StatusCreated
+			v, err := clikit.Read[apiclient.TemplateVersion](resp, err)
+			if err != nil {
+				return err
+			}
+			return clikit.PrintOne(c, v, v.Name, func(t *clikit.Text) {
+				what := "was there already, with the same content"
+				if created {
+					what = "pushed"
+				}
+				t.Line("%s %s %s", clikit.Clean(v.Name), clikit.Clean(v.Version), what)
+				t.Pairs("  ", clikit.Pair{Key: "digest", Value: v.Digest})
+			})
+		},
+	}
+}
+
+func testCommand(c *clikit.CLI) *cobra.Command {
+	return &cobra.Command{
+		Use: "test DIR", Short: "Run a template's own test cases, touching nothing real",
+		Example: "  fairlead template test templates/postgres", Args: clikit.Args(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := c.Session()
+			if err != nil {
+				return err
+			}
+			archive, err := pack(args[0])
+			if err != nil {
+				return err
+			}
+			r, err := clikit.Read[apiclient.TemplateTestReport](s.TestTemplateWithBody(cmd.Context(), tarType, bytes.NewReader(archive)))
+			if err != nil {
+				return err
+			}
+			failed := 0
+			for _, tc := range r.Cases {
+				if !tc.Passed {
+					failed++
+				}
+			}
+			if err := clikit.PrintOne(c, r, r.Name, func(t *clikit.Text) { report(t, r, failed) }); err != nil {
+				return err
+			}
+			switch {
+			case len(r.Cases) == 0:
+				return clikit.Failure("no_tests", "%s has no test cases", clikit.Clean(r.Name)).WithHint("write some in tests/: inputs, and the plan expected of them")
+			case !r.Passed:
+				return clikit.Failure("tests_failed", "%d of %d test cases failed", failed, len(r.Cases))
+			}
+			return nil
+		},
+	}
+}
+
+func report(t *clikit.Text, r apiclient.TemplateTestReport, failed int) {
+	for _, tc := range r.Cases {
+		mark := t.Style.Green("✓")
+		if !tc.Passed {
+			mark = t.Style.Red("✗")
+		}
+		t.Line("%s %s: %s", mark, clikit.Clean(tc.File), clikit.Clean(tc.Name))
+		for _, f := range tc.Failures {
+			t.Line("    %s", clikit.Clean(f))
+		}
+	}
+	t.Line("%s %s: %s", clikit.Clean(r.Name), clikit.Clean(r.Version), fmt.Sprintf("%d passed, %d failed", len(r.Cases)-failed, failed))
+}
