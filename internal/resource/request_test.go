@@ -190,7 +190,9 @@ func TestBadRequestsLeaveNothing(t *testing.T) {
 func TestASetIsAppliedWholeOrNotAtAll(t *testing.T) {
 	each(t, func(t *testing.T, b *resourcetest.Bench) {
 		ref := func(name string) string { return "${{ resources." + name + ".outputs.name }}" }
-		apply := func(wanted ...resource.Wanted) ([]resource.Applied, error) { return b.Svc.Apply(b.Ctx, "shop", "dev", wanted) }
+		apply := func(wanted ...resource.Wanted) ([]resource.Applied, error) {
+			return b.Svc.Apply(b.Ctx, "shop", "dev", wanted)
+		}
 		store := func(name string, in inputs) resource.Wanted {
 			return resource.Wanted{Name: name, Template: "store", Inputs: in}
 		}
@@ -304,4 +306,3 @@ func TestAPlanShowsWhatWouldHappenAndChangesNothing(t *testing.T) {
 		}
 	})
 }
-

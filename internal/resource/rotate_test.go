@@ -91,7 +91,9 @@ func TestARotationOvertakenByAChangeStillHappens(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.Work()
-		r = b.Until(r.ID, "changed and rotated", func(r resource.Resource) bool { return rotated(r) && r.AppliedRevision == 2 && b.Engine.Calls("retire") == 1 })
+		r = b.Until(r.ID, "changed and rotated", func(r resource.Resource) bool {
+			return rotated(r) && r.AppliedRevision == 2 && b.Engine.Calls("retire") == 1
+		})
 		if key(t, b, "orders") == old {
 			t.Errorf("the key is the old one: %+v", r)
 		}
@@ -113,4 +115,3 @@ func TestARotationThatIsInterruptedIsDoneOnce(t *testing.T) {
 		}
 	})
 }
-
