@@ -48,9 +48,18 @@ func TestFilesAndFunctionsStaySmall(t *testing.T) {
 	})
 }
 
+// generated tells whether a file carries Go's mark of generated code, which
+// stands on a line of its own before the package clause.
 func generated(src []byte) bool {
-	s := bufio.NewScanner(bytes.NewReader(src))
-	return s.Scan() && strings.HasPrefix(s.Text(), "// Code generated")
+	for s := bufio.NewScanner(bytes.NewReader(src)); s.Scan(); {
+		if strings.HasPrefix(s.Text(), "// Code generated ") && strings.HasSuffix(s.Text(), " DO NOT EDIT.") {
+			return true
+		}
+		if strings.HasPrefix(s.Text(), "package ") {
+			return false
+		}
+	}
+	return false
 }
 
 // Shells are how names become commands. There is none in the product.

@@ -74,8 +74,8 @@ var (
 		"internal/sqldb":     {"internal/fault", "internal/failpoint"},
 		"internal/loop":      {"internal/ident", "internal/sqldb"},
 		"internal/queue":     {"internal/ident", "internal/sqldb"},
-		"internal/clikit":    {"internal/apiclient", "internal/fault", "internal/redact", "internal/yamlx"},
-		"internal/apiclient": {},
+		"internal/clikit":    {"internal/apiclient", "internal/fault", "internal/keyfile", "internal/redact", "internal/yamlx"},
+		"internal/apiclient": {"internal/redact"},
 		"internal/apidoc":    {"internal/fault", "internal/httpx", "docs"},
 		"internal/httpx":     {"internal/audit", "internal/fault", "internal/failpoint", "internal/ident", "internal/loop", "internal/principal", "internal/redact", "internal/sqldb"},
 		"internal/engine":    {"internal/fault", "internal/redact"},
@@ -94,7 +94,7 @@ var (
 		"internal/secret":   {"internal/keyfile"},
 		"internal/template": {"internal/engine", "internal/template/bundle", "internal/yamlx"},
 		"internal/resource": {"internal/engine", "internal/queue"},
-		"internal/backup":   {"internal/engine", "internal/secret"},
+		"internal/backup":   {"internal/engine", "internal/keyfile", "internal/secret"},
 	}
 	// Adapters: a folder below the port they implement.
 	adapters = map[string]string{
@@ -133,6 +133,7 @@ func allowance(at string) (func(string) bool, bool) {
 	last := filepath.Base(at)
 	anyFeature := func(dep string) bool {
 		_, f := features[dep]
+		f = f || dep == "internal/template/bundle"
 		_, g := governance[dep]
 		_, b := foundations[dep]
 		return f || g || b
@@ -158,7 +159,8 @@ func allowance(at string) (func(string) bool, bool) {
 		port := adapters[at]
 		return func(dep string) bool {
 			_, foundation := foundations[dep]
-			return dep == port || (foundation && dep != "internal/httpx") || strings.HasPrefix(dep, at+"/") || strings.HasPrefix(at, dep+"/")
+			_, governs := governance[dep] // what an adapter changes, it also records
+			return dep == port || governs || (foundation && dep != "internal/httpx") || strings.HasPrefix(dep, at+"/") || strings.HasPrefix(at, dep+"/")
 		}, true
 	case strings.HasSuffix(last, "cli") && last == filepath.Base(root)+"cli":
 		return func(dep string) bool {

@@ -102,6 +102,12 @@ func registerUsers(api huma.API, svc *identity.Service) {
 			}
 			return nil, svc.DisableUser(ctx, in.User, v)
 		})
+	registerUserRights(api, svc, tags)
+}
+
+// registerUserRights is how an administrator lets a user in, and what they are
+// in the organisation.
+func registerUserRights(api huma.API, svc *identity.Service, tags []string) {
 	httpx.Register(api, httpx.Sensitive(huma.Operation{OperationID: "create-link", Method: http.MethodPost, Path: "/api/v1/users/{user}/links", Tags: tags,
 		Summary: "Issue a one-time sign-in link", Description: "Good for 15 minutes and one use; whoever has it becomes the user."}),
 		func(ctx context.Context, in *UserPath) (*httpx.Body[SignInLink], error) {
