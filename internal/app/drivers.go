@@ -9,7 +9,6 @@ import (
 	"fairlead/internal/engine/null"
 	"fairlead/internal/engine/postgres"
 	"fairlead/internal/engine/postgres/pgserver"
-	"fairlead/internal/failpoint"
 	"fairlead/internal/redact"
 )
 
@@ -21,7 +20,7 @@ var engineDrivers = map[string]func(context.Context, *App, conf.Raw) (engine.Eng
 }
 
 func newNull(_ context.Context, _ *App, _ conf.Raw) (engine.Engine, error) {
-	return &null.Engine{OnCall: failpoint.Hit}, nil
+	return &null.Engine{}, nil
 }
 
 func newPostgres(ctx context.Context, a *App, raw conf.Raw) (engine.Engine, error) {

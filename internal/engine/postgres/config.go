@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 
 	"fairlead/internal/conf"
-	"fairlead/internal/failpoint"
 	"fairlead/internal/fault"
 	"fairlead/internal/redact"
 )
@@ -57,6 +56,6 @@ func ReadConfig(raw conf.Raw, data string) (Config, error) {
 func (c Config) Options(url redact.Secret) Options {
 	return Options{
 		Servers:    []Server{{Name: "default", URL: url, PublicHost: c.PublicHost, PublicPort: c.PublicPort, Params: c.Params}},
-		Extensions: c.Extensions, Pool: *c.Pool, SnapshotDir: c.Dumps, OnCall: failpoint.Hit,
+		Extensions: c.Extensions, Pool: *c.Pool, SnapshotDir: c.Dumps,
 	}
 }
