@@ -17,6 +17,7 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 		c.GroupID = clikit.GroupServer
 		root.AddCommand(c)
 	}
+	root.AddCommand(clientCommands(kit)...)
 	return kit.Execute(context.Background(), root, args)
 }
 

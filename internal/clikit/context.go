@@ -165,7 +165,7 @@ func ParseServer(s string) (string, error) {
 	}
 	if !strings.Contains(s, "://") {
 		host, _, _ := strings.Cut(s, "/")
-		if isLoopback(host) {
+		if Loopback(host) {
 			s = "http://" + s
 		} else {
 			s = "https://" + s
@@ -187,7 +187,8 @@ func ParseServer(s string) (string, error) {
 	return u.Scheme + "://" + host + strings.TrimRight(u.EscapedPath(), "/"), nil
 }
 
-func isLoopback(hostport string) bool {
+// Loopback tells whether host or host:port is this machine.
+func Loopback(hostport string) bool {
 	host := hostport
 	if h, _, err := net.SplitHostPort(hostport); err == nil {
 		host = h

@@ -1,5 +1,11 @@
 package clikit
 
+import (
+	"iter"
+	"maps"
+	"slices"
+)
+
 // pageSize is the most that the API gives at once.
 const pageSize = 200
 
@@ -41,4 +47,31 @@ func Or[T any](p *T) T {
 		return zero
 	}
 	return *p
+}
+
+// SomeMap is Some for a map: nil when it is empty.
+func SomeMap[V any](m map[string]V) *map[string]V {
+	if len(m) == 0 {
+		return nil
+	}
+	return &m
+}
+
+// SomeList is Some for a list: nil when it is empty.
+func SomeList[V any](l []V) *[]V {
+	if len(l) == 0 {
+		return nil
+	}
+	return &l
+}
+
+// Sorted goes through a map in the order of its keys.
+func Sorted[V any](m map[string]V) iter.Seq2[string, V] {
+	return func(yield func(string, V) bool) {
+		for _, k := range slices.Sorted(maps.Keys(m)) {
+			if !yield(k, m[k]) {
+				return
+			}
+		}
+	}
 }

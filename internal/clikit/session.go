@@ -180,3 +180,24 @@ func (c *CLI) Asked() (Where, error) {
 	}
 	return Where{Project: c.flagProject}, nil
 }
+
+// With gives a session with a token that was just issued for server.
+func (c *CLI) With(server string, token redact.Secret) (*Session, error) {
+	s := &Session{URL: server, token: token}
+	var err error
+	s.API, err = c.client(s)
+	return s, err
+}
+
+// Stored gives the token kept for a server and its id; empty when there is none.
+func (c *CLI) Stored(server string) (token redact.Secret, id string, err error) {
+	f, err := c.loadContexts()
+	if err != nil {
+		return redact.Secret{}, "", err
+	}
+	k := f.server(server)
+	if k == nil {
+		return redact.Secret{}, "", nil
+	}
+	return redact.New(k.Token), k.TokenID, nil
+}

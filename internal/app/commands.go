@@ -1,0 +1,40 @@
+package app
+
+import (
+	"github.com/spf13/cobra"
+
+	"fairlead/internal/access/accesscli"
+	"fairlead/internal/audit/auditcli"
+	"fairlead/internal/backup/backupcli"
+	"fairlead/internal/clikit"
+	"fairlead/internal/identity/identitycli"
+	"fairlead/internal/project/projectcli"
+	"fairlead/internal/resource/resourcecli"
+	"fairlead/internal/template/templatecli"
+)
+
+// clientCommands are the commands that ask a server, through its API alone.
+func clientCommands(kit *clikit.CLI) []*cobra.Command {
+	var out []*cobra.Command
+	for _, face := range []func(*clikit.CLI) []*cobra.Command{
+		resourcecli.Commands, identitycli.Commands, projectcli.Commands, templatecli.Commands,
+		accesscli.Commands, auditcli.Commands, backupcli.Commands,
+	} {
+		out = append(out, face(kit)...)
+	}
+	return append(out, versionCommand(kit))
+}
+
+// programVersion is what fairlead version says, for programs.
+type programVersion struct {
+	Version string `json:"version"`
+}
+
+func versionCommand(kit *clikit.CLI) *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", GroupID: clikit.GroupServer, Args: clikit.Args(0, 0),
+		RunE: func(*cobra.Command, []string) error {
+			return clikit.PrintOne(kit, programVersion{Version}, Version, func(t *clikit.Text) { t.Line("fairlead %s", Version) })
+		},
+	}
+}

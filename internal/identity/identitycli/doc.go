@@ -1,0 +1,3 @@
+// Package identitycli is the commands of identity: signing in and out, teams,
+// users, robots and tokens.
+package identitycli
