@@ -41,7 +41,7 @@ func TestWhateverHappensItConverges(t *testing.T) {
 // Each check lasts as long as the backoffs that its crashes cost; more of them
 // with -rapid.checks.
 func init() {
-	if err := flag.Set("rapid.checks", "12"); err != nil {
+	if err := flag.Set("rapid.checks", "8"); err != nil {
 		panic(err)
 	}
 }

@@ -40,10 +40,10 @@ func (l *runLog) step(phase, format string, args ...any) {
 }
 
 func (l *runLog) add(level, message string) {
+	message = l.w.text(message) // before it is cut: half a secret would not be found
 	if len(message) > logMaxLine {
-		message = message[:logMaxLine] + "…"
+		message = clean(message[:logMaxLine]) + "…"
 	}
-	message = l.w.text(message)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.lines) >= logMaxBuf {
