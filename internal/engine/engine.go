@@ -68,9 +68,10 @@ type Validator interface {
 // DryPlanner is an Engine that can plan without looking at anything, so that a
 // template's tests run in CI and touch nothing real.
 type DryPlanner interface {
-	// PlanNew gives the plan for a resource of which nothing exists yet. It
-	// makes no connection, reads no file but the template's, and is
-	// deterministic. Errors are as Plan's.
+	// PlanNew gives the plan that Plan gives in a world in which nothing of
+	// the resource exists; it does not look at req.Previous. It makes no
+	// connection, reads no file but the template's, and is deterministic.
+	// Errors are as Plan's, but for what only the world can tell.
 	PlanNew(ctx context.Context, req Request) (Plan, error)
 }
 

@@ -48,6 +48,52 @@ func (s *suite) plan(t *testing.T) {
 	}
 }
 
+// planNew holds a DryPlanner to its word; other engines pass.
+func (s *suite) planNew(t *testing.T) {
+	if _, dry := s.New(t, nil).(engine.DryPlanner); !dry {
+		return
+	}
+	calls := &recorder{}
+	e, req := s.New(t, func(point string) { calls.Step("%s", point) }), s.fresh(t)
+	dry := func(req engine.Request) string {
+		t.Helper()
+		p, err := e.(engine.DryPlanner).PlanNew(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return picture(t, p)
+	}
+	fromNothing := dry(req)
+	for why, spoil := range s.Invalid { // some of it only the world can tell
+		if _, err := e.(engine.DryPlanner).PlanNew(t.Context(), spoil(req)); err != nil && !fault.Is(err, fault.Invalid) {
+			t.Errorf("%s: want Invalid, got %v", why, err)
+		}
+	}
+	if said := calls.text.String(); said != "" {
+		t.Fatalf("planning without a look at the world called out: %s", said)
+	}
+	p, err := e.Plan(t.Context(), req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if whole := picture(t, p); fromNothing != whole {
+		t.Fatalf("the plans of something new differ:\n%s\n%s", fromNothing, whole)
+	}
+	res := s.apply(t, e, req)
+	if again := dry(after(req, res)); again != fromNothing {
+		t.Fatalf("what is there changed the plan that looks at nothing:\n%s\n%s", fromNothing, again)
+	}
+}
+
+func picture(t *testing.T, p engine.Plan) string {
+	t.Helper()
+	raw, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
+
 func (s *suite) applyTwice(t *testing.T) {
 	e, req := s.New(t, nil), s.fresh(t)
 	res := s.apply(t, e, req)

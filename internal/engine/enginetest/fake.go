@@ -111,8 +111,9 @@ type Fake struct {
 }
 
 var (
-	_ engine.Engine  = (*Fake)(nil)
-	_ engine.Rotator = (*Fake)(nil)
+	_ engine.Engine     = (*Fake)(nil)
+	_ engine.Rotator    = (*Fake)(nil)
+	_ engine.DryPlanner = (*Fake)(nil)
 )
 
 func external(ref engine.Ref) string {
@@ -195,6 +196,19 @@ func (f *Fake) Plan(ctx context.Context, req engine.Request) (engine.Plan, error
 		return nil
 	})
 	return p, err
+}
+
+// PlanNew implements engine.DryPlanner.
+func (f *Fake) PlanNew(_ context.Context, req engine.Request) (engine.Plan, error) {
+	want, err := size(req)
+	if err != nil {
+		return engine.Plan{}, err
+	}
+	p := engine.Plan{}
+	for _, kind := range []string{"store", "door"} {
+		p.Changes = append(p.Changes, engine.Change{Address: kind + "." + kind + "-" + external(req.Ref), Kind: kind, Action: engine.Create, After: map[string]any{"size": want}})
+	}
+	return p, nil
 }
 
 func lostFault() error {

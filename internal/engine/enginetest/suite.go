@@ -67,6 +67,7 @@ func Run(t *testing.T, h Harness) {
 		when bool
 	}{
 		{"PlanIsDeterministicAndChangesNothing", s.plan, true},
+		{"PlanNewLooksAtNothing", s.planNew, true},
 		{"ApplyTwiceGivesTheSame", s.applyTwice, true},
 		{"ApplyChanges", s.applyChange, h.Change != nil},
 		{"ApplyCutOffAnywhere", s.applyCutOff, true},

@@ -44,9 +44,10 @@ type Engine struct {
 }
 
 var (
-	_ engine.Engine    = (*Engine)(nil)
-	_ engine.Rotator   = (*Engine)(nil)
-	_ engine.Validator = (*Engine)(nil)
+	_ engine.Engine     = (*Engine)(nil)
+	_ engine.Rotator    = (*Engine)(nil)
+	_ engine.Validator  = (*Engine)(nil)
+	_ engine.DryPlanner = (*Engine)(nil)
 )
 
 func (e *Engine) hit(point string) {
@@ -153,6 +154,12 @@ func (e *Engine) Plan(_ context.Context, req engine.Request) (engine.Plan, error
 		c.After[s] = redact.Shown
 	}
 	return engine.Plan{Changes: []engine.Change{c}}, nil
+}
+
+// PlanNew implements engine.DryPlanner: there is no world to look at anyway.
+func (e *Engine) PlanNew(ctx context.Context, req engine.Request) (engine.Plan, error) {
+	req.Previous = nil
+	return e.Plan(ctx, req)
 }
 
 func (w want) hasSecrets(prev *engine.Result) bool {

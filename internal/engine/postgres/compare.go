@@ -164,7 +164,7 @@ func (w *want) compareDatabase(wd *world) []change {
 	name := w.names.Database
 	if wd.db == nil {
 		return []change{{kind: "database", name: name, action: engine.Create, reason: "holds the data", want: map[string]any{
-			"owner": w.names.Owner, "connection_limit": w.limit, "extensions": w.extensions, "public": "nothing",
+			"owner": w.names.Owner, "connection_limit": w.limit, "extensions": append([]string{}, w.extensions...), "public": "nothing",
 		}}}
 	}
 	var out []change

@@ -79,9 +79,10 @@ type Engine struct {
 }
 
 var (
-	_ engine.Engine    = (*Engine)(nil)
-	_ engine.Rotator   = (*Engine)(nil)
-	_ engine.Validator = (*Engine)(nil)
+	_ engine.Engine     = (*Engine)(nil)
+	_ engine.Rotator    = (*Engine)(nil)
+	_ engine.Validator  = (*Engine)(nil)
+	_ engine.DryPlanner = (*Engine)(nil)
 )
 
 // New makes an engine. It connects to no server yet: one that is down must not

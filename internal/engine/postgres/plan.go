@@ -39,6 +39,17 @@ func (e *Engine) Plan(ctx context.Context, req engine.Request) (engine.Plan, err
 	return w.plan(wd)
 }
 
+// PlanNew implements engine.DryPlanner. It connects to no server, so it cannot
+// know which of the allowed extensions a server has.
+func (e *Engine) PlanNew(_ context.Context, req engine.Request) (engine.Plan, error) {
+	req.Previous = nil
+	w, err := e.read(req)
+	if err != nil {
+		return engine.Plan{}, err
+	}
+	return w.plan(&world{facts: &facts{}})
+}
+
 // plan tells the changes object by object.
 func (w *want) plan(wd *world) (engine.Plan, error) {
 	var p engine.Plan
