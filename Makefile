@@ -40,8 +40,8 @@ generate: ## write generated code again
 check-generated: generate ## fail when generated code is not current
 	git diff --exit-code -- internal/apiclient
 
-bench: ## the benchmarks of docs/performance.md
-	$(GO) run ./bench
+bench: ## the benchmarks of docs/performance.md (ARGS="-only 1,4 -quick")
+	cd bench && $(GO) run . $(ARGS)
 
 torture: ## the long reliability suite; SEED=n replays one
 	$(GO) test -count=1 -timeout 80m -run Torture ./e2e -torture -seed=$(or $(SEED),0) -v

@@ -33,11 +33,20 @@ type Server struct {
 	LogFormat      string   `yaml:"logFormat"`      // text, json
 	LogLevel       string   `yaml:"logLevel"`       // debug, info, warn, error
 
+	Rate Rate `yaml:"rate"` // what one principal may ask of the API
+
 	Lease        Duration       `yaml:"lease"`        // of a worker on a resource
 	ObserveEvery Duration       `yaml:"observeEvery"` // how often each resource is looked at
 	Workers      map[string]int `yaml:"workers"`      // how many resources an engine works on at once
 
 	Engines map[string]Raw `yaml:"engines"` // each engine's own section
+}
+
+// Rate is how many requests are answered: so many a second in the long run,
+// and so many at once.
+type Rate struct {
+	PerSecond float64 `yaml:"perSecond"`
+	Burst     int     `yaml:"burst"`
 }
 
 // Duration is a time.Duration written as "30s" or "5m".
@@ -85,7 +94,7 @@ func strict(r io.Reader, v any) error {
 func Default() Server {
 	return Server{
 		Listen: "127.0.0.1:8080", Data: ".fairlead", Store: "sqlite", LogFormat: "text", LogLevel: "info",
-		Lease: Duration(30 * time.Second), ObserveEvery: Duration(time.Minute),
+		Rate: Rate{PerSecond: 100, Burst: 1200}, Lease: Duration(30 * time.Second), ObserveEvery: Duration(time.Minute),
 		Workers: map[string]int{"postgres": 8, "null": 16}, Engines: map[string]Raw{},
 	}
 }
@@ -161,6 +170,9 @@ func (c *Server) Check() error {
 	c.PublicURL = strings.TrimRight(c.PublicURL, "/")
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		return fault.New(fault.Invalid, "invalid_config", "logFormat: %q is neither text nor json", c.LogFormat)
+	}
+	if c.Rate.PerSecond < 1 || c.Rate.PerSecond > 1e6 || c.Rate.Burst < 1 || c.Rate.Burst > 1e6 {
+		return fault.New(fault.Invalid, "invalid_config", "rate: perSecond and burst are between 1 and 1000000").WithHint("as {perSecond: 100, burst: 1200}")
 	}
 	for name, n := range c.Workers {
 		if n < 1 || n > 1000 {
