@@ -191,7 +191,7 @@ func (a *App) buildTemplates(ctx context.Context) error {
 func (a *App) buildResources(ctx context.Context) error {
 	a.resources = resource.New(resource.Options{
 		DB: a.db, Access: a.access, Environments: environments{a.projects}, Templates: &templateBridge{svc: a.templates}, Secrets: a.secrets,
-		Engines: a.engines, Installation: a.installation, ObserveEvery: time.Duration(a.conf.ObserveEvery), Log: a.log,
+		Engines: a.engines, Inventories: a.inventories(), Installation: a.installation, ObserveEvery: time.Duration(a.conf.ObserveEvery), Log: a.log,
 	})
 	if !a.conf.Replicated() { // the data directory is locked: no other worker can be alive
 		if err := queue.Release(ctx, a.db); err != nil {
@@ -206,6 +206,13 @@ func (a *App) buildResources(ctx context.Context) error {
 	group := loop.NewGroup(a.db, a.log)
 	a.run(func(ctx context.Context) error {
 		group.Run(ctx, loop.Loop{Name: "observe", Every: min(time.Duration(a.conf.ObserveEvery)/4, 5*time.Second), Once: true, Do: a.resources.ObserveDue})
+		return nil
+	})
+	a.run(func(ctx context.Context) error {
+		group.Run(ctx, loop.Loop{Name: "suspects", Every: 10 * time.Minute, Once: true, Do: func(ctx context.Context) error {
+			_, err := a.resources.SweepSuspects(ctx, 5*time.Second)
+			return err
+		}})
 		return nil
 	})
 	return nil

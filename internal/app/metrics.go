@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"fairlead/internal/queue"
+	"fairlead/internal/resource"
 )
 
 // registerMetrics adds what only the whole server knows to /metrics.
@@ -24,12 +25,13 @@ var (
 	storeCommits = prometheus.NewDesc("fairlead_store_commits_total", "Durable commits.", nil, nil)
 	storeWrites  = prometheus.NewDesc("fairlead_store_writes_total", "Writes; several share a commit.", nil, nil)
 	storeRetries = prometheus.NewDesc("fairlead_store_retries_total", "Commits tried again after a deadlock.", nil, nil)
+	suspects     = prometheus.NewDesc("fairlead_suspects", "External objects that no record explains; a person should look at them.", nil, nil)
 	decisions    = prometheus.NewDesc("fairlead_access_decisions_total", "Access decisions.", []string{"outcome"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (m *storeMetrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{queueDue, queueHeld, queueOldest, storeCommits, storeWrites, storeRetries, decisions} {
+	for _, d := range []*prometheus.Desc{queueDue, queueHeld, queueOldest, storeCommits, storeWrites, storeRetries, suspects, decisions} {
 		ch <- d
 	}
 }
@@ -46,6 +48,11 @@ func (m *storeMetrics) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(queueDue, prometheus.GaugeValue, float64(d.Due), d.Lane)
 		ch <- prometheus.MustNewConstMetric(queueHeld, prometheus.GaugeValue, float64(d.Held), d.Lane)
 		ch <- prometheus.MustNewConstMetric(queueOldest, prometheus.GaugeValue, d.Oldest.Seconds(), d.Lane)
+	}
+	if n, err := resource.CountSuspects(ctx, m.a.db); err != nil {
+		ch <- prometheus.NewInvalidMetric(suspects, err)
+	} else {
+		ch <- prometheus.MustNewConstMetric(suspects, prometheus.GaugeValue, float64(n))
 	}
 	groups, writes, retried := m.a.db.Stats()
 	ch <- prometheus.MustNewConstMetric(storeCommits, prometheus.CounterValue, float64(groups))

@@ -11,10 +11,10 @@ import (
 
 	"fairlead/internal/backup"
 	"fairlead/internal/conf"
-	"fairlead/internal/engine"
 	"fairlead/internal/engine/postgres"
 	"fairlead/internal/fault"
 	"fairlead/internal/redact"
+	"fairlead/internal/resource"
 )
 
 // buildBackup wires the backup of everything while it runs.
@@ -37,8 +37,8 @@ func (a *App) keyFiles() (map[string]redact.Secret, error) {
 }
 
 // inventories is every engine that can list what it has made.
-func (a *App) inventories() map[string]backup.Inventory {
-	out := map[string]backup.Inventory{}
+func (a *App) inventories() map[string]resource.Inventory {
+	out := map[string]resource.Inventory{}
 	for name, e := range a.engines {
 		if pg, ok := e.(*postgres.Engine); ok {
 			out[name] = postgresInventory{pg}
@@ -47,16 +47,16 @@ func (a *App) inventories() map[string]backup.Inventory {
 	return out
 }
 
-// postgresInventory fits the engine's list to what backup asks: by resource,
-// without the pool, which has records of its own.
+// postgresInventory fits the engine's list to what resource asks: without the
+// pool, which has records of its own, and without what is being made.
 type postgresInventory struct{ e *postgres.Engine }
 
-func (p postgresInventory) Objects(ctx context.Context) (map[string][]engine.Object, error) {
+func (p postgresInventory) Objects(ctx context.Context) ([]resource.Made, error) {
 	all, err := p.e.Objects(ctx)
-	out := map[string][]engine.Object{}
+	var out []resource.Made
 	for _, o := range all {
-		if o.Resource != "" {
-			out[o.Resource] = append(out[o.Resource], o.Object)
+		if o.Pool == "" && !o.Unfinished {
+			out = append(out, resource.Made{Object: o.Object, ResourceID: o.Resource, Doubt: o.Suspect})
 		}
 	}
 	return out, err
@@ -174,18 +174,19 @@ func trimNewline(s string) string {
 }
 
 // reportNewer lists external objects that the restored records do not explain.
+// Nothing is at work, so one look is enough.
 func (a *App) reportNewer(ctx context.Context, out io.Writer) error {
-	c, err := backup.Compare(ctx, a.db, a.inventories())
+	found, err := a.resources.SweepSuspects(ctx, 0)
 	if err != nil {
 		return err
 	}
-	for name, why := range c.NotLooked {
-		fmt.Fprintf(out, "Engine %s could not be asked what it has made: %v. Ask again once it answers: fairlead suspects\n", name, why)
+	for name, why := range found.NotLooked {
+		fmt.Fprintf(out, "Engine %s could not be asked what it has made: %v. The server asks again by itself; what it finds is at /api/v1/suspects\n", name, why)
 	}
-	for _, s := range c.Suspects {
-		fmt.Fprintf(out, "Newer than the backup, left as it is: %s %s (resource %s)\n", s.Object.Kind, s.Object.Name, s.ResourceID)
+	for _, s := range found.Suspects {
+		fmt.Fprintf(out, "Newer than the backup, left as it is: %s %s at %s (%s)\n", s.Kind, s.Name, s.Host, s.Reason)
 	}
-	if len(c.Suspects) == 0 && len(c.NotLooked) == 0 {
+	if len(found.Suspects) == 0 && len(found.NotLooked) == 0 {
 		fmt.Fprintln(out, "Every external object has its record.")
 	}
 	return nil

@@ -21,7 +21,6 @@ import (
 	"fairlead/internal/access/accesstest"
 	"fairlead/internal/audit"
 	"fairlead/internal/backup"
-	"fairlead/internal/engine"
 	"fairlead/internal/fault"
 	"fairlead/internal/principal"
 	"fairlead/internal/redact"
@@ -494,43 +493,5 @@ func TestABackupIsAskedForAndRecorded(t *testing.T) {
 	records, _, err := p.log.Search(principal.With(t.Context(), admin), audit.Filter{Action: "system:backup"}, sqldb.Page{})
 	if err != nil || len(records) != 1 || records[0].ActorID != admin.ID {
 		t.Error(records, err)
-	}
-}
-
-type inventory struct {
-	objects map[string][]engine.Object
-	err     error
-}
-
-func (i inventory) Objects(context.Context) (map[string][]engine.Object, error) {
-	return i.objects, i.err
-}
-
-func TestWhatIsNewerThanTheBackupIsListedOnce(t *testing.T) {
-	t.Parallel()
-	for _, d := range []sqldb.Dialect{sqldb.SQLite, sqldb.Postgres} {
-		t.Run(string(d), func(t *testing.T) {
-			t.Parallel()
-			p := newPlane(t, d)
-			p.fill(t, 20)
-			database := func(name string) []engine.Object {
-				return []engine.Object{{Kind: "database", Name: name, Host: "h"}, {Kind: "role", Name: name, Host: "h"}}
-			}
-			boom := errors.New("down")
-			inv := map[string]backup.Inventory{
-				"postgres": inventory{objects: map[string][]engine.Object{
-					"res_a": database("known"), "res_new": database("newer"), "res_gone": database("destroyed once")}},
-				"null": inventory{err: boom},
-			}
-			for range 2 {
-				c, err := backup.Compare(t.Context(), p.db, inv)
-				if err != nil || len(c.Suspects) != 4 || !errors.Is(c.NotLooked["null"], boom) {
-					t.Fatalf("%+v %v", c, err)
-				}
-				if got := table(t, p.db, "suspects"); len(got) != 4 || strings.Contains(strings.Join(got, ""), "known") {
-					t.Errorf("%s", got)
-				}
-			}
-		})
 	}
 }

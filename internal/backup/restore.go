@@ -47,7 +47,7 @@ type Report struct {
 // Restore puts a backup into an empty store: all of it, or nothing. A store
 // that is not empty is a Conflict, "store_not_empty"; a damaged or truncated
 // backup Invalid, "backup_damaged"; a wrong key Denied, "backup_wrong_key".
-// Afterwards call Compare with the store open.
+// Afterwards sweep for suspects, with the store open: resource.SweepSuspects.
 func Restore(ctx context.Context, r io.Reader, o RestoreOptions) (Report, error) {
 	plain, err := o.Open.open(bufio.NewReader(r))
 	if err != nil {

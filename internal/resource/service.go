@@ -52,8 +52,9 @@ type Options struct {
 	Templates    Templates
 	Secrets      Secrets
 	Engines      map[string]engine.Engine
-	Installation string        // this control plane's id
-	ObserveEvery time.Duration // default 60 s; a template may say otherwise
+	Inventories  map[string]Inventory // of the engines that can list what they made
+	Installation string               // this control plane's id
+	ObserveEvery time.Duration        // default 60 s; a template may say otherwise
 	Log          *slog.Logger
 }
 

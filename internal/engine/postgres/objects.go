@@ -16,6 +16,9 @@ type Owned struct {
 	Resource string // whose it is; "" for the pool's and the suspect
 	Pool     string // id within the pool
 	Suspect  string // why a person should look at it; "" when all is well
+	// Unfinished is a database that nobody can connect to yet. Only its own
+	// resource can tell that it is not another installation's.
+	Unfinished bool
 }
 
 const objectsQuery = `
@@ -89,9 +92,9 @@ func (e *Engine) owned(s *server, kind, name string, comment, ownerComment []byt
 		}
 	case unfinished && strings.HasPrefix(name, poolPrefix):
 		id := strings.TrimPrefix(name, poolPrefix)
-		o.Pool, o.Suspect = id, "it is being made, or its making was cut off; the pool's sweep drops it"
+		o.Pool, o.Unfinished, o.Suspect = id, true, "it is being made, or its making was cut off; the pool's sweep drops it"
 	case unfinished:
-		o.Suspect = "it is being made, or its making was cut off; the next run of its resource finishes it"
+		o.Unfinished, o.Suspect = true, "it is being made, or its making was cut off; the next run of its resource finishes it"
 	default:
 		return o, false
 	}
