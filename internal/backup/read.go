@@ -122,6 +122,9 @@ func (in *reader) begin(name string, r io.Reader) error {
 func (in *reader) piece(name string, r io.Reader) error {
 	lines := bufio.NewReaderSize(r, 64<<10)
 	first, err := line(lines)
+	if errors.Is(err, io.EOF) {
+		return damaged("the entry %q is empty", clip(name))
+	}
 	if err != nil {
 		return err
 	}
