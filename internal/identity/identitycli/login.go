@@ -103,9 +103,12 @@ func (k kit) keep(cmd *cobra.Command, server string, token redact.Secret) error 
 	if err := k.Remember(clikit.Known{URL: server, User: me.Name, TokenID: clikit.Or(me.TokenID)}, token); err != nil {
 		return err
 	}
-	for _, name := range []string{"FAIRLEAD_URL", "FAIRLEAD_TOKEN"} {
-		if k.Env(name) != "" {
-			k.Warn("%s is set and goes before what is stored now", name)
+	if v := k.Env("FAIRLEAD_TOKEN"); v != "" && v != token.Reveal() {
+		k.Warn("FAIRLEAD_TOKEN is set and goes before the token that is stored now")
+	}
+	if v := k.Env("FAIRLEAD_URL"); v != "" {
+		if set, err := clikit.ParseServer(v); err != nil || set != server {
+			k.Warn("FAIRLEAD_URL is set and goes before the server of this sign-in")
 		}
 	}
 	return k.printMe(me, server)
