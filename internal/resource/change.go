@@ -55,7 +55,8 @@ func (s *Service) Change(ctx context.Context, w Where, ch Change) (Resource, err
 	})
 }
 
-// errMoved says that the resource changed between the look at it and the write.
+// errMoved says that the resource, or where it is to be, changed between the
+// look at it and the write.
 var errMoved = errors.New("the resource moved on meanwhile")
 
 // settleMoved does what was computed from a state anew when that has moved on:

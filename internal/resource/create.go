@@ -35,24 +35,26 @@ type checked struct {
 // and its audit record are one transaction, and nothing external has happened
 // when it returns.
 func (s *Service) Create(ctx context.Context, project, environment string, w Wanted) (Resource, error) {
-	env, err := s.Environments.Resolve(ctx, project, environment)
-	if err != nil {
-		return Resource{}, err
-	}
-	c, err := s.check(ctx, env, w, access.ResourceCreate, "")
-	if err != nil {
-		return Resource{}, err
-	}
-	if err := s.checkReferences(ctx, env, c, nil); err != nil {
-		return Resource{}, err
-	}
-	var made Resource
-	err = s.DB.Write(ctx, "resource.create", func(tx *sqldb.Tx) error {
-		var err error
-		made, err = s.insert(ctx, tx, env, c)
-		return err
+	return settleMoved(func() (Resource, error) {
+		env, err := s.Environments.Resolve(ctx, project, environment)
+		if err != nil {
+			return Resource{}, err
+		}
+		c, err := s.check(ctx, env, w, access.ResourceCreate, "")
+		if err != nil {
+			return Resource{}, err
+		}
+		if err := s.checkReferences(ctx, env, c, nil); err != nil {
+			return Resource{}, err
+		}
+		var made Resource
+		err = s.DB.Write(ctx, "resource.create", func(tx *sqldb.Tx) error {
+			var err error
+			made, err = s.insert(ctx, tx, env, c)
+			return err
+		})
+		return made, err
 	})
-	return made, err
 }
 
 const maxNote = 1000 // bytes
@@ -148,6 +150,9 @@ func (s *Service) insert(ctx context.Context, tx *sqldb.Tx, env Environment, c c
 		templateDigest: c.info.Digest,
 	}
 	if err := s.lockGraph(ctx, tx, env, c.refs); err != nil {
+		return r, err
+	}
+	if err := s.db.holdEnvironment(ctx, tx, env); err != nil {
 		return r, err
 	}
 	if err := s.db.insert(ctx, tx, r); err != nil {

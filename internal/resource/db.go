@@ -144,6 +144,24 @@ func (s store) lockEnvironment(ctx context.Context, tx *sqldb.Tx, id string) err
 	return tx.QueryRowContext(ctx, `SELECT id FROM environments WHERE id = $1 FOR NO KEY UPDATE`, id).Scan(&one)
 }
 
+// holdEnvironment keeps what access decided on as it is until the commit: the
+// environment is there, of its class, and its project is the same team's. It
+// fails with errMoved when that is no longer so. The lock lets other requests
+// in, and makes a move or a deletion wait, which then counts the resource.
+func (s store) holdEnvironment(ctx context.Context, tx *sqldb.Tx, env Environment) error {
+	suffix := ""
+	if s.db.Dialect() == sqldb.Postgres {
+		suffix = ` FOR KEY SHARE OF e, p`
+	}
+	var class, team string
+	err := tx.QueryRowContext(ctx, `SELECT e.class, p.team_id FROM environments e JOIN projects p ON p.id = e.project_id
+		WHERE e.id = $1 AND e.deleted_at IS NULL AND p.deleted_at IS NULL`+suffix, env.ID).Scan(&class, &team)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && (class != env.Class || team != env.TeamID) {
+		return errMoved
+	}
+	return err
+}
+
 func (s store) nameTaken(ctx context.Context, envID, name string) (bool, error) {
 	var n int
 	err := s.db.Read().QueryRowContext(ctx, `SELECT count(*) FROM resources WHERE environment_id = $1 AND name = $2 AND destroyed_at IS NULL`, envID, name).Scan(&n)

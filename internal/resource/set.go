@@ -44,8 +44,7 @@ type item struct {
 // created in that order, and the result is in the order asked for. A fault's
 // field starts with "/resources/N".
 func (s *Service) Apply(ctx context.Context, project, environment string, wanted []Wanted) ([]Applied, error) {
-	env, err := s.Environments.Resolve(ctx, project, environment)
-	if err != nil {
+	if _, err := s.Environments.Resolve(ctx, project, environment); err != nil {
 		return nil, err
 	}
 	if len(wanted) == 0 || len(wanted) > maxSet {
@@ -53,6 +52,10 @@ func (s *Service) Apply(ctx context.Context, project, environment string, wanted
 			WithField("/resources").WithHint("send them in parts")
 	}
 	return settleMoved(func() ([]Applied, error) {
+		env, err := s.Environments.Resolve(ctx, project, environment)
+		if err != nil {
+			return nil, err
+		}
 		items, err := s.checkSet(ctx, env, wanted)
 		if err != nil {
 			return nil, err
@@ -68,11 +71,11 @@ func (s *Service) Apply(ctx context.Context, project, environment string, wanted
 // Put makes one resource wanted as described: Apply of a set of one, whose
 // fault's fields are of the resource itself.
 func (s *Service) Put(ctx context.Context, project, environment string, w Wanted) (Applied, error) {
-	env, err := s.Environments.Resolve(ctx, project, environment)
-	if err != nil {
-		return Applied{}, err
-	}
 	return settleMoved(func() (Applied, error) {
+		env, err := s.Environments.Resolve(ctx, project, environment)
+		if err != nil {
+			return Applied{}, err
+		}
 		it, err := s.checkItem(ctx, env, w)
 		if err != nil {
 			return Applied{}, err

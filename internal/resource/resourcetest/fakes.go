@@ -28,7 +28,8 @@ type environments struct {
 }
 
 const environmentQuery = `SELECT e.id, e.name, e.class, p.id, p.name, t.id, t.name
-	FROM environments e JOIN projects p ON p.id = e.project_id JOIN teams t ON t.id = p.team_id WHERE `
+	FROM environments e JOIN projects p ON p.id = e.project_id JOIN teams t ON t.id = p.team_id
+	WHERE e.deleted_at IS NULL AND p.deleted_at IS NULL AND `
 
 func scanEnvironment(r sqldb.Row) (e resource.Environment, err error) {
 	return e, r.Scan(&e.ID, &e.Name, &e.Class, &e.ProjectID, &e.Project, &e.TeamID, &e.Team)
