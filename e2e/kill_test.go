@@ -1,0 +1,262 @@
+package e2e
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// bed is where scenarios run: a kind of store and a size of the pool, on one
+// PostgreSQL server that is theirs alone, so that whatever is found on it is
+// theirs.
+type bed struct {
+	store string // sqlite, postgres
+	pool  int
+	box   *box
+}
+
+func (b bed) String() string { return fmt.Sprintf("%s/%d", b.store, b.pool) }
+
+func (b bed) server(t testing.TB) *server {
+	o := []serverOption{withBox(b.box), withPool(b.pool)}
+	if b.store == "postgres" {
+		o = append(o, onPostgres(b.box.newStore(t)))
+	}
+	return newServer(t, o...)
+}
+
+// keeper starts a server again whenever it was killed, as systemd would.
+type keeper struct {
+	s        *server
+	deaths   atomic.Int64
+	stopping atomic.Bool
+	done     chan struct{}
+}
+
+func keep(s *server) *keeper {
+	k := &keeper{s: s, done: make(chan struct{})}
+	go func() {
+		defer close(k.done)
+		for {
+			<-s.gone()
+			if sig, code := s.status(); sig == syscall.SIGKILL {
+				k.deaths.Add(1)
+			} else if !k.stopping.Load() {
+				s.t.Errorf("the server ended by itself: signal %v, code %d", sig, code)
+			}
+			if k.stopping.Load() {
+				return
+			}
+			s.launch()
+		}
+	}()
+	return k
+}
+
+// stop ends the server for good, gracefully.
+func (k *keeper) stop() {
+	k.stopping.Store(true)
+	k.s.signal(syscall.SIGTERM)
+	select {
+	case <-k.done:
+	case <-time.After(20 * time.Second):
+		k.s.signal(syscall.SIGQUIT)
+		<-k.done
+		k.s.t.Errorf("the server does not stop")
+	}
+}
+
+// trace runs the job undisturbed and gives how often it passed each point.
+func (b bed) trace(t testing.TB) map[string]int {
+	s := b.server(t)
+	file := filepath.Join(filepath.Dir(s.log), "trace")
+	from := b.box.logSize()
+	s.start("FAIRLEAD_FAILPOINT_TRACE=" + file)
+	j := newJob(t, s)
+	j.run()
+	j.invariants(s)
+	s.stop()
+	j.secrecy(s, from)
+	b.box.clear(t)
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	points := map[string]int{}
+	for _, p := range strings.Fields(string(text)) {
+		points[p]++
+	}
+	return points
+}
+
+// killAt runs the job, killed at a point; false when the point was not passed.
+func (b bed) killAt(t testing.TB, point string) bool {
+	s := b.server(t)
+	from := b.box.logSize()
+	s.launch("FAIRLEAD_FAILPOINT=" + point)
+	k := keep(s)
+	j := newJob(t, s)
+	// Whatever happens to the job, the keeper must stop before the server's end.
+	defer func() { k.stopping.Store(true) }()
+	j.run()
+	for wait := time.Now().Add(6 * time.Second); k.deaths.Load() == 0 && periodic(point) && time.Now().Before(wait); {
+		time.Sleep(50 * time.Millisecond)
+	}
+	j.invariants(s)
+	k.stop()
+	if sig, _ := s.status(); sig == syscall.SIGKILL { // it was a point of the shutdown
+		s.start()
+		j.invariants(s)
+		s.stop()
+	}
+	j.secrecy(s, from)
+	b.box.clear(t)
+	return k.deaths.Load() > 0
+}
+
+// periodic points come by the clock, not by what is asked for.
+func periodic(point string) bool {
+	for _, p := range []string{"loop.", "touch", "checkpoint", "forget-key", "observe", "renew"} {
+		if strings.Contains(point, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// scenario is one kill to try.
+type scenario struct {
+	bed   bed
+	point string
+}
+
+// kills runs scenarios one after another in each lane, until the time is over,
+// and tells which were covered.
+func kills(t *testing.T, lanes map[string][]scenario, limit time.Duration) (covered, missed []string) {
+	deadline := time.Now().Add(limit)
+	var mu sync.Mutex
+	t.Run("lanes", func(t *testing.T) {
+		for name, list := range lanes {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				for i, sc := range list {
+					if time.Now().After(deadline) {
+						t.Logf("the time is over: %d of %d were tried", i, len(list))
+						return
+					}
+					id := sc.bed.String() + "/" + sc.point
+					ok := false
+					t.Run(sc.bed.String()+"/"+sc.point, func(t *testing.T) { ok = sc.bed.killAt(t, sc.point) })
+					mu.Lock()
+					if ok {
+						covered = append(covered, id)
+					} else {
+						missed = append(missed, id)
+					}
+					mu.Unlock()
+				}
+			})
+		}
+	})
+	slices.Sort(covered)
+	slices.Sort(missed)
+	return covered, missed
+}
+
+func beds(t testing.TB) (sqlite, postgres bed) {
+	sqlite = bed{"sqlite", 1, newBox(t)}
+	postgres = bed{"postgres", 1, newBox(t)}
+	return sqlite, postgres
+}
+
+func sortedPoints(m map[string]int) []string {
+	var out []string
+	for p := range m {
+		out = append(out, p)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// TestKillSample kills at a random sample of all points: the short form.
+func TestKillSample(t *testing.T) {
+	if *torture {
+		return // all of them are tried
+	}
+	t.Logf("seed %d", *seed)
+	rnd := rand.New(rand.NewPCG(uint64(*seed), 1)) //nolint:gosec // no secret
+	sqlite, postgres := beds(t)
+	points := sortedPoints(sqlite.trace(t))
+	if len(points) < 40 {
+		t.Fatalf("only %d points were found: marks are missing", len(points))
+	}
+	lanes := map[string][]scenario{}
+	for name, b := range map[string]bed{"sqlite": sqlite, "postgres": postgres} {
+		n := 12
+		if name == "postgres" {
+			n = 6
+		}
+		for _, i := range rnd.Perm(len(points))[:n] {
+			lanes[name] = append(lanes[name], scenario{b, points[i] + "#1"})
+		}
+	}
+	covered, missed := kills(t, lanes, 45*time.Second)
+	t.Logf("killed at %d of %d points: %s; not passed: %v", len(covered), len(points), strings.Join(covered, " "), missed)
+	if len(covered) == 0 {
+		t.Error("nothing was killed")
+	}
+}
+
+// TestTortureKill kills at every point, on both stores.
+func TestTortureKill(t *testing.T) {
+	if !long(t) {
+		return
+	}
+	t.Logf("seed %d", *seed)
+	sqlite, postgres := beds(t)
+	if *only != "" {
+		p := strings.SplitN(*only, "/", 3)
+		b := map[string]bed{"sqlite": sqlite, "postgres": postgres}[p[0]]
+		_, _ = fmt.Sscan(p[1], &b.pool)
+		t.Logf("killed: %v", b.killAt(t, p[2]))
+		return
+	}
+	lanes := map[string][]scenario{}
+	all := map[string]bool{}
+	for _, b := range []bed{sqlite, postgres} {
+		points := b.trace(t)
+		bare := b
+		bare.pool = 0
+		without := bare.trace(t)
+		for _, p := range sortedPoints(points) {
+			all[p] = true
+			lanes[b.store] = append(lanes[b.store], scenario{b, p + "#1"})
+			if !testing.Short() && points[p] > 1 {
+				lanes[b.store] = append(lanes[b.store], scenario{b, p + "#2"})
+			}
+		}
+		for _, p := range sortedPoints(without) {
+			all[p] = true
+			switch {
+			case points[p] == 0, !testing.Short() && (strings.HasPrefix(p, "postgres.") || strings.HasPrefix(p, "engine.")):
+				lanes[b.store] = append(lanes[b.store], scenario{bare, p + "#1"})
+			}
+		}
+	}
+	if len(all) < 40 {
+		t.Fatalf("only %d points were found: marks are missing", len(all))
+	}
+	covered, missed := kills(t, lanes, 70*time.Minute)
+	t.Logf("%d points; %d kills; killed at:\n%s\nnot passed: %v", len(all), len(covered), strings.Join(covered, "\n"), missed)
+	if len(missed)*20 > len(covered) {
+		t.Errorf("%d of %d scenarios did not pass their point", len(missed), len(missed)+len(covered))
+	}
+}
