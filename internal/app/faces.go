@@ -18,7 +18,7 @@ func (a *App) buildFaces(context.Context) error {
 	}
 	secure := strings.HasPrefix(a.conf.PublicURL, "https:")
 	operations, web := httpx.New(httpx.Options{
-		Version: Version, Log: a.log, Auth: a.identity, DB: a.db, TrustedProxies: proxies,
+		Version: Version, Log: a.log, Auth: a.identity, DB: a.db, TrustedProxies: proxies, Secure: secure,
 		Rate:  httpx.Rate{PerSecond: a.conf.Rate.PerSecond, Burst: a.conf.Rate.Burst},
 		Ready: []httpx.Check{{Name: "store", Probe: a.askStore}},
 	})

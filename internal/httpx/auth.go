@@ -4,14 +4,30 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	"fairlead/internal/fault"
 	"fairlead/internal/principal"
 	"fairlead/internal/redact"
 )
 
-// SessionCookie is the name of the cookie that holds a session's secret.
-const SessionCookie = "fairlead_session"
+// SessionCookie is the name of the cookie that holds a session's secret, and
+// HostCookie its name where people come by https: browsers take a __Host-
+// cookie from this very host alone, so that no sister domain can plant one.
+const (
+	SessionCookie = "fairlead_session"
+	HostCookie    = "__Host-" + SessionCookie
+)
+
+// NewSessionCookie makes the cookie for a session's secret; secure says that
+// the request came by https.
+func NewSessionCookie(value string, expires time.Time, secure bool) http.Cookie {
+	name := SessionCookie
+	if secure {
+		name = HostCookie
+	}
+	return http.Cookie{Name: name, Value: value, Path: "/", Expires: expires.UTC(), HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode}
+}
 
 // Authenticator finds out whose a credential is. identity implements it. Each
 // method gives Unauthenticated for a credential that is unknown, malformed,
@@ -19,7 +35,7 @@ const SessionCookie = "fairlead_session"
 type Authenticator interface {
 	// AuthenticateToken recognises the token of "Authorization: Bearer".
 	AuthenticateToken(ctx context.Context, value redact.Secret) (principal.Principal, error)
-	// AuthenticateSession recognises the value of the SessionCookie.
+	// AuthenticateSession recognises the value of the session's cookie.
 	AuthenticateSession(ctx context.Context, value redact.Secret) (principal.Principal, error)
 }
 
@@ -41,7 +57,7 @@ const maxSecret = 512
 // take a session that is no longer valid for none: one must be able to sign in
 // with an old cookie. A bad token is an error everywhere.
 func (s *Server) authenticate(r *http.Request, public bool) (p principal.Principal, bearer bool, err error) {
-	c, err := credential(r)
+	c, err := s.credential(r)
 	if err != nil {
 		return principal.Nobody, false, err
 	}
@@ -69,7 +85,17 @@ func (s *Server) authenticate(r *http.Request, public bool) (p principal.Princip
 	return p, bearer, nil
 }
 
-func credential(r *http.Request) (c presented, err error) {
+// Recognise gives whose session a request for a page carries; Nobody when it
+// carries none that is good.
+func (s *Server) Recognise(r *http.Request) principal.Principal {
+	p, bearer, err := s.authenticate(r, true)
+	if err != nil || bearer {
+		return principal.Nobody
+	}
+	return p
+}
+
+func (s *Server) credential(r *http.Request) (c presented, err error) {
 	if auth := r.Header["Authorization"]; len(auth) > 0 {
 		scheme, token, ok := strings.Cut(auth[0], " ")
 		if len(auth) > 1 || !ok || !strings.EqualFold(scheme, "Bearer") || !visible(token, maxSecret) {
@@ -81,7 +107,10 @@ func credential(r *http.Request) (c presented, err error) {
 	if len(r.Header["Cookie"]) == 0 {
 		return c, nil
 	}
-	found := r.CookiesNamed(SessionCookie)
+	found := r.CookiesNamed(HostCookie)
+	if len(found) == 0 && !s.o.Secure {
+		found = r.CookiesNamed(SessionCookie)
+	}
 	switch {
 	case len(found) == 0 || len(found) == 1 && found[0].Value == "":
 	case len(found) > 1 || !visible(found[0].Value, maxSecret):

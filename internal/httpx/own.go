@@ -3,8 +3,11 @@ package httpx
 import (
 	"context"
 	"encoding/json"
+	"net"
 	"net/http"
+	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -41,7 +44,7 @@ func (s *Server) mountOwn() {
 
 // mayWatch lets this host's own monitoring in, and whoever may see everything.
 func (s *Server) mayWatch(x *exchange, r *http.Request) error {
-	if x.addr.IsLoopback() && len(r.Header["X-Forwarded-For"]) == 0 && len(r.Header["Forwarded"]) == 0 {
+	if x.addr.IsLoopback() && plainHost(r.Host) && len(r.Header["X-Forwarded-For"]) == 0 && len(r.Header["Forwarded"]) == 0 {
 		return nil
 	}
 	p, _, err := s.authenticate(r, false)
@@ -55,6 +58,17 @@ func (s *Server) mayWatch(x *exchange, r *http.Request) error {
 			WithHint("use a token of a platform administrator or an auditor")
 	}
 	return nil
+}
+
+// plainHost tells whether a request names this host by address or as
+// localhost. Under any other name it may come from a page of somebody else's
+// that a browser here has open (DNS rebinding).
+func plainHost(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil || strings.EqualFold(host, "localhost")
 }
 
 func (s *Server) ready(w http.ResponseWriter, r *http.Request) {

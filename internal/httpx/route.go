@@ -131,10 +131,7 @@ func (rt *route) admit(x *exchange, r *http.Request) (principal.Principal, bool)
 		// Failed attempts count against the address too: guessing is slow.
 		key, limits = caller{addr: bucketOf(x.addr)}, rt.srv.anonymous
 	}
-	if wait := limits.take(key, x.start, x.Header()); wait > 0 {
-		rt.srv.metrics.limited.Inc()
-		x.problem(fault.New(fault.Limited, "rate_limited", "too many requests").
-			WithHint("wait %d s, then go on more slowly", wait).WithRetryAfter(wait), 0)
+	if !rt.srv.admitted(x, key, limits) {
 		return p, false
 	}
 	if err != nil {
@@ -151,6 +148,19 @@ func (rt *route) admit(x *exchange, r *http.Request) (principal.Principal, bool)
 		}
 	}
 	return p, true
+}
+
+// admitted counts a request against its caller, and answers it when it is one
+// too many.
+func (s *Server) admitted(x *exchange, who caller, limits *limiter) bool {
+	wait := limits.take(who, x.start, x.Header())
+	if wait == 0 {
+		return true
+	}
+	s.metrics.limited.Inc()
+	x.problem(fault.New(fault.Limited, "rate_limited", "too many requests").
+		WithHint("wait %d s, then go on more slowly", wait).WithRetryAfter(wait), 0)
+	return false
 }
 
 // notFound answers for whatever no pattern matches: 405 when another method

@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"fairlead/internal/audit"
 	"fairlead/internal/fault"
 	"fairlead/internal/ident"
 	"fairlead/internal/sqldb"
@@ -31,6 +32,8 @@ type Options struct {
 	// TrustedProxies may say for whom they ask (X-Forwarded-For) and how they
 	// were asked (X-Forwarded-Proto). Of anyone else both are ignored.
 	TrustedProxies []netip.Prefix
+	// Secure says that people come by https alone: only the HostCookie counts.
+	Secure bool
 	// TrustedOrigins may send cookies across origins: "https://portal.example".
 	TrustedOrigins []string
 
@@ -145,14 +148,20 @@ func config(o Options) huma.Config {
 
 // Handle adds a handler that is no operation of the API: documentation, a
 // portal. It is inside the chain of every request, without authentication,
-// and may set its own Content-Security-Policy.
+// and may set its own Content-Security-Policy. What changes something counts
+// against the address like any request of nobody's.
 func (s *Server) Handle(pattern string, h http.Handler) {
 	s.mux.Handle(pattern, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.(*exchange).route = s.other
+		x := w.(*exchange)
+		x.route = s.other
+		if r.Method != http.MethodGet && r.Method != http.MethodHead && !s.admitted(x, caller{addr: bucketOf(x.addr)}, s.anonymous) {
+			return
+		}
 		if r.Body != nil && r.Body != http.NoBody {
 			r.Body = http.MaxBytesReader(w, r.Body, s.o.MaxBody)
 		}
-		ctx, cancel := context.WithTimeout(r.Context(), s.o.RequestTimeout)
+		ctx := audit.WithOrigin(r.Context(), audit.Origin{Address: x.addrText(), RequestID: x.id[0]})
+		ctx, cancel := context.WithTimeout(ctx, s.o.RequestTimeout)
 		defer cancel()
 		h.ServeHTTP(w, r.WithContext(ctx))
 	}))

@@ -249,6 +249,7 @@ func TestWhatIsRightPasses(t *testing.T) {
 	}{
 		{"token", "GET", "/api/v1/things/a", "", []string{"Authorization", "bearer ann"}, 200, "ann127.0.0.1"},
 		{"session", "GET", "/api/v1/things/a", "", []string{"Cookie", "other=1; fairlead_session=bob"}, 200, "bob127.0.0.1"},
+		{"what no sister domain can plant wins", "GET", "/api/v1/things/a", "", []string{"Cookie", "fairlead_session=ann; __Host-fairlead_session=bob"}, 200, "bob127.0.0.1"},
 		{"token wins over the session", "GET", "/api/v1/things/a", "", []string{"Cookie", "fairlead_session=bob", "Authorization", "Bearer ann"}, 200, "ann"},
 		{"nobody where it is public", "GET", "/api/v1/hello", "", nil, 200, "anonymous"},
 		{"an old session where it is public", "GET", "/api/v1/hello", "", []string{"Cookie", "fairlead_session=old"}, 200, "anonymous"},
@@ -422,6 +423,11 @@ func TestHealthReadinessMetrics(t *testing.T) {
 		}
 		if res, _ := ask(t, ts, "GET", "/metrics", "", h...); res.StatusCode != want {
 			t.Errorf("metrics for %q from outside: %d", token, res.StatusCode)
+		}
+	}
+	for host, want := range map[string]int{"evil.example": 401, "127.0.0.1.evil.example:80": 401, "localhost:8080": 200, "[::1]": 200} {
+		if res, _ := ask(t, ts, "GET", "/metrics", "", "Host", host); res.StatusCode != want {
+			t.Errorf("metrics for a browser here that was sent to %s: %d", host, res.StatusCode)
 		}
 	}
 	s.Drain()

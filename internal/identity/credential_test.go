@@ -3,6 +3,7 @@ package identity_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -386,6 +387,62 @@ func TestBruteForce(t *testing.T) {
 			code(t, try(w.Identity, bad, "x", "10.5.5.5"), "wrong_password")
 		}
 	})
+}
+
+// Whoever has a session may guess its owner's password, and everybody else
+// goes on changing theirs.
+func TestGuessingOnesOwnPasswordMakesNobodyElseWait(t *testing.T) {
+	each(t, func(t *testing.T, w *identitytest.World) {
+		w.User("bob", "")
+		w.User("eve", "")
+		bob, _ := signIn(t, w, "bob")
+		eve, _ := signIn(t, w, "eve")
+		tried := 0
+		for range 60 {
+			switch err := w.Identity.SetPassword(eve, redact.New("not the password"), redact.New("other words entirely")); codeOf(err) {
+			case "wrong_password":
+				tried++
+			case "too_many_sign_ins":
+			default:
+				t.Fatal(err)
+			}
+		}
+		if tried != 5 {
+			t.Errorf("%d guesses with one session, want 5", tried)
+		}
+		w.Must(w.Identity.SetPassword(bob, redact.New(goodPassword), redact.New("other words entirely")))
+	})
+}
+
+// Every spelling of a name is counted, and no spelling but the one is anybody's.
+func TestSpellingsEvadeNoCounter(t *testing.T) {
+	t.Parallel()
+	w := identitytest.New(t, sqldbtest.SQLite(t), func(o *identity.Options) {
+		o.Throttle = identity.Throttle{Window: time.Hour, PerAccount: 5, PerAddress: 40, Block: time.Hour, Longest: time.Hour}
+	})
+	u, err := w.Identity.CreateUser(w.Admin, identity.NewUser{Name: "bob", Email: "bob@example.org"})
+	w.Must(err)
+	signIn(t, w, "bob")
+	// With the right password: each of these would be one more guess if it
+	// were bob's.
+	for _, name := range []string{"BOB", "Bob", "bob ", " bob", "bob\t", "b\u00f6b", "ｂob", "bob\u200b", "bob@example.org", "b%6fb", "bob\x00", u.ID, "bo_", "bo%"} {
+		ctx := audit.WithOrigin(t.Context(), audit.Origin{Address: "10.0.0.1"})
+		_, err := w.Identity.SignIn(ctx, identity.SignIn{Name: name, Password: redact.New(goodPassword)})
+		if codeOf(err) != "wrong_password" {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+	tried := 0
+	for i := range 100 { // one person's addresses: a /64, with zones and ports, as IPv6-mapped IPv4
+		address := []string{"2001:db8:1:2::%x", "[2001:db8:1:2:ffff::%x]:4711", "2001:db8:1:2:abcd::%x"}[i%3]
+		ctx := audit.WithOrigin(t.Context(), audit.Origin{Address: fmt.Sprintf(address, i+1)})
+		if _, err := w.Identity.SignIn(ctx, identity.SignIn{Name: fmt.Sprint("user-", i), Password: redact.New("x")}); codeOf(err) == "wrong_password" {
+			tried++
+		}
+	}
+	if tried != 40 {
+		t.Errorf("%d guesses from one /64, want 40", tried)
+	}
 }
 
 func TestUnknownNamesCostTheSameHash(t *testing.T) {

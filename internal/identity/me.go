@@ -80,7 +80,8 @@ func (s *Service) SetPassword(ctx context.Context, current, next redact.Secret) 
 	if err := checkPassword(a.name, a.displayName, next); err != nil {
 		return err
 	}
-	by := newAttempt(a.name, "own-password") // a stolen session must not try passwords either
+	// A stolen session must not try passwords either; and it makes nobody else wait.
+	by := newAttempt(a.name, "own-password "+a.id)
 	if current.Empty() {
 		if err := s.freshLink(ctx, p); err != nil {
 			return err

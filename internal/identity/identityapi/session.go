@@ -84,7 +84,7 @@ func registerSession(api huma.API, svc *identity.Service, o Options) {
 		if err != nil {
 			return nil, err
 		}
-		return &sessionOutput{SetCookie: cookie(s.Value.Reveal(), s.Credential.ExpiresAt, o.Secure || c.secure), CacheControl: "no-store",
+		return &sessionOutput{SetCookie: httpx.NewSessionCookie(s.Value.Reveal(), s.Credential.ExpiresAt, o.Secure || c.secure), CacheControl: "no-store",
 			Body: viewSession(s.Credential)}, nil
 	}
 	tags := []string{"Sign-in"}
@@ -113,7 +113,7 @@ func registerSession(api huma.API, svc *identity.Service, o Options) {
 		if err := svc.SignOut(ctx); err != nil {
 			return nil, err
 		}
-		gone := cookie("", time.Unix(1, 0), o.Secure || in.secure)
+		gone := httpx.NewSessionCookie("", time.Unix(1, 0), o.Secure || in.secure)
 		gone.MaxAge = -1
 		return &signOutOutput{gone}, nil
 	})
@@ -129,10 +129,6 @@ func registerSession(api huma.API, svc *identity.Service, o Options) {
 			b.TokenName, time.Duration(b.ExpiresInSeconds)*time.Second)
 		return newToken(t, err)
 	})
-}
-
-func cookie(value string, expires time.Time, secure bool) http.Cookie {
-	return http.Cookie{Name: httpx.SessionCookie, Value: value, Path: "/", Expires: expires.UTC(), HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode}
 }
 
 func newToken(t identity.Issued[identity.Token], err error) (*tokenOutput, error) {

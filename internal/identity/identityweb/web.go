@@ -21,6 +21,7 @@ var pages = template.Must(template.ParseFS(files, "pages/*.html"))
 
 // Web serves the pages.
 type Web struct {
+	srv    *httpx.Server
 	svc    *identity.Service
 	secure bool // people come by https, so cookies stay on it
 }
@@ -28,7 +29,7 @@ type Web struct {
 // Mount adds the pages to a server. The link's GET changes nothing, so that a
 // preview of a mailed link does not use it up; the button's POST does.
 func Mount(s *httpx.Server, svc *identity.Service, secure bool) {
-	w := &Web{svc, secure}
+	w := &Web{s, svc, secure}
 	own := http.NewCrossOriginProtection()
 	s.Handle("GET /{$}", http.HandlerFunc(w.home))
 	s.Handle("GET /sign-in", http.HandlerFunc(w.form))
@@ -45,10 +46,8 @@ type view struct {
 
 func (w *Web) home(rw http.ResponseWriter, r *http.Request) {
 	who := ""
-	if c, err := r.Cookie(httpx.SessionCookie); err == nil {
-		if p, err := w.svc.AuthenticateSession(r.Context(), redact.New(c.Value)); err == nil && p.Kind != principal.Anonymous {
-			who = p.Name
-		}
+	if p := w.srv.Recognise(r); p.Kind != principal.Anonymous {
+		who = p.Name
 	}
 	render(rw, http.StatusOK, "home.html", view{Title: "Fairlead", Who: who})
 }
@@ -68,7 +67,8 @@ func (w *Web) signIn(rw http.ResponseWriter, r *http.Request) {
 	} else {
 		in.Name, in.Password = strings.TrimSpace(r.PostForm.Get("name")), redact.New(r.PostForm.Get("password"))
 	}
-	made, err := w.svc.SignIn(r.Context(), in)
+	// The session that the browser had ends with this sign-in.
+	made, err := w.svc.SignIn(principal.With(r.Context(), w.srv.Recognise(r)), in)
 	if err != nil {
 		f := fault.From(err)
 		message := f.Message
@@ -78,9 +78,10 @@ func (w *Web) signIn(rw http.ResponseWriter, r *http.Request) {
 		render(rw, httpx.Status(f.Kind), "signin.html", view{Title: "Sign in", Error: message, Hint: f.Hint})
 		return
 	}
-	http.SetCookie(rw, &http.Cookie{
-		Name: httpx.SessionCookie, Value: made.Value.Reveal(), Path: "/", HttpOnly: true, Secure: w.secure, SameSite: http.SameSiteLaxMode,
-	})
+	// As in identityapi: a forged header only makes the forger's own cookie stricter.
+	secure := w.secure || r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
+	cookie := httpx.NewSessionCookie(made.Value.Reveal(), made.Credential.ExpiresAt, secure)
+	http.SetCookie(rw, &cookie)
 	http.Redirect(rw, r, "/", http.StatusSeeOther)
 }
 
