@@ -72,11 +72,11 @@ func (p *provisioning) byAPI(ctx context.Context) error {
 			return err
 		}
 	}
-	var c struct{ Outputs map[string]struct{ Value any } }
+	var c struct{ Outputs map[string]any }
 	if err := p.f.do(ctx, "POST", inDev+"/"+name+"/credentials", nil, &c); err != nil {
 		return err
 	}
-	url, _ := c.Outputs["url"].Value.(string)
+	url, _ := c.Outputs["url"].(string)
 	return logIn(ctx, url)
 }
 
