@@ -150,7 +150,7 @@ as_pg() { if [ "$(id -u)" = 0 ]; then (cd / && exec setpriv --reuid=postgres --r
 # databases that people ask for, and points the servers at it.
 store_postgres() {
     local bin data
-    bin=$(dirname "$(command -v initdb || ls -d /usr/lib/postgresql/*/bin/initdb | sort -V | tail -n 1)")
+    bin=$(dirname "$(readlink -f "$(command -v initdb || ls -d /usr/lib/postgresql/*/bin/initdb | sort -V | tail -n 1)")")
     [ -e "$dir/storepg.password" ] || (
         umask 077
         set +o pipefail # head leaves before tr is done
@@ -167,8 +167,16 @@ store_postgres() {
         echo "$data" >"$dir/storepg.path"
     fi
     if [ ! -e "$data/PG_VERSION" ]; then
-        as_pg "$bin/initdb" -D "$data" -U postgres -A scram-sha-256 --pwfile=/dev/stdin -E UTF8 --locale=C.UTF-8 --no-sync \
-            <"$dir/storepg.password" >"$dir/storepg.log" 2>&1 || { cat "$dir/storepg.log" >&2; die "initdb failed"; }
+        # The password travels in a file of the account that must read it: not
+        # even /dev/stdin can be opened by another than the one who opened it.
+        local pw=$data.pw
+        if [ "$(id -u)" = 0 ]; then install -o postgres -g postgres -m 600 "$dir/storepg.password" "$pw"; else install -m 600 "$dir/storepg.password" "$pw"; fi
+        local secret ok=yes
+        secret=$(as_pg mktemp) # its own: it may not read ours
+        as_pg tee "$secret" <"$dir/storepg.password" >/dev/null
+        as_pg "$bin/initdb" -D "$data" -U postgres -A scram-sha-256 --pwfile="$secret" -E UTF8 --locale=C.UTF-8 --no-sync >"$dir/storepg.log" 2>&1 || ok=no
+        as_pg rm -f "$secret"
+        [ "$ok" = yes ] || { cat "$dir/storepg.log" >&2; die "initdb failed"; }
         free_port
         printf "listen_addresses = '127.0.0.1'\nport = %s\nunix_socket_directories = ''\nmax_connections = 200\n" "$port" |
             as_pg tee -a "$data/postgresql.conf" >/dev/null
