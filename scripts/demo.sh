@@ -169,10 +169,8 @@ store_postgres() {
     if [ ! -e "$data/PG_VERSION" ]; then
         # The password travels in a file of the account that must read it: not
         # even /dev/stdin can be opened by another than the one who opened it.
-        local pw=$data.pw
-        if [ "$(id -u)" = 0 ]; then install -o postgres -g postgres -m 600 "$dir/storepg.password" "$pw"; else install -m 600 "$dir/storepg.password" "$pw"; fi
         local secret ok=yes
-        secret=$(as_pg mktemp) # its own: it may not read ours
+        secret=$(as_pg mktemp)
         as_pg tee "$secret" <"$dir/storepg.password" >/dev/null
         as_pg "$bin/initdb" -D "$data" -U postgres -A scram-sha-256 --pwfile="$secret" -E UTF8 --locale=C.UTF-8 --no-sync >"$dir/storepg.log" 2>&1 || ok=no
         as_pg rm -f "$secret"
