@@ -37,6 +37,7 @@ type run struct {
 	rounds int
 	quick  bool
 	keep   bool
+	pprof  string // folder for CPU profiles of the servers
 	dir    string // scratch, on the disk that is measured
 	root   string // of the checkout
 	rows   []row
@@ -53,6 +54,7 @@ func main() {
 	flag.IntVar(&r.rounds, "rounds", 7, "paired rounds of each")
 	flag.BoolVar(&r.quick, "quick", false, "less work in each round and no controls: for trying things out, not for the record")
 	flag.BoolVar(&r.keep, "keep", false, "keep the scratch directory with the servers' logs")
+	flag.StringVar(&r.pprof, "profile", "", "a folder for CPU profiles of our servers; what is measured then is not for the record")
 	flag.StringVar(&out, "out", "", "also write the report to this file")
 	flag.StringVar(&r.dir, "dir", os.TempDir(), "where the servers keep their data: the disk that is measured")
 	flag.Parse()
@@ -84,6 +86,14 @@ func (r *run) all(ctx context.Context, only, out string) error {
 	}()
 	if err := build(ctx, r.root, ".", "./cmd/fairlead", "bin/fairlead"); err != nil {
 		return err
+	}
+	if r.pprof != "" {
+		if r.pprof, err = filepath.Abs(r.pprof); err != nil {
+			return err
+		}
+		if err := build(ctx, r.root, "bench", "./profiled", ".cache/fairlead-profiled"); err != nil {
+			return err
+		}
 	}
 	var wanted []string
 	if only != "" {

@@ -142,7 +142,12 @@ func (r *run) fairlead(ctx context.Context, s setup) (*fairlead, error) {
 		return nil, err
 	}
 	env := append([]string{"FAIRLEAD_POSTGRES_URL=" + s.postgres}, s.env...)
-	proc, err := launch(ctx, s.dir, "http://"+addr, "/readyz", env, filepath.Join(r.root, "bin", "fairlead"), "up", "--config", file)
+	bin := filepath.Join(r.root, "bin", "fairlead")
+	if r.pprof != "" {
+		bin = filepath.Join(r.root, ".cache", "fairlead-profiled")
+		env = append(env, "FAIRLEAD_PROFILE="+filepath.Join(r.pprof, filepath.Base(s.dir)+".pprof"))
+	}
+	proc, err := launch(ctx, s.dir, "http://"+addr, "/readyz", env, bin, "up", "--config", file)
 	if err != nil {
 		return nil, err
 	}

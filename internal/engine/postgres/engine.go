@@ -76,6 +76,7 @@ type Engine struct {
 
 	mu     sync.Mutex
 	spares map[string]spare // prepared database -> its log-in's password
+	taken  time.Time        // when the pool last lost one
 }
 
 var (

@@ -45,8 +45,38 @@ func (ses *session) take() (name string, err error) {
 	return name, err
 }
 
+// Making a database keeps the server's disk busy, and whoever asks for the
+// next one would wait for it: a pool that is being taken from is filled when
+// it is left in peace for calm, or after patience at the latest.
+const (
+	calm     = 500 * time.Millisecond
+	patience = 5 * time.Second
+)
+
+// rest waits for that.
+func (e *Engine) rest(ctx context.Context) error {
+	for end := time.Now().Add(patience); ; {
+		e.mu.Lock()
+		wait := min(time.Until(e.taken.Add(calm)), time.Until(end))
+		e.mu.Unlock()
+		if wait <= 0 {
+			return nil
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		case <-timer.C:
+		}
+	}
+}
+
 // lostOne wakes Fill.
 func (e *Engine) lostOne() {
+	e.mu.Lock()
+	e.taken = time.Now()
+	e.mu.Unlock()
 	select {
 	case e.wake <- struct{}{}:
 	default:
@@ -104,6 +134,9 @@ func (s *server) fill(ctx context.Context) error {
 		return err
 	}
 	for ; ready < s.e.opt.Pool; ready++ {
+		if err := s.e.rest(ctx); err != nil {
+			return err
+		}
 		if err := s.prepare(ctx); err != nil {
 			return err
 		}
