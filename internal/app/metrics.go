@@ -26,12 +26,13 @@ var (
 	storeWrites  = prometheus.NewDesc("fairlead_store_writes_total", "Writes; several share a commit.", nil, nil)
 	storeRetries = prometheus.NewDesc("fairlead_store_retries_total", "Commits tried again after a deadlock.", nil, nil)
 	suspects     = prometheus.NewDesc("fairlead_suspects", "External objects that no record explains; a person should look at them.", nil, nil)
+	failedLogins = prometheus.NewDesc("fairlead_sign_ins_failed_total", "Attempts to sign in that proved nothing.", nil, nil)
 	decisions    = prometheus.NewDesc("fairlead_access_decisions_total", "Access decisions.", []string{"outcome"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (m *storeMetrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{queueDue, queueHeld, queueOldest, storeCommits, storeWrites, storeRetries, suspects, decisions} {
+	for _, d := range []*prometheus.Desc{queueDue, queueHeld, queueOldest, storeCommits, storeWrites, storeRetries, suspects, failedLogins, decisions} {
 		ch <- d
 	}
 }
@@ -58,6 +59,7 @@ func (m *storeMetrics) Collect(ch chan<- prometheus.Metric) {
 	ch <- prometheus.MustNewConstMetric(storeCommits, prometheus.CounterValue, float64(groups))
 	ch <- prometheus.MustNewConstMetric(storeWrites, prometheus.CounterValue, float64(writes))
 	ch <- prometheus.MustNewConstMetric(storeRetries, prometheus.CounterValue, float64(retried))
+	ch <- prometheus.MustNewConstMetric(failedLogins, prometheus.CounterValue, float64(m.a.identity.FailedSignIns()))
 	allowed, denied, failed := m.a.access.Stats()
 	for outcome, n := range map[string]int64{"allowed": allowed, "denied": denied, "error": failed} {
 		ch <- prometheus.MustNewConstMetric(decisions, prometheus.CounterValue, float64(n), outcome)

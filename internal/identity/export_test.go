@@ -18,6 +18,9 @@ func CheckPassword(name, password string) error { return checkPassword(name, "",
 // Flush writes down the last uses, as Run does from time to time.
 func (s *Service) Flush(ctx context.Context) { s.flushTouched(ctx) }
 
+// RecordFailures writes down failed sign-ins, as Run does from time to time.
+func (s *Service) RecordFailures(ctx context.Context) { s.recordFailures(ctx) }
+
 // Forget empties the cache, as time does.
 func (s *Service) Forget() { s.cache.clear() }
 

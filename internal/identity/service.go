@@ -40,6 +40,7 @@ type Service struct {
 	local    Provider
 	cache    cache
 	touched  touched
+	failures failures
 }
 
 // New makes the service. Run must run beside it.
@@ -70,13 +71,14 @@ const (
 )
 
 // Run forgets what other replicas changed, writes down when credentials were
-// last used and clears away what ended long ago, until ctx ends.
+// last used, records failed sign-ins and clears away what ended long ago, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
 	changed, unsubscribe := s.db.Subscribe(topic)
 	defer unsubscribe()
 	s.cache.clear() // what changed before the subscription
-	touch, sweep := time.NewTicker(touchEvery), time.NewTicker(sweepEvery)
+	touch, sweep, failed := time.NewTicker(touchEvery), time.NewTicker(sweepEvery), time.NewTicker(failuresEvery)
 	defer touch.Stop()
+	defer failed.Stop()
 	defer sweep.Stop()
 	for {
 		select {
@@ -84,6 +86,8 @@ func (s *Service) Run(ctx context.Context) error {
 			s.cache.clear()
 		case <-touch.C:
 			s.flushTouched(ctx)
+		case <-failed.C:
+			s.recordFailures(ctx)
 		case <-sweep.C:
 			if err := s.db.Write(ctx, "identity.sweep", func(tx *sqldb.Tx) error { return s.store.sweep(ctx, tx) }); err != nil && ctx.Err() == nil {
 				s.log.WarnContext(ctx, "ended sessions and links could not be cleared away", "error", err)
@@ -92,6 +96,7 @@ func (s *Service) Run(ctx context.Context) error {
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 			defer cancel()
 			s.flushTouched(last)
+			s.recordFailures(last)
 			return nil
 		}
 	}

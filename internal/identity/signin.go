@@ -35,8 +35,8 @@ const linkFreshness = time.Hour
 
 // SignIn makes a session. The one that ctx came with, if any, ends: a session
 // from before a sign-in never survives it.
-func (s *Service) SignIn(ctx context.Context, in SignIn) (Issued[Session], error) {
-	var out Issued[Session]
+func (s *Service) SignIn(ctx context.Context, in SignIn) (out Issued[Session], err error) {
+	defer func() { s.noteFailure(ctx, in, err) }()
 	c, err := s.prove(ctx, in)
 	if err != nil {
 		return out, err
@@ -70,12 +70,12 @@ func (s *Service) SignIn(ctx context.Context, in SignIn) (Issued[Session], error
 
 // SignInForToken makes an API token instead of a session, for a program such
 // as the CLI. lifetime 0 is the default.
-func (s *Service) SignInForToken(ctx context.Context, in SignIn, tokenName string, lifetime time.Duration) (Issued[Token], error) {
-	var out Issued[Token]
+func (s *Service) SignInForToken(ctx context.Context, in SignIn, tokenName string, lifetime time.Duration) (out Issued[Token], err error) {
+	defer func() { s.noteFailure(ctx, in, err) }()
 	if tokenName == "" {
 		tokenName = "sign-in"
 	}
-	lifetime, err := checkToken(tokenName, nil, lifetime)
+	lifetime, err = checkToken(tokenName, nil, lifetime)
 	if err != nil {
 		return out, err
 	}
@@ -135,9 +135,6 @@ func (s *Service) prove(ctx context.Context, in SignIn) (claim, error) {
 	}
 	proof, err := s.local.Prove(ctx, Presented{Name: in.Name, Secret: in.Password})
 	if err != nil {
-		if fault.Is(err, fault.Unauthenticated) {
-			s.log.InfoContext(ctx, "sign-in failed", "account", a.account[:8], "address", audit.OriginFrom(ctx).Address)
-		}
 		return claim{}, err
 	}
 	if proof.Subject == "" || proof.Provider != s.local.Name() {
