@@ -37,6 +37,11 @@ type Engine interface {
 	// nothing. It returns exactly one Observation a target, in the targets'
 	// order. A target that cannot be looked at (poisoned, or its server down)
 	// gives an Observation with Err set and never an error for its neighbours.
+	//
+	// Previous says whether the resource should exist. With it a stateful
+	// resource of which nothing is found is Lost; without it, Absent. So after
+	// Destroy the caller observes with Previous nil: else the absence that it
+	// hopes to see is reported as a loss.
 	Observe(ctx context.Context, targets []Request) ([]Observation, error)
 
 	// Destroy removes all that Apply made for req.Ref, also after a half-done
