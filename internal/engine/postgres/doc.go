@@ -2,6 +2,9 @@
 // own on a PostgreSQL server (13 or newer), with an owner role, a login role,
 // and no way in for anyone else.
 //
+// The tests run on PostgreSQL 15. Nothing older than 13 is accepted; other
+// versions are believed to work and were not tried.
+//
 // # The objects of a resource
 //
 //	database  orders_k3v9…    owned by the owner role; nothing for PUBLIC
