@@ -40,6 +40,10 @@ func (s *schema) check(inputs map[string]any, references bool) (map[string]any, 
 		}
 	}
 	s.fill(s.doc, out, 0)
+	if s.tooLong(out) {
+		return nil, fault.New(fault.TooLarge, "inputs_too_long", "the inputs hold more text than can be matched against the template's patterns").
+			WithHint("send at most %d bytes; the template's author may use fewer or simpler patterns", maxMatching/s.programs)
+	}
 	violations := s.explain(s.compiled.Validate(out), refs)
 	if len(violations) == 0 {
 		return out, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -312,6 +313,31 @@ func TestRenderIsBounded(t *testing.T) {
 	}
 	if _, err := v.Render(map[string]any{"size": strings.Repeat("x", 1<<20)}, ref, "production"); !fault.Is(err, fault.TooLarge) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// The worst that a template's author and somebody who requests it can do
+// together with patterns.
+func TestPatternsCannotBurnTheProcessor(t *testing.T) {
+	t.Parallel()
+	m := templatetest.Manifest("thing", "1.0.0")
+	m = strings.Replace(m, "size: {type: integer, minimum: 1, maximum: 100, default: 10}",
+		`size: {type: string, default: "", pattern: '^([a-z]{0,500}){2}!?$'}`+"\n    more: {type: array, items: {type: string, pattern: '^(x+x+)+y$'}}", 1)
+	v, _, err := service(sqldbtest.SQLite(t)).Push(admin(), templatetest.Files{"template.yaml": m}.Tar(t))
+	if err != nil {
+		t.Fatal(fault.From(err).Violations)
+	}
+	for reason, in := range map[string]map[string]any{
+		"one text":   {"size": strings.Repeat("x", 1<<20) + "!"},
+		"many texts": {"more": slices.Repeat([]any{strings.Repeat("x", 4000)}, 250)},
+		"names":      {strings.Repeat("x", 1<<20): true},
+	} {
+		if _, err := v.Check(in); !errors.Is(err, fault.New(fault.TooLarge, "inputs_too_long", "")) {
+			t.Errorf("%s: %v", reason, err)
+		}
+	}
+	if _, err := v.Check(map[string]any{"size": strings.Repeat("x", 900) + "!", "more": []any{strings.Repeat("x", 10_000) + "y"}}); err != nil {
+		t.Errorf("what is allowed: %v", fault.From(err).Violations)
 	}
 }
 

@@ -85,6 +85,9 @@ func TestPushRefusesBadTemplatesAndSaysWhere(t *testing.T) {
 		{"a schema that explodes", edit(t, sized, exploding()), "invalid_template", "", "too large"},
 		{"a pattern that is none", edit(t, "type: integer", "type: string, pattern: '('"), "invalid_template", "/inputs/properties/size/pattern", "line 11"},
 		{"a pattern with look-behind", edit(t, "type: integer", "type: string, pattern: '(?<=a)b'"), "invalid_template", "/inputs/properties/size/pattern", "RE2"},
+		{"a pattern that takes for ever", edit(t, "type: integer", "type: string, pattern: '"+strings.Repeat("[a-z]{0,1000}", 38)+"$'"), "invalid_template", "/inputs/properties/size/pattern", "repeats too much"},
+		{"patterns that take for ever together", edit(t, sized, manyPatterns()), "invalid_template", "", "too large together"},
+		{"a default that takes for ever to match", edit(t, "type: integer, minimum: 1, maximum: 100, default: 10", "type: string, pattern: '^([a-z]{0,500}){2}$', default: "+strings.Repeat("a", 200_000)), "invalid_template", "/inputs/properties/size/default", "too long"},
 		{"an unknown format", edit(t, "type: integer", "type: integer, format: int32"), "invalid_template", "/inputs/properties/size/format", "line 11"},
 		{"an output of unknown type", edit(t, "{type: string}", "{type: text}"), "invalid_template", "/outputs/address/type", "line 13"},
 		{"an output that is a path", edit(t, "address:", "../address:"), "invalid_template", "/outputs/..~1address", "line 13"},
@@ -141,6 +144,16 @@ func exploding() string {
 		b.WriteString("    a" + itoa(i) + ": {allOf: [{$ref: '#/$defs/" + prev + "'}, {$ref: '#/$defs/" + prev + "'}]}\n")
 	}
 	b.WriteString("  properties:\n    size: {$ref: '#/$defs/a20'}")
+	return b.String()
+}
+
+// manyPatterns is a schema of patterns each of which is just allowed.
+func manyPatterns() string {
+	var b strings.Builder
+	b.WriteString("$defs: {p: {type: string, pattern: '^[a-z]{0,999}$'}}\n  properties:\n    size: {type: integer, default: 1}\n    all:\n      allOf:\n")
+	for range 60 {
+		b.WriteString("      - $ref: '#/$defs/p'\n")
+	}
 	return b.String()
 }
 

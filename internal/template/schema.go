@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -18,6 +18,11 @@ import (
 const (
 	maxExpanded = 2000 // subschemas, each reference counted as what it stands for
 	maxPattern  = 500  // bytes
+	// RE2 knows no exponential time, but a pattern of repetitions is a large
+	// program, and each byte of text may meet each of its instructions.
+	maxProgram  = 3000        // instructions of one pattern
+	maxPrograms = 100_000     // of all patterns, references followed
+	maxMatching = 100_000_000 // instructions times bytes of the inputs: a second or two at worst
 	maxValues   = 10_000
 	maxDepth    = 24
 	schemaURL   = "inputs.json"
@@ -29,7 +34,11 @@ type schema struct {
 	doc       map[string]any // as compiled: with what Fairlead adds
 	compiled  *jsonschema.Schema
 	sensitive [][]string // paths of secret inputs; "*" is any key or index
+	programs  int        // instructions of all patterns that a value may meet
 }
+
+// tooLong tells whether matching a value against the patterns could take long.
+func (s *schema) tooLong(v any) bool { return s.programs > 0 && size(v) > maxMatching/s.programs }
 
 // What the values of the keywords are. A keyword in none of these is refused:
 // a misspelt one would be a guard that guards nothing. propertyNames is left
@@ -82,8 +91,12 @@ func compileSchema(doc map[string]any) (*schema, []flaw) {
 	if err != nil {
 		return nil, compileFlaws(err)
 	}
-	s := &schema{doc: b.doc, compiled: compiled, sensitive: b.sensitive}
+	s := &schema{doc: b.doc, compiled: compiled, sensitive: b.sensitive, programs: b.programs}
 	for _, at := range b.defaults {
+		if s.tooLong(s.at(at)["default"]) {
+			b.flaw(at+"/default", "the default is too long for the patterns of this schema")
+			continue
+		}
 		sub, err := c.Compile(schemaURL + "#" + at)
 		if err != nil {
 			return nil, compileFlaws(err)
@@ -123,6 +136,7 @@ type schemaBuilder struct {
 	defaults  []string
 	sensitive [][]string
 	refs      []string // the chain of references being followed
+	programs  int
 }
 
 // visit says how the walk came to a schema.
@@ -165,6 +179,7 @@ func (b *schemaBuilder) walk(v any, at string, how visit) {
 			b.sensitive = append(b.sensitive, how.path)
 		}
 	}
+	b.count(s, at)
 	b.follow(s, at, how)
 	for _, key := range slices.Sorted(maps.Keys(s)) {
 		b.below(key, s[key], at+"/"+yamlx.Escape(key), how)
@@ -298,8 +313,45 @@ func (b *schemaBuilder) pattern(v any, at string) {
 	}
 	if len(p) > maxPattern {
 		b.flaw(at, "the pattern is longer than %d bytes", maxPattern)
-	} else if _, err := regexp.Compile(p); err != nil {
+	} else if n, err := program(p); err != nil {
 		b.flaw(at, "the pattern is not a regular expression of RE2's syntax: %s", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+	} else if n > maxProgram {
+		b.flaw(at, "the pattern repeats too much: it takes %d instructions, at most %d are allowed; bound the length with maxLength instead", n, maxProgram)
+	}
+}
+
+// program gives how many instructions a pattern compiles to.
+func program(pattern string) (int, error) {
+	tree, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return 0, err
+	}
+	prog, err := syntax.Compile(tree.Simplify())
+	if err != nil {
+		return 0, err
+	}
+	return len(prog.Inst), nil
+}
+
+// count adds up the patterns of a schema each time that a value may meet it.
+func (b *schemaBuilder) count(s map[string]any, at string) {
+	before := b.programs
+	add := func(p string) {
+		if len(p) <= maxPattern {
+			n, _ := program(p) // one that is none was reported
+			b.programs += n
+		}
+	}
+	if p, ok := s["pattern"].(string); ok {
+		add(p)
+	}
+	if m, ok := s["patternProperties"].(map[string]any); ok {
+		for p := range m {
+			add(p)
+		}
+	}
+	if before <= maxPrograms && b.programs > maxPrograms {
+		b.flaw(at, "the patterns of the schema are too large together: more than %d instructions, references followed", maxPrograms)
 	}
 }
 
