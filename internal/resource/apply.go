@@ -26,7 +26,8 @@ func (w *work) apply(ctx context.Context) error {
 		return w.fail(ctx, err)
 	}
 	w.log.step("planning", "plan: %s", PlanSummary(plan))
-	if err := w.phase(ctx, "run.apply", Applying, "applying", &plan); err != nil {
+	shown := veil(plan, secretTexts(w.tmpl, req.Inputs))
+	if err := w.phase(ctx, "run.apply", Applying, "applying", &shown); err != nil {
 		return w.fail(ctx, err)
 	}
 	var result engine.Result
@@ -148,9 +149,15 @@ func (w *work) succeed(ctx context.Context, result engine.Result, set func(r *Re
 }
 
 // keep puts a result into the records; what is sensitive goes to the secrets.
+// An output that the template does not name is not kept: nobody said whether
+// it may be shown.
 func (w *work) keep(ctx context.Context, tx *sqldb.Tx, r *Resource, result engine.Result) error {
 	r.Outputs, r.Objects, r.state = map[string]Output{}, result.Objects, string(result.State)
+	named := w.tmpl.Info().Outputs
 	for name, o := range result.Outputs {
+		if _, ok := named[name]; !ok {
+			continue
+		}
 		if !o.Sensitive {
 			r.Outputs[name] = Output{Value: o.Value}
 			continue

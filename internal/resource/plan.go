@@ -84,7 +84,8 @@ func (s *Service) plan(ctx context.Context, env Environment, r Resource, c check
 	if req.Previous, err = s.previous(ctx, r); err != nil {
 		return engine.Plan{}, err
 	}
-	return s.Engines[c.info.Engine].Plan(ctx, req)
+	p, err := s.Engines[c.info.Engine].Plan(ctx, req)
+	return veil(p, secretTexts(c.template, inputs)), err
 }
 
 // request builds what an engine gets.
