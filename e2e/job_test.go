@@ -149,13 +149,19 @@ const patience = 40 * time.Second
 
 // run does all of it.
 func (j *job) run() {
-	j.setUp()
-	j.stranger()
-	j.make()
-	j.change()
-	j.interrupt()
-	j.operate()
-	j.destroy()
+	began := time.Now()
+	took := ""
+	for _, part := range []struct {
+		name string
+		do   func()
+	}{{"set up", j.setUp}, {"stranger", j.stranger}, {"make", j.make}, {"change", j.change}, {"interrupt", j.interrupt}, {"operate", j.operate}, {"destroy", j.destroy}} {
+		from := time.Now()
+		part.do()
+		took += fmt.Sprintf(" %s %.1fs", part.name, time.Since(from).Seconds())
+	}
+	if time.Since(began) > 12*time.Second {
+		j.t.Logf("slow:%s", took)
+	}
 }
 
 // stranger tries what is denied.
