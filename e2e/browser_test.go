@@ -93,7 +93,7 @@ func TestBrowserSignsInWithTheLinkAndFindsItsWay(t *testing.T) {
 	s := newServer(t, withBox(sharedBox(t)))
 	s.start()
 	b := newBrowser(t, s.url())
-	link := s.link()
+	link := s.url() + "/sign-in?link=" + s.link()
 	button := chromedp.CSS("form button")
 	for _, step := range []struct {
 		what  string
