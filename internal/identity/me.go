@@ -2,6 +2,7 @@ package identity
 
 import (
 	"context"
+	"database/sql"
 
 	"fairlead/internal/access"
 	"fairlead/internal/fault"
@@ -63,7 +64,8 @@ func (s *Service) Rename(ctx context.Context, displayName string, ifVersion int6
 }
 
 // SetPassword sets the caller's own password. It takes the current one, or a
-// sign-in by link less than an hour ago. Every other session and every link of
+// sign-in by link less than an hour ago, which is good for one password: from
+// then on the current one is known and asked for. Every other session and every link of
 // theirs ends; tokens stay, they are revoked one by one.
 func (s *Service) SetPassword(ctx context.Context, current, next redact.Secret) error {
 	p, d, err := self(ctx, access.UserUpdate)
@@ -106,6 +108,9 @@ func (s *Service) SetPassword(ctx context.Context, current, next redact.Secret) 
 		if err := s.store.updateAccount(ctx, tx, a); err != nil {
 			return err
 		}
+		if _, err := tx.ExecContext(ctx, `UPDATE principals SET password_set_at = $2 WHERE id = $1`, a.id, tx.Now().UnixMicro()); err != nil {
+			return err
+		}
 		n, err := s.store.revokeSessions(ctx, tx, a.id, p.SessionID)
 		if err != nil {
 			return err
@@ -141,7 +146,7 @@ func (s *Service) proveCurrent(ctx context.Context, a account, current redact.Se
 }
 
 // freshLink tells whether the caller's credential came from a sign-in link
-// just now.
+// just now, and no password was set since.
 func (s *Service) freshLink(ctx context.Context, p principal.Principal) error {
 	method, made := "", p.ID
 	now, err := s.db.Now(ctx)
@@ -163,7 +168,12 @@ func (s *Service) freshLink(ctx context.Context, p principal.Principal) error {
 		}
 		method, made, since = t.method, t.OwnerID, t.CreatedAt
 	}
-	if method == byLink && made == p.ID && now.Sub(since) < linkFreshness {
+	var set sql.NullInt64
+	if err := s.db.Read().QueryRowContext(ctx, `SELECT password_set_at FROM principals WHERE id = $1`, p.ID).Scan(&set); err != nil {
+		return err
+	}
+	unused := !set.Valid || since.UnixMicro() > set.Int64
+	if method == byLink && made == p.ID && unused && now.Sub(since) < linkFreshness {
 		return nil
 	}
 	return fault.New(fault.Denied, "current_password_needed", "the current password is needed").WithField("/current").

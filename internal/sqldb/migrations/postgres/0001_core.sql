@@ -27,6 +27,7 @@ CREATE TABLE principals (
     display_name  TEXT NOT NULL DEFAULT '',
     email         TEXT NOT NULL DEFAULT '',
     password_hash TEXT NOT NULL DEFAULT '',  -- argon2id in PHC form; '' cannot sign in with a password
+    password_set_at BIGINT,                  -- a sign-in link from before it sets no further one
     attributes    TEXT NOT NULL DEFAULT '{}',
     team_id       TEXT REFERENCES teams (id), -- the owner of a robot
     disabled_at   BIGINT,
