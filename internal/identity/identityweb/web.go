@@ -33,6 +33,7 @@ func Mount(s *httpx.Server, svc *identity.Service, secure bool) {
 	own := http.NewCrossOriginProtection()
 	s.Handle("GET /{$}", http.HandlerFunc(w.home))
 	s.Handle("GET /sign-in", http.HandlerFunc(w.form))
+	s.Handle("GET /sign-in.css", http.HandlerFunc(style))
 	s.Handle("POST /sign-in", own.Handler(http.HandlerFunc(w.signIn)))
 }
 
@@ -85,6 +86,17 @@ func (w *Web) signIn(rw http.ResponseWriter, r *http.Request) {
 	http.Redirect(rw, r, "/", http.StatusSeeOther)
 }
 
+func style(rw http.ResponseWriter, _ *http.Request) {
+	css, err := files.ReadFile("pages/style.css")
+	if err != nil {
+		http.Error(rw, "internal error", http.StatusInternalServerError)
+		return
+	}
+	rw.Header().Set("Content-Type", "text/css; charset=utf-8")
+	rw.Header().Set("Cache-Control", "max-age=3600")
+	_, _ = rw.Write(css)
+}
+
 func render(rw http.ResponseWriter, status int, page string, v view) {
 	var b bytes.Buffer
 	if err := pages.ExecuteTemplate(&b, page, v); err != nil {
@@ -93,7 +105,7 @@ func render(rw http.ResponseWriter, status int, page string, v view) {
 	}
 	h := rw.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
 	rw.WriteHeader(status)
 	_, _ = rw.Write(b.Bytes())
 }

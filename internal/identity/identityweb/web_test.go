@@ -203,7 +203,7 @@ func TestTheFormEscapesWhatTheLinkSays(t *testing.T) {
 			t.Errorf("%s: %s", evil, w.Body)
 		}
 		csp := w.Header().Get("Content-Security-Policy")
-		if !strings.HasPrefix(csp, "default-src 'none'; form-action 'self'; frame-ancestors 'none'") || w.Header().Get("Referrer-Policy") != "no-referrer" {
+		if !strings.HasPrefix(csp, "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'") || w.Header().Get("Referrer-Policy") != "no-referrer" {
 			t.Errorf("policy %q", csp)
 		}
 	}
