@@ -1,5 +1,11 @@
 package access
 
+import (
+	"strings"
+
+	"fairlead/internal/sqldb"
+)
+
 // Target is what an action is on, with the attributes that policies may look
 // at. Fill in what is known; an empty field is an absent attribute, and
 // absence never grants.
@@ -35,4 +41,32 @@ type Scope struct {
 	TeamIDs        []string
 	ProjectIDs     []string
 	EnvironmentIDs []string
+}
+
+// Columns says where a list's rows have what a Scope speaks of; "" is a kind
+// that the list has nothing of.
+type Columns struct{ Team, Project, Environment string }
+
+// Narrow lets through what the scope does: everything of some teams, of some
+// projects, of some environments; nothing when it names none.
+func (s Scope) Narrow(w *sqldb.Where, db *sqldb.DB, c Columns) {
+	if s.All {
+		return
+	}
+	var conds []string
+	var lists []any
+	for _, part := range []struct {
+		column string
+		ids    []string
+	}{{c.Environment, s.EnvironmentIDs}, {c.Project, s.ProjectIDs}, {c.Team, s.TeamIDs}} {
+		if part.column != "" && len(part.ids) > 0 {
+			conds = append(conds, db.InArray(part.column, "?"))
+			lists = append(lists, sqldb.Strings(part.ids))
+		}
+	}
+	if len(conds) == 0 {
+		w.And("1 = 0")
+		return
+	}
+	w.And("("+strings.Join(conds, " OR ")+")", lists...)
 }

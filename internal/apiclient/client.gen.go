@@ -464,12 +464,32 @@ func (e UpdateEnvironmentRequestClass) Valid() bool {
 	}
 }
 
+// Defines values for ListAuditRecordsParamsSort.
+const (
+	ListAuditRecordsParamsSortCreated      ListAuditRecordsParamsSort = "created"
+	ListAuditRecordsParamsSortMinusCreated ListAuditRecordsParamsSort = "-created"
+)
+
+// Valid indicates whether the value is a known member of the ListAuditRecordsParamsSort enum.
+func (e ListAuditRecordsParamsSort) Valid() bool {
+	switch e {
+	case ListAuditRecordsParamsSortCreated:
+		return true
+	case ListAuditRecordsParamsSortMinusCreated:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListAllEnvironmentsParamsSort.
 const (
 	ListAllEnvironmentsParamsSortCreated      ListAllEnvironmentsParamsSort = "created"
 	ListAllEnvironmentsParamsSortMinusCreated ListAllEnvironmentsParamsSort = "-created"
 	ListAllEnvironmentsParamsSortMinusName    ListAllEnvironmentsParamsSort = "-name"
+	ListAllEnvironmentsParamsSortMinusUpdated ListAllEnvironmentsParamsSort = "-updated"
 	ListAllEnvironmentsParamsSortName         ListAllEnvironmentsParamsSort = "name"
+	ListAllEnvironmentsParamsSortUpdated      ListAllEnvironmentsParamsSort = "updated"
 )
 
 // Valid indicates whether the value is a known member of the ListAllEnvironmentsParamsSort enum.
@@ -481,7 +501,11 @@ func (e ListAllEnvironmentsParamsSort) Valid() bool {
 		return true
 	case ListAllEnvironmentsParamsSortMinusName:
 		return true
+	case ListAllEnvironmentsParamsSortMinusUpdated:
+		return true
 	case ListAllEnvironmentsParamsSortName:
+		return true
+	case ListAllEnvironmentsParamsSortUpdated:
 		return true
 	default:
 		return false
@@ -514,7 +538,9 @@ const (
 	ListProjectsParamsSortCreated      ListProjectsParamsSort = "created"
 	ListProjectsParamsSortMinusCreated ListProjectsParamsSort = "-created"
 	ListProjectsParamsSortMinusName    ListProjectsParamsSort = "-name"
+	ListProjectsParamsSortMinusUpdated ListProjectsParamsSort = "-updated"
 	ListProjectsParamsSortName         ListProjectsParamsSort = "name"
+	ListProjectsParamsSortUpdated      ListProjectsParamsSort = "updated"
 )
 
 // Valid indicates whether the value is a known member of the ListProjectsParamsSort enum.
@@ -526,7 +552,11 @@ func (e ListProjectsParamsSort) Valid() bool {
 		return true
 	case ListProjectsParamsSortMinusName:
 		return true
+	case ListProjectsParamsSortMinusUpdated:
+		return true
 	case ListProjectsParamsSortName:
+		return true
+	case ListProjectsParamsSortUpdated:
 		return true
 	default:
 		return false
@@ -538,7 +568,9 @@ const (
 	ListEnvironmentsParamsSortCreated      ListEnvironmentsParamsSort = "created"
 	ListEnvironmentsParamsSortMinusCreated ListEnvironmentsParamsSort = "-created"
 	ListEnvironmentsParamsSortMinusName    ListEnvironmentsParamsSort = "-name"
+	ListEnvironmentsParamsSortMinusUpdated ListEnvironmentsParamsSort = "-updated"
 	ListEnvironmentsParamsSortName         ListEnvironmentsParamsSort = "name"
+	ListEnvironmentsParamsSortUpdated      ListEnvironmentsParamsSort = "updated"
 )
 
 // Valid indicates whether the value is a known member of the ListEnvironmentsParamsSort enum.
@@ -550,7 +582,11 @@ func (e ListEnvironmentsParamsSort) Valid() bool {
 		return true
 	case ListEnvironmentsParamsSortMinusName:
 		return true
+	case ListEnvironmentsParamsSortMinusUpdated:
+		return true
 	case ListEnvironmentsParamsSortName:
+		return true
+	case ListEnvironmentsParamsSortUpdated:
 		return true
 	default:
 		return false
@@ -623,6 +659,36 @@ func (e ListEnvironmentResourcesParamsPhase) Valid() bool {
 	}
 }
 
+// Defines values for ListEnvironmentResourcesParamsSort.
+const (
+	ListEnvironmentResourcesParamsSortCreated      ListEnvironmentResourcesParamsSort = "created"
+	ListEnvironmentResourcesParamsSortMinusCreated ListEnvironmentResourcesParamsSort = "-created"
+	ListEnvironmentResourcesParamsSortMinusName    ListEnvironmentResourcesParamsSort = "-name"
+	ListEnvironmentResourcesParamsSortMinusUpdated ListEnvironmentResourcesParamsSort = "-updated"
+	ListEnvironmentResourcesParamsSortName         ListEnvironmentResourcesParamsSort = "name"
+	ListEnvironmentResourcesParamsSortUpdated      ListEnvironmentResourcesParamsSort = "updated"
+)
+
+// Valid indicates whether the value is a known member of the ListEnvironmentResourcesParamsSort enum.
+func (e ListEnvironmentResourcesParamsSort) Valid() bool {
+	switch e {
+	case ListEnvironmentResourcesParamsSortCreated:
+		return true
+	case ListEnvironmentResourcesParamsSortMinusCreated:
+		return true
+	case ListEnvironmentResourcesParamsSortMinusName:
+		return true
+	case ListEnvironmentResourcesParamsSortMinusUpdated:
+		return true
+	case ListEnvironmentResourcesParamsSortName:
+		return true
+	case ListEnvironmentResourcesParamsSortUpdated:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListResourcesParamsPhase.
 const (
 	ListResourcesParamsPhaseApplying   ListResourcesParamsPhase = "applying"
@@ -668,12 +734,44 @@ func (e ListResourcesParamsPhase) Valid() bool {
 	}
 }
 
+// Defines values for ListResourcesParamsSort.
+const (
+	ListResourcesParamsSortCreated      ListResourcesParamsSort = "created"
+	ListResourcesParamsSortMinusCreated ListResourcesParamsSort = "-created"
+	ListResourcesParamsSortMinusName    ListResourcesParamsSort = "-name"
+	ListResourcesParamsSortMinusUpdated ListResourcesParamsSort = "-updated"
+	ListResourcesParamsSortName         ListResourcesParamsSort = "name"
+	ListResourcesParamsSortUpdated      ListResourcesParamsSort = "updated"
+)
+
+// Valid indicates whether the value is a known member of the ListResourcesParamsSort enum.
+func (e ListResourcesParamsSort) Valid() bool {
+	switch e {
+	case ListResourcesParamsSortCreated:
+		return true
+	case ListResourcesParamsSortMinusCreated:
+		return true
+	case ListResourcesParamsSortMinusName:
+		return true
+	case ListResourcesParamsSortMinusUpdated:
+		return true
+	case ListResourcesParamsSortName:
+		return true
+	case ListResourcesParamsSortUpdated:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListRobotsParamsSort.
 const (
 	ListRobotsParamsSortCreated      ListRobotsParamsSort = "created"
 	ListRobotsParamsSortMinusCreated ListRobotsParamsSort = "-created"
 	ListRobotsParamsSortMinusName    ListRobotsParamsSort = "-name"
+	ListRobotsParamsSortMinusUpdated ListRobotsParamsSort = "-updated"
 	ListRobotsParamsSortName         ListRobotsParamsSort = "name"
+	ListRobotsParamsSortUpdated      ListRobotsParamsSort = "updated"
 )
 
 // Valid indicates whether the value is a known member of the ListRobotsParamsSort enum.
@@ -685,7 +783,11 @@ func (e ListRobotsParamsSort) Valid() bool {
 		return true
 	case ListRobotsParamsSortMinusName:
 		return true
+	case ListRobotsParamsSortMinusUpdated:
+		return true
 	case ListRobotsParamsSortName:
+		return true
+	case ListRobotsParamsSortUpdated:
 		return true
 	default:
 		return false
@@ -736,7 +838,9 @@ const (
 	ListTeamsParamsSortCreated      ListTeamsParamsSort = "created"
 	ListTeamsParamsSortMinusCreated ListTeamsParamsSort = "-created"
 	ListTeamsParamsSortMinusName    ListTeamsParamsSort = "-name"
+	ListTeamsParamsSortMinusUpdated ListTeamsParamsSort = "-updated"
 	ListTeamsParamsSortName         ListTeamsParamsSort = "name"
+	ListTeamsParamsSortUpdated      ListTeamsParamsSort = "updated"
 )
 
 // Valid indicates whether the value is a known member of the ListTeamsParamsSort enum.
@@ -748,7 +852,11 @@ func (e ListTeamsParamsSort) Valid() bool {
 		return true
 	case ListTeamsParamsSortMinusName:
 		return true
+	case ListTeamsParamsSortMinusUpdated:
+		return true
 	case ListTeamsParamsSortName:
+		return true
+	case ListTeamsParamsSortUpdated:
 		return true
 	default:
 		return false
@@ -809,12 +917,62 @@ func (e GrantTeamRoleParamsRole) Valid() bool {
 	}
 }
 
+// Defines values for ListTemplatesParamsSort.
+const (
+	ListTemplatesParamsSortCreated      ListTemplatesParamsSort = "created"
+	ListTemplatesParamsSortMinusCreated ListTemplatesParamsSort = "-created"
+	ListTemplatesParamsSortMinusName    ListTemplatesParamsSort = "-name"
+	ListTemplatesParamsSortName         ListTemplatesParamsSort = "name"
+)
+
+// Valid indicates whether the value is a known member of the ListTemplatesParamsSort enum.
+func (e ListTemplatesParamsSort) Valid() bool {
+	switch e {
+	case ListTemplatesParamsSortCreated:
+		return true
+	case ListTemplatesParamsSortMinusCreated:
+		return true
+	case ListTemplatesParamsSortMinusName:
+		return true
+	case ListTemplatesParamsSortName:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListTokensParamsSort.
+const (
+	ListTokensParamsSortCreated      ListTokensParamsSort = "created"
+	ListTokensParamsSortMinusCreated ListTokensParamsSort = "-created"
+	ListTokensParamsSortMinusName    ListTokensParamsSort = "-name"
+	ListTokensParamsSortName         ListTokensParamsSort = "name"
+)
+
+// Valid indicates whether the value is a known member of the ListTokensParamsSort enum.
+func (e ListTokensParamsSort) Valid() bool {
+	switch e {
+	case ListTokensParamsSortCreated:
+		return true
+	case ListTokensParamsSortMinusCreated:
+		return true
+	case ListTokensParamsSortMinusName:
+		return true
+	case ListTokensParamsSortName:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListUsersParamsSort.
 const (
 	ListUsersParamsSortCreated      ListUsersParamsSort = "created"
 	ListUsersParamsSortMinusCreated ListUsersParamsSort = "-created"
 	ListUsersParamsSortMinusName    ListUsersParamsSort = "-name"
+	ListUsersParamsSortMinusUpdated ListUsersParamsSort = "-updated"
 	ListUsersParamsSortName         ListUsersParamsSort = "name"
+	ListUsersParamsSortUpdated      ListUsersParamsSort = "updated"
 )
 
 // Valid indicates whether the value is a known member of the ListUsersParamsSort enum.
@@ -826,7 +984,11 @@ func (e ListUsersParamsSort) Valid() bool {
 		return true
 	case ListUsersParamsSortMinusName:
 		return true
+	case ListUsersParamsSortMinusUpdated:
+		return true
 	case ListUsersParamsSortName:
+		return true
+	case ListUsersParamsSortUpdated:
 		return true
 	default:
 		return false
@@ -2282,7 +2444,13 @@ type ListAuditRecordsParams struct {
 
 	// Until Exclusive
 	Until *time.Time `form:"until,omitempty" json:"until,omitempty"`
+
+	// Sort The newest first, unless asked otherwise
+	Sort *ListAuditRecordsParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
 }
+
+// ListAuditRecordsParamsSort defines parameters for ListAuditRecords.
+type ListAuditRecordsParamsSort string
 
 // ListAuditCheckpointsParams defines parameters for ListAuditCheckpoints.
 type ListAuditCheckpointsParams struct {
@@ -2407,11 +2575,15 @@ type ListEnvironmentResourcesParams struct {
 	Search *string `form:"search,omitempty" json:"search,omitempty"`
 
 	// Destroyed Also those that are gone
-	Destroyed *bool `form:"destroyed,omitempty" json:"destroyed,omitempty"`
+	Destroyed *bool                               `form:"destroyed,omitempty" json:"destroyed,omitempty"`
+	Sort      *ListEnvironmentResourcesParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
 }
 
 // ListEnvironmentResourcesParamsPhase defines parameters for ListEnvironmentResources.
 type ListEnvironmentResourcesParamsPhase string
+
+// ListEnvironmentResourcesParamsSort defines parameters for ListEnvironmentResources.
+type ListEnvironmentResourcesParamsSort string
 
 // DestroyResourceParams defines parameters for DestroyResource.
 type DestroyResourceParams struct {
@@ -2492,7 +2664,8 @@ type ListResourcesParams struct {
 	Search *string `form:"search,omitempty" json:"search,omitempty"`
 
 	// Destroyed Also those that are gone
-	Destroyed *bool `form:"destroyed,omitempty" json:"destroyed,omitempty"`
+	Destroyed *bool                    `form:"destroyed,omitempty" json:"destroyed,omitempty"`
+	Sort      *ListResourcesParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
 
 	// Project Name or id
 	Project *string `form:"project,omitempty" json:"project,omitempty"`
@@ -2503,6 +2676,9 @@ type ListResourcesParams struct {
 
 // ListResourcesParamsPhase defines parameters for ListResources.
 type ListResourcesParamsPhase string
+
+// ListResourcesParamsSort defines parameters for ListResources.
+type ListResourcesParamsSort string
 
 // GetResourceByIDParams defines parameters for GetResourceByID.
 type GetResourceByIDParams struct {
@@ -2644,7 +2820,13 @@ type ListTemplatesParams struct {
 
 	// Engine Only those of this engine
 	Engine *string `form:"engine,omitempty" json:"engine,omitempty"`
+
+	// Sort By name, or by the age of the latest version
+	Sort *ListTemplatesParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
 }
+
+// ListTemplatesParamsSort defines parameters for ListTemplates.
+type ListTemplatesParamsSort string
 
 // GetTemplateParams defines parameters for GetTemplate.
 type GetTemplateParams struct {
@@ -2676,8 +2858,12 @@ type ListTokensParams struct {
 	All *bool `form:"all,omitempty" json:"all,omitempty"`
 
 	// Ended Also revoked and expired ones
-	Ended *bool `form:"ended,omitempty" json:"ended,omitempty"`
+	Ended *bool                 `form:"ended,omitempty" json:"ended,omitempty"`
+	Sort  *ListTokensParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
 }
+
+// ListTokensParamsSort defines parameters for ListTokens.
+type ListTokensParamsSort string
 
 // ListUsersParams defines parameters for ListUsers.
 type ListUsersParams struct {
@@ -2967,7 +3153,7 @@ type ClientInterface interface {
 
 	// ListAuditRecords Search the audit log
 	//
-	// Newest first; shows what the caller may see with audit:view.
+	// Shows what the caller may see with audit:view.
 	//
 	// Corresponds with GET /api/v1/audit (the `ListAuditRecords` operationId).
 	ListAuditRecords(ctx context.Context, params *ListAuditRecordsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2994,8 +3180,6 @@ type ClientInterface interface {
 	GetAuditStatus(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListAllEnvironments Environments of all projects that the caller may see
-	//
-	// The oldest first, whatever the sort but -created.
 	//
 	// Corresponds with GET /api/v1/environments (the `ListAllEnvironments` operationId).
 	ListAllEnvironments(ctx context.Context, params *ListAllEnvironmentsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3209,8 +3393,6 @@ type ClientInterface interface {
 
 	// ListEnvironmentResources List an environment's resources
 	//
-	// By name.
-	//
 	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources (the `ListEnvironmentResources` operationId).
 	ListEnvironmentResources(ctx context.Context, project string, environment string, params *ListEnvironmentResourcesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
@@ -3360,7 +3542,7 @@ type ClientInterface interface {
 
 	// ListResources List resources across environments
 	//
-	// By name; those that the caller may see.
+	// Those that the caller may see.
 	//
 	// Corresponds with GET /api/v1/resources (the `ListResources` operationId).
 	ListResources(ctx context.Context, params *ListResourcesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -3659,7 +3841,7 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v1/templates/{name}/versions/{version}/docs (the `GetTemplateDocs` operationId).
 	GetTemplateDocs(ctx context.Context, name string, version string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListTokens API tokens, the newest first
+	// ListTokens API tokens
 	//
 	// The caller's own, unless asked otherwise.
 	//
@@ -3975,7 +4157,7 @@ func (c *Client) ExplainAccess(ctx context.Context, body ExplainAccessJSONReques
 
 // ListAuditRecords Search the audit log
 //
-// Newest first; shows what the caller may see with audit:view.
+// Shows what the caller may see with audit:view.
 //
 // Corresponds with GET /api/v1/audit (the `ListAuditRecords` operationId).
 func (c *Client) ListAuditRecords(ctx context.Context, params *ListAuditRecordsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4042,8 +4224,6 @@ func (c *Client) GetAuditStatus(ctx context.Context, reqEditors ...RequestEditor
 }
 
 // ListAllEnvironments Environments of all projects that the caller may see
-//
-// The oldest first, whatever the sort but -created.
 //
 // Corresponds with GET /api/v1/environments (the `ListAllEnvironments` operationId).
 func (c *Client) ListAllEnvironments(ctx context.Context, params *ListAllEnvironmentsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -4557,8 +4737,6 @@ func (c *Client) PlanResource(ctx context.Context, project string, environment s
 
 // ListEnvironmentResources List an environment's resources
 //
-// By name.
-//
 // Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources (the `ListEnvironmentResources` operationId).
 func (c *Client) ListEnvironmentResources(ctx context.Context, project string, environment string, params *ListEnvironmentResourcesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListEnvironmentResourcesRequest(c.Server, project, environment, params)
@@ -4898,7 +5076,7 @@ func (c *Client) ListRuns(ctx context.Context, project string, environment strin
 
 // ListResources List resources across environments
 //
-// By name; those that the caller may see.
+// Those that the caller may see.
 //
 // Corresponds with GET /api/v1/resources (the `ListResources` operationId).
 func (c *Client) ListResources(ctx context.Context, params *ListResourcesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -5627,7 +5805,7 @@ func (c *Client) GetTemplateDocs(ctx context.Context, name string, version strin
 	return c.Client.Do(req)
 }
 
-// ListTokens API tokens, the newest first
+// ListTokens API tokens
 //
 // The caller's own, unless asked otherwise.
 //
@@ -6402,6 +6580,18 @@ func NewListAuditRecordsRequest(server string, params *ListAuditRecordsParams) (
 		if params.Until != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -7801,6 +7991,18 @@ func NewListEnvironmentResourcesRequest(server string, project string, environme
 
 		}
 
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -8795,6 +8997,18 @@ func NewListResourcesRequest(server string, params *ListResourcesParams) (*http.
 		if params.Destroyed != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "destroyed", *params.Destroyed, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -10341,6 +10555,18 @@ func NewListTemplatesRequest(server string, params *ListTemplatesParams) (*http.
 
 		}
 
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -10749,6 +10975,18 @@ func NewListTokensRequest(server string, params *ListTokensParams) (*http.Reques
 		if params.Ended != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "ended", *params.Ended, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -11486,7 +11724,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListAuditRecordsWithResponse Search the audit log
 	//
-	// Newest first; shows what the caller may see with audit:view.
+	// Shows what the caller may see with audit:view.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -11521,8 +11759,6 @@ type ClientWithResponsesInterface interface {
 	GetAuditStatusWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetAuditStatusReply, error)
 
 	// ListAllEnvironmentsWithResponse Environments of all projects that the caller may see
-	//
-	// The oldest first, whatever the sort but -created.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -11760,8 +11996,6 @@ type ClientWithResponsesInterface interface {
 
 	// ListEnvironmentResourcesWithResponse List an environment's resources
 	//
-	// By name.
-	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources (the `ListEnvironmentResources` operationId).
@@ -11929,7 +12163,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListResourcesWithResponse List resources across environments
 	//
-	// By name; those that the caller may see.
+	// Those that the caller may see.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -12282,7 +12516,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/templates/{name}/versions/{version}/docs (the `GetTemplateDocs` operationId).
 	GetTemplateDocsWithResponse(ctx context.Context, name string, version string, reqEditors ...RequestEditorFn) (*GetTemplateDocsReply, error)
 
-	// ListTokensWithResponse API tokens, the newest first
+	// ListTokensWithResponse API tokens
 	//
 	// The caller's own, unless asked otherwise.
 	//
@@ -16660,7 +16894,7 @@ func (c *ClientWithResponses) ExplainAccessWithResponse(ctx context.Context, bod
 
 // ListAuditRecordsWithResponse Search the audit log
 //
-// Newest first; shows what the caller may see with audit:view.
+// Shows what the caller may see with audit:view.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -16719,8 +16953,6 @@ func (c *ClientWithResponses) GetAuditStatusWithResponse(ctx context.Context, re
 }
 
 // ListAllEnvironmentsWithResponse Environments of all projects that the caller may see
-//
-// The oldest first, whatever the sort but -created.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -17138,8 +17370,6 @@ func (c *ClientWithResponses) PlanResourceWithResponse(ctx context.Context, proj
 
 // ListEnvironmentResourcesWithResponse List an environment's resources
 //
-// By name.
-//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources (the `ListEnvironmentResources` operationId).
@@ -17421,7 +17651,7 @@ func (c *ClientWithResponses) ListRunsWithResponse(ctx context.Context, project 
 
 // ListResourcesWithResponse List resources across environments
 //
-// By name; those that the caller may see.
+// Those that the caller may see.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -18032,7 +18262,7 @@ func (c *ClientWithResponses) GetTemplateDocsWithResponse(ctx context.Context, n
 	return ParseGetTemplateDocsReply(rsp)
 }
 
-// ListTokensWithResponse API tokens, the newest first
+// ListTokensWithResponse API tokens
 //
 // The caller's own, unless asked otherwise.
 //

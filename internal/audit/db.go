@@ -7,7 +7,6 @@ import (
 	"errors"
 	"strconv"
 	"strings"
-	"time"
 
 	"fairlead/internal/access"
 	"fairlead/internal/sqldb"
@@ -110,7 +109,7 @@ func scanRecord(row sqldb.Row) (Record, error) {
 	err := row.Scan(&r.Seq, &at, &r.ActorID, &r.ActorKind, &r.ActorName, &r.Credential, &r.Action, &r.TargetKind,
 		&r.TargetID, &r.TargetName, &r.TeamID, &r.ProjectID, &r.EnvironmentID, &r.Address, &r.RequestID, &r.Decision,
 		&policies, &r.PolicyVersion, &details, &r.PrevHash, &r.Hash)
-	r.At = time.UnixMicro(at).UTC()
+	r.At = sqldb.Time(at)
 	r.Policies, r.Details = json.RawMessage(policies), json.RawMessage(details)
 	return r, err
 }
@@ -125,98 +124,56 @@ func recordsBetween(ctx context.Context, q sqldb.Querier, from, to int64, limit 
 		`SELECT `+columns+` FROM audit_log WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3`, from, to, limit)
 }
 
-// search gives a page of what f and scope let through, newest first.
-func (s store) search(ctx context.Context, f Filter, scope access.Scope, before int64, limit int) ([]Record, error) {
-	q := query{db: s.db}
-	if before > 0 {
-		q.add("seq < ?", before)
-	}
-	q.who("actor_id", "actor_name", f.Actor)
-	q.who("target_id", "target_name", f.Target)
+var records = sqldb.List[Record]{
+	Select: `SELECT ` + columns + ` FROM audit_log`, Scan: scanRecord, Default: "-created",
+	Orders: map[string]sqldb.Order[Record]{"created": {Columns: []string{"seq"}, Key: func(r Record) []any { return []any{r.Seq} }}},
+}
+
+var checkpoints = sqldb.List[Checkpoint]{
+	Select: `SELECT seq, hash, at, key_id, signature FROM audit_checkpoints`, Scan: scanCheckpoint, Default: "-created",
+	Orders: map[string]sqldb.Order[Checkpoint]{"created": {Columns: []string{"seq"}, Key: func(c Checkpoint) []any { return []any{c.Seq} }}},
+}
+
+// search gives a page of what f and scope let through.
+func (s store) search(ctx context.Context, f Filter, scope access.Scope, p sqldb.Page) ([]Record, string, error) {
+	var w sqldb.Where
+	who(&w, "actor_id", "actor_name", f.Actor)
+	who(&w, "target_id", "target_name", f.Target)
 	if f.Action != "" {
-		q.add("substr(action, 1, ?) = ?", int64(len([]rune(f.Action))), f.Action)
+		w.And("substr(action, 1, ?) = ?", int64(len([]rune(f.Action))), f.Action)
 	}
 	if f.TargetKind != "" {
-		q.add("target_kind = ?", f.TargetKind)
+		w.And("target_kind = ?", f.TargetKind)
 	}
 	if f.Team != "" {
-		q.add("team_id IN (SELECT id FROM teams WHERE id = ? OR name = ?)", f.Team, f.Team)
+		w.And("team_id IN (SELECT id FROM teams WHERE id = ? OR name = ?)", f.Team)
 	}
 	if f.Project != "" {
-		q.add("project_id IN (SELECT id FROM projects WHERE id = ? OR name = ?)", f.Project, f.Project)
+		w.And("project_id IN (SELECT id FROM projects WHERE id = ? OR name = ?)", f.Project)
 	}
 	if f.Environment != "" {
-		q.add("environment_id IN (SELECT id FROM environments WHERE id = ? OR name = ?)", f.Environment, f.Environment)
+		w.And("environment_id IN (SELECT id FROM environments WHERE id = ? OR name = ?)", f.Environment)
 	}
 	if !f.Since.IsZero() {
-		q.add("at >= ?", f.Since.UnixMicro())
+		w.And("at >= ?", f.Since.UnixMicro())
 	}
 	if !f.Until.IsZero() {
-		q.add("at < ?", f.Until.UnixMicro())
+		w.And("at < ?", f.Until.UnixMicro())
 	}
-	if !q.visible(scope) {
-		return []Record{}, nil
-	}
-	text := `SELECT ` + columns + ` FROM audit_log`
-	if len(q.where) > 0 {
-		text += ` WHERE ` + strings.Join(q.where, " AND ")
-	}
-	q.args = append(q.args, limit)
-	return sqldb.Collect(ctx, s.db.Read(), scanRecord, text+` ORDER BY seq DESC LIMIT $`+strconv.Itoa(len(q.args)), q.args...)
-}
-
-// query collects conditions; each ? becomes the next numbered placeholder.
-type query struct {
-	db    *sqldb.DB
-	where []string
-	args  []any
-}
-
-func (q *query) add(condition string, args ...any) {
-	for _, a := range args {
-		q.args = append(q.args, a)
-		condition = strings.Replace(condition, "?", "$"+strconv.Itoa(len(q.args)), 1)
-	}
-	q.where = append(q.where, condition)
+	scope.Narrow(&w, s.db, access.Columns{Team: "team_id", Project: "project_id", Environment: "environment_id"})
+	return records.Page(ctx, s.db.Read(), w, f.Sort, p)
 }
 
 // who matches an id, which has an underscore, or a name, which has none. The
 // ids of Fairlead itself and of nobody have none either.
-func (q *query) who(id, name, value string) {
+func who(w *sqldb.Where, id, name, value string) {
 	switch {
 	case value == "":
 	case strings.Contains(value, "_"):
-		q.add(id+" = ?", value)
+		w.And(id+" = ?", value)
 	default:
-		q.add("("+name+" = ? OR "+id+" = ?)", value, value)
+		w.And("("+name+" = ? OR "+id+" = ?)", value)
 	}
-}
-
-// visible adds what the caller may see; false when that is nothing.
-func (q *query) visible(s access.Scope) bool {
-	if s.All {
-		return true
-	}
-	var any []string
-	for _, part := range []struct {
-		column string
-		ids    []string
-	}{{"team_id", s.TeamIDs}, {"project_id", s.ProjectIDs}, {"environment_id", s.EnvironmentIDs}} {
-		if len(part.ids) == 0 {
-			continue
-		}
-		list, err := json.Marshal(part.ids)
-		if err != nil { // strings always marshal
-			return false
-		}
-		q.args = append(q.args, string(list))
-		any = append(any, q.db.InArray(part.column, "$"+strconv.Itoa(len(q.args))))
-	}
-	if len(any) == 0 {
-		return false
-	}
-	q.where = append(q.where, "("+strings.Join(any, " OR ")+")")
-	return true
 }
 
 func (s store) addKey(ctx context.Context, tx *sqldb.Tx, k Key) (added bool, err error) {
@@ -256,7 +213,7 @@ func scanCheckpoint(row sqldb.Row) (Checkpoint, error) {
 	var c Checkpoint
 	var at int64
 	err := row.Scan(&c.Seq, &c.Hash, &at, &c.KeyID, &c.Signature)
-	c.At = time.UnixMicro(at).UTC()
+	c.At = sqldb.Time(at)
 	return c, err
 }
 
@@ -268,11 +225,4 @@ func (s store) checkpoints(ctx context.Context, after int64, limit int) ([]Check
 func readCheckpoints(ctx context.Context, q sqldb.Querier, after int64, limit int) ([]Checkpoint, error) {
 	return sqldb.Collect(ctx, q, scanCheckpoint,
 		`SELECT seq, hash, at, key_id, signature FROM audit_checkpoints WHERE seq > $1 ORDER BY seq LIMIT $2`, after, limit)
-}
-
-// lastCheckpoints gives up to limit of them before a seq (0: the newest),
-// newest first.
-func (s store) lastCheckpoints(ctx context.Context, before int64, limit int) ([]Checkpoint, error) {
-	return sqldb.Collect(ctx, s.db.Read(), scanCheckpoint,
-		`SELECT seq, hash, at, key_id, signature FROM audit_checkpoints WHERE $1 = 0 OR seq < $1 ORDER BY seq DESC LIMIT $2`, before, limit)
 }

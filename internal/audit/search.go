@@ -2,7 +2,6 @@ package audit
 
 import (
 	"context"
-	"strconv"
 	"time"
 
 	"fairlead/internal/access"
@@ -22,9 +21,10 @@ type Filter struct {
 	Environment string
 	Since       time.Time // inclusive
 	Until       time.Time // exclusive
+	Sort        string    // created or -created; "" is the newest first
 }
 
-// Search gives records that the caller may see, newest first, and the key of
+// Search gives records that the caller may see, and the key of
 // the next page ("" on the last). A caller who may see none gets none.
 func (l *Log) Search(ctx context.Context, f Filter, p sqldb.Page) ([]Record, string, error) {
 	if err := signedIn(ctx); err != nil {
@@ -34,22 +34,10 @@ func (l *Log) Search(ctx context.Context, f Filter, p sqldb.Page) ([]Record, str
 	if err != nil {
 		return nil, "", err
 	}
-	before, err := parseAfter(p.After)
-	if err != nil {
-		return nil, "", err
-	}
 	if !f.Until.IsZero() && f.Until.Before(f.Since) {
 		return nil, "", fault.New(fault.Invalid, "invalid_period", "the period ends before it starts").WithField("/until")
 	}
-	records, err := l.store.search(ctx, f, scope, before, p.Size()+1)
-	if err != nil {
-		return nil, "", err
-	}
-	if len(records) <= p.Size() {
-		return records, "", nil
-	}
-	records = records[:p.Size()]
-	return records, strconv.FormatInt(records[len(records)-1].Seq, 10), nil
+	return l.store.search(ctx, f, scope, p)
 }
 
 // Status is how the log is.
@@ -76,7 +64,7 @@ func (l *Log) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	last, err := l.store.lastCheckpoints(ctx, 0, 1)
+	last, _, err := checkpoints.Page(ctx, l.store.db.Read(), sqldb.Where{}, "", sqldb.Page{Limit: 1})
 	if err != nil {
 		return Status{}, err
 	}
@@ -96,19 +84,7 @@ func (l *Log) Checkpoints(ctx context.Context, p sqldb.Page) ([]Checkpoint, stri
 	if _, err := l.access.Check(ctx, access.AuditView, logTarget); err != nil {
 		return nil, "", err
 	}
-	before, err := parseAfter(p.After)
-	if err != nil {
-		return nil, "", err
-	}
-	list, err := l.store.lastCheckpoints(ctx, before, p.Size()+1)
-	if err != nil {
-		return nil, "", err
-	}
-	if len(list) <= p.Size() {
-		return list, "", nil
-	}
-	list = list[:p.Size()]
-	return list, strconv.FormatInt(list[len(list)-1].Seq, 10), nil
+	return checkpoints.Page(ctx, l.store.db.Read(), sqldb.Where{}, "", p)
 }
 
 func signedIn(ctx context.Context) error {
@@ -116,16 +92,4 @@ func signedIn(ctx context.Context) error {
 		return fault.New(fault.Unauthenticated, "unauthenticated", "sign in first")
 	}
 	return nil
-}
-
-func parseAfter(after string) (int64, error) {
-	if after == "" {
-		return 0, nil
-	}
-	seq, err := strconv.ParseInt(after, 10, 64)
-	if err != nil || seq < 1 {
-		return 0, fault.New(fault.Invalid, "invalid_cursor", "the cursor is not one of this list").
-			WithHint("start again without a cursor").WithField("/cursor")
-	}
-	return seq, nil
 }

@@ -5,8 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"strconv"
-	"strings"
 	"time"
 
 	"fairlead/internal/access"
@@ -49,8 +47,8 @@ func scanAccount(r sqldb.Row) (account, error) {
 		return account{}, err
 	}
 	a.attributes = decodeMap(attributes)
-	a.disabledAt, a.signedInAt = nullTime(disabled), nullTime(signedIn)
-	a.createdAt, a.updatedAt = at(created), at(updated)
+	a.disabledAt, a.signedInAt = sqldb.TimeOrZero(disabled), sqldb.TimeOrZero(signedIn)
+	a.createdAt, a.updatedAt = sqldb.Time(created), sqldb.Time(updated)
 	return a, nil
 }
 
@@ -120,22 +118,29 @@ func (s store) unbind(ctx context.Context, tx *sqldb.Tx, b binding) (changed boo
 // holders gives the enabled users with a role, their rows locked: whoever
 // else wants to take the last one away waits and sees it gone.
 func (s store) holders(ctx context.Context, tx *sqldb.Tx, teamID string, role principal.Role) ([]string, error) {
-	return sqldb.Collect(ctx, tx, scanString, `SELECT p.id FROM role_bindings b JOIN principals p ON p.id = b.principal_id
+	return sqldb.Collect(ctx, tx, sqldb.Text, `SELECT p.id FROM role_bindings b JOIN principals p ON p.id = b.principal_id
 		WHERE b.team_id = $1 AND b.role = $2 AND p.kind = 'user' AND p.disabled_at IS NULL ORDER BY p.id`+s.db.ForUpdate(), teamID, string(role))
 }
 
-// members lists a team's members by name, after a name.
-func (s store) members(ctx context.Context, q sqldb.Querier, teamID string, page sqldb.Page) ([]Member, error) {
-	members, err := sqldb.Collect(ctx, q, func(r sqldb.Row) (m Member, err error) {
+var members = sqldb.List[Member]{
+	Select: `SELECT p.id, p.name, p.display_name, p.kind, p.disabled_at FROM principals p`,
+	Scan: func(r sqldb.Row) (m Member, err error) {
 		var disabled sql.NullInt64
 		err = r.Scan(&m.ID, &m.Name, &m.DisplayName, &m.Kind, &disabled)
 		m.Disabled = disabled.Valid
 		return m, err
-	}, `SELECT p.id, p.name, p.display_name, p.kind, p.disabled_at FROM principals p
-		WHERE p.name > $2 AND EXISTS (SELECT 1 FROM role_bindings b WHERE b.principal_id = p.id AND b.team_id = $1)
-		ORDER BY p.name LIMIT $3`, teamID, page.After, page.Size()+1)
+	},
+	Orders:  map[string]sqldb.Order[Member]{"name": {Columns: []string{"p.name"}, Key: func(m Member) []any { return []any{m.Name} }}},
+	Default: "name",
+}
+
+// members lists a team's members by name.
+func (s store) members(ctx context.Context, q sqldb.Querier, teamID string, page sqldb.Page) ([]Member, string, error) {
+	var w sqldb.Where
+	w.And(`EXISTS (SELECT 1 FROM role_bindings b WHERE b.principal_id = p.id AND b.team_id = ?)`, teamID)
+	members, next, err := members.Page(ctx, q, w, "", page)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	ids := make([]string, len(members))
 	for i, m := range members {
@@ -143,7 +148,7 @@ func (s store) members(ctx context.Context, q sqldb.Querier, teamID string, page
 	}
 	bindings, err := s.bindings(ctx, q, ids...)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	for i := range members {
 		members[i].Roles = []principal.Role{}
@@ -153,7 +158,17 @@ func (s store) members(ctx context.Context, q sqldb.Querier, teamID string, page
 			}
 		}
 	}
-	return members, nil
+	return members, next, nil
+}
+
+var accounts = sqldb.List[account]{
+	Select: `SELECT ` + accountColumns + ` FROM principals p`, Scan: scanAccount, Default: "name",
+	Orders: sqldb.Named("p", func(a account) (string, string, time.Time) { return a.id, a.name, a.updatedAt }),
+}
+
+var teams = sqldb.List[Team]{
+	Select: `SELECT ` + teamColumns + ` FROM teams t`, Scan: scanTeam, Default: "name",
+	Orders: sqldb.Named("t", func(t Team) (string, string, time.Time) { return t.ID, t.Name, t.UpdatedAt }),
 }
 
 const teamColumns = `t.id, t.name, t.title, t.attributes, t.created_at, t.updated_at, t.version`
@@ -165,7 +180,7 @@ func scanTeam(r sqldb.Row) (Team, error) {
 	if err := r.Scan(&t.ID, &t.Name, &t.Title, &attributes, &created, &updated, &t.Version); err != nil {
 		return Team{}, err
 	}
-	t.Attributes, t.CreatedAt, t.UpdatedAt = decodeMap(attributes), at(created), at(updated)
+	t.Attributes, t.CreatedAt, t.UpdatedAt = decodeMap(attributes), sqldb.Time(created), sqldb.Time(updated)
 	return t, nil
 }
 
@@ -181,7 +196,7 @@ func (s store) team(ctx context.Context, q sqldb.Querier, ref string, lock bool)
 
 // teamContents names what keeps a team from being deleted, a few of each.
 func (s store) teamContents(ctx context.Context, tx *sqldb.Tx, id string) ([]string, error) {
-	return sqldb.Collect(ctx, tx, scanString, `SELECT x.what FROM (
+	return sqldb.Collect(ctx, tx, sqldb.Text, `SELECT x.what FROM (
 		SELECT 'project ' || name AS what FROM projects WHERE team_id = $1 AND deleted_at IS NULL
 		UNION ALL SELECT 'robot ' || name FROM principals WHERE team_id = $1 AND disabled_at IS NULL) x ORDER BY x.what LIMIT 11`, id)
 }
@@ -192,17 +207,6 @@ func affected(r sql.Result, err error) (bool, error) {
 	}
 	n, err := r.RowsAffected()
 	return n > 0, err
-}
-
-func scanString(r sqldb.Row) (v string, err error) { return v, r.Scan(&v) }
-
-func at(us int64) time.Time { return time.UnixMicro(us).UTC() }
-
-func nullTime(n sql.NullInt64) time.Time {
-	if !n.Valid {
-		return time.Time{}
-	}
-	return at(n.Int64)
 }
 
 func nullString(s string) sql.NullString { return sql.NullString{String: s, Valid: s != ""} }
@@ -226,39 +230,3 @@ func decodeMap(s string) map[string]string {
 }
 
 func missing(err error) bool { return errors.Is(err, sql.ErrNoRows) }
-
-// filter collects the conditions of a list and their values.
-type filter struct {
-	conds []string
-	args  []any
-}
-
-// add takes a condition with ? for the value's placeholder.
-func (f *filter) add(cond string, arg any) {
-	f.args = append(f.args, arg)
-	f.conds = append(f.conds, strings.ReplaceAll(cond, "?", "$"+strconv.Itoa(len(f.args))))
-}
-
-// order is a list's sort key: by name, or by age, which ids sort by.
-func (f *filter) page(alias, sort string, page sqldb.Page) (tail string) {
-	column, direction, compare := alias+".name", "ASC", ">"
-	if strings.HasSuffix(sort, "created") {
-		column = alias + ".id"
-	}
-	if strings.HasPrefix(sort, "-") {
-		direction, compare = "DESC", "<"
-	}
-	if page.After != "" {
-		f.add(column+" "+compare+" ?", page.After)
-	}
-	where := ""
-	if len(f.conds) > 0 {
-		where = " WHERE " + strings.Join(f.conds, " AND ")
-	}
-	return where + " ORDER BY " + column + " " + direction + " LIMIT " + strconv.Itoa(page.Size()+1)
-}
-
-// contains is the pattern of LIKE … ESCAPE '\' for text within a column.
-func contains(s string) string {
-	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(s)) + "%"
-}

@@ -30,7 +30,7 @@ func scanToken(r sqldb.Row) (tokenRow, error) {
 	if json.Unmarshal([]byte(scopes), &t.Scopes) != nil {
 		t.Scopes = []string{"none:none"} // unreadable is not unlimited
 	}
-	t.CreatedAt, t.ExpiresAt, t.LastUsed, t.RevokedAt = at(created), at(expires), nullTime(used), nullTime(revoked)
+	t.CreatedAt, t.ExpiresAt, t.LastUsed, t.RevokedAt = sqldb.Time(created), sqldb.Time(expires), sqldb.TimeOrZero(used), sqldb.TimeOrZero(revoked)
 	return t, nil
 }
 
@@ -70,7 +70,7 @@ func scanSession(r sqldb.Row) (sessionRow, error) {
 	var created, seen, expires int64
 	var revoked sql.NullInt64
 	err := r.Scan(&v.ID, &v.PrincipalID, &v.Method, &v.Address, &v.Agent, &created, &seen, &expires, &revoked)
-	v.CreatedAt, v.LastSeenAt, v.ExpiresAt, v.revoked = at(created), at(seen), at(expires), revoked.Valid
+	v.CreatedAt, v.LastSeenAt, v.ExpiresAt, v.revoked = sqldb.Time(created), sqldb.Time(seen), sqldb.Time(expires), revoked.Valid
 	return v, err
 }
 
@@ -157,4 +157,17 @@ func (s store) sweep(ctx context.Context, tx *sqldb.Tx) error {
 	}
 	_, err := tx.ExecContext(ctx, `DELETE FROM sign_in_attempts WHERE window_start < $1 AND blocked_until < $1`, day)
 	return err
+}
+
+var tokens = sqldb.List[tokenRow]{
+	Select: `SELECT ` + tokenColumns + ` FROM tokens k JOIN principals p ON p.id = k.principal_id`, Scan: scanToken, Default: "-created",
+	Orders: map[string]sqldb.Order[tokenRow]{
+		"name":    {Columns: []string{"k.name", "k.id"}, Key: func(t tokenRow) []any { return []any{t.Name, t.ID} }},
+		"created": {Columns: []string{"k.id"}, Key: func(t tokenRow) []any { return []any{t.ID} }},
+	},
+}
+
+var sessions = sqldb.List[sessionRow]{
+	Select: `SELECT ` + sessionColumns + ` FROM sessions s`, Scan: scanSession, Default: "-created",
+	Orders: map[string]sqldb.Order[sessionRow]{"created": {Columns: []string{"s.id"}, Key: func(v sessionRow) []any { return []any{v.ID} }}},
 }

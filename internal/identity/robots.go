@@ -98,7 +98,7 @@ type RobotFilter struct {
 	Search   string
 	Team     string // name or id
 	Disabled *bool
-	Sort     string // name, -name, created, -created
+	Sort     string // name, created or updated; with - before it the other way round
 }
 
 // Robots lists what the caller may see.
@@ -111,20 +111,17 @@ func (s *Service) Robots(ctx context.Context, f RobotFilter, page sqldb.Page) (i
 	if err != nil {
 		return nil, "", err
 	}
-	if err := checkSort(f.Sort, page.After); err != nil {
-		return nil, "", err
-	}
-	w := &filter{}
-	w.add(`p.kind = ?`, string(principal.Robot))
+	var w sqldb.Where
+	w.And(`p.kind = ?`, string(principal.Robot))
 	if !scope.All {
-		visible := encode(append([]string{p.ID}, scope.TeamIDs...))
-		w.add(`(`+s.db.InArray("p.id", "?")+` OR `+s.db.InArray("p.team_id", "?")+`)`, visible)
+		visible := sqldb.Strings(append([]string{p.ID}, scope.TeamIDs...))
+		w.And(`(`+s.db.InArray("p.id", "?")+` OR `+s.db.InArray("p.team_id", "?")+`)`, visible)
 	}
-	s.narrow(w, f.Search, f.Disabled)
+	narrow(&w, f.Search, f.Disabled)
 	if f.Team != "" {
-		w.add(`p.team_id IN (SELECT t.id FROM teams t WHERE t.deleted_at IS NULL AND (t.id = ? OR t.name = ?))`, clip(f.Team, 64))
+		w.And(`p.team_id IN (SELECT t.id FROM teams t WHERE t.deleted_at IS NULL AND (t.id = ? OR t.name = ?))`, clip(f.Team, 64))
 	}
-	accounts, next, err := s.accounts(ctx, w, f.Sort, page)
+	accounts, next, err := accounts.Page(ctx, s.db.Read(), w, f.Sort, page)
 	if err != nil {
 		return nil, "", err
 	}

@@ -15,20 +15,16 @@ func (s *Service) Sessions(ctx context.Context, page sqldb.Page) (items []Sessio
 	if err != nil {
 		return nil, "", err
 	}
-	if err := checkSort("-created", page.After); err != nil {
-		return nil, "", err
-	}
 	now, err := s.db.Now(ctx)
 	if err != nil {
 		return nil, "", err
 	}
-	w := &filter{conds: []string{`s.revoked_at IS NULL`}}
-	w.add(`s.principal_id = ?`, p.ID)
-	w.add(`s.expires_at > ?`, now.UnixMicro())
-	w.add(`s.last_seen_at > ?`, now.Add(-s.idle).UnixMicro())
-	tail := w.page("s", "-created", page)
-	rows, err := sqldb.Collect(ctx, s.db.Read(), scanSession, `SELECT `+sessionColumns+` FROM sessions s`+tail, w.args...)
-	rows, next, err = cut(rows, page, func(v sessionRow) string { return v.ID }, err)
+	var w sqldb.Where
+	w.And(`s.revoked_at IS NULL`)
+	w.And(`s.principal_id = ?`, p.ID)
+	w.And(`s.expires_at > ?`, now.UnixMicro())
+	w.And(`s.last_seen_at > ?`, now.Add(-s.idle).UnixMicro())
+	rows, next, err := sessions.Page(ctx, s.db.Read(), w, "", page)
 	items = make([]Session, len(rows))
 	for i, v := range rows {
 		items[i] = v.Session

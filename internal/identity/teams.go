@@ -95,7 +95,7 @@ func (s *Service) teamFor(ctx context.Context, ref string, action access.Action)
 type TeamFilter struct {
 	Search string // part of the name or the title
 	Member string // a principal's id
-	Sort   string // name, -name, created, -created
+	Sort   string // name, created or updated; with - before it the other way round
 }
 
 // Teams lists what the caller may see.
@@ -107,22 +107,16 @@ func (s *Service) Teams(ctx context.Context, f TeamFilter, page sqldb.Page) (ite
 	if err != nil {
 		return nil, "", err
 	}
-	if err := checkSort(f.Sort, page.After); err != nil {
-		return nil, "", err
-	}
-	w := &filter{conds: []string{`t.deleted_at IS NULL`}}
-	if !scope.All {
-		w.add(s.db.InArray("t.id", "?"), encode(append([]string{}, scope.TeamIDs...)))
-	}
+	var w sqldb.Where
+	w.And(`t.deleted_at IS NULL`)
+	scope.Narrow(&w, s.db, access.Columns{Team: "t.id"})
 	if f.Search != "" {
-		w.add(`(t.name LIKE ? ESCAPE '\' OR lower(t.title) LIKE ? ESCAPE '\')`, contains(clip(f.Search, 80)))
+		w.And(`(t.name LIKE ? ESCAPE '\' OR lower(t.title) LIKE ? ESCAPE '\')`, sqldb.Contains(clip(f.Search, 80)))
 	}
 	if f.Member != "" {
-		w.add(`EXISTS (SELECT 1 FROM role_bindings m WHERE m.team_id = t.id AND m.principal_id = ?)`, clip(f.Member, 64))
+		w.And(`EXISTS (SELECT 1 FROM role_bindings m WHERE m.team_id = t.id AND m.principal_id = ?)`, clip(f.Member, 64))
 	}
-	tail := w.page("t", f.Sort, page)
-	items, err = sqldb.Collect(ctx, s.db.Read(), scanTeam, `SELECT `+teamColumns+` FROM teams t`+tail, w.args...)
-	return cut(items, page, func(t Team) string { return sortKey(f.Sort, t.ID, t.Name) }, err)
+	return teams.Page(ctx, s.db.Read(), w, f.Sort, page)
 }
 
 // TeamChange says what to change of a team; nil leaves it.

@@ -110,7 +110,7 @@ func (s *Service) count(ctx context.Context, tx *sqldb.Tx, key string, limit int
 		if err := tx.QueryRowContext(ctx, `SELECT blocked_until FROM sign_in_attempts WHERE key = $1`, key).Scan(&until); err != nil {
 			return 0, err
 		}
-		return max(at(until).Sub(now), time.Millisecond), nil
+		return max(sqldb.Time(until).Sub(now), time.Millisecond), nil
 	}
 	if err != nil || failures < limit {
 		return 0, err

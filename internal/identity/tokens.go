@@ -207,23 +207,21 @@ type TokenFilter struct {
 	Owner string // user or robot, name or id
 	All   bool   // of everybody that the caller may see
 	Ended bool   // also revoked and expired ones
+	Sort  string // name or created; with - before it the other way round; "" is the newest first
 }
 
-// Tokens lists tokens, the newest first.
+// Tokens lists tokens.
 func (s *Service) Tokens(ctx context.Context, f TokenFilter, page sqldb.Page) (items []Token, next string, err error) {
 	p, err := known(ctx)
 	if err != nil {
 		return nil, "", err
 	}
-	if err := checkSort("-created", page.After); err != nil {
-		return nil, "", err
-	}
-	w := &filter{}
+	var w sqldb.Where
 	if f.Owner == "" && !f.All {
 		if _, _, err := self(ctx, access.TokenView); err != nil {
 			return nil, "", err
 		}
-		w.add(`k.principal_id = ?`, p.ID)
+		w.And(`k.principal_id = ?`, p.ID)
 	} else {
 		scope, err := s.access.Scope(ctx, access.TokenView)
 		if err != nil {
@@ -234,22 +232,20 @@ func (s *Service) Tokens(ctx context.Context, f TokenFilter, page sqldb.Page) (i
 			if access.ScopeAllows(p.Scopes, access.TokenView) {
 				visible = append(visible, p.ID)
 			}
-			w.add(`(`+s.db.InArray("k.principal_id", "?")+` OR `+s.db.InArray("p.team_id", "?")+`)`, encode(visible))
+			w.And(`(`+s.db.InArray("k.principal_id", "?")+` OR `+s.db.InArray("p.team_id", "?")+`)`, sqldb.Strings(visible))
 		}
 	}
 	if f.Owner != "" {
-		w.add(`(p.name = ? OR p.id = ?)`, clip(f.Owner, 64))
+		w.And(`(p.name = ? OR p.id = ?)`, clip(f.Owner, 64))
 	}
 	if !f.Ended {
 		now, err := s.db.Now(ctx)
 		if err != nil {
 			return nil, "", err
 		}
-		w.add(`k.revoked_at IS NULL AND k.expires_at > ?`, now.UnixMicro())
+		w.And(`k.revoked_at IS NULL AND k.expires_at > ?`, now.UnixMicro())
 	}
-	tail := w.page("k", "-created", page)
-	rows, err := sqldb.Collect(ctx, s.db.Read(), scanToken, `SELECT `+tokenColumns+` FROM tokens k JOIN principals p ON p.id = k.principal_id`+tail, w.args...)
-	rows, next, err = cut(rows, page, func(t tokenRow) string { return t.ID }, err)
+	rows, next, err := tokens.Page(ctx, s.db.Read(), w, f.Sort, page)
 	items = make([]Token, len(rows))
 	for i, t := range rows {
 		items[i] = t.Token

@@ -66,7 +66,7 @@ type UserFilter struct {
 	Team     string // name or id
 	Role     principal.Role
 	Disabled *bool
-	Sort     string // name, -name, created, -created
+	Sort     string // name, created or updated; with - before it the other way round
 }
 
 // Users lists what the caller may see, themselves always.
@@ -79,25 +79,22 @@ func (s *Service) Users(ctx context.Context, f UserFilter, page sqldb.Page) (ite
 	if err != nil {
 		return nil, "", err
 	}
-	if err := checkSort(f.Sort, page.After); err != nil {
-		return nil, "", err
-	}
-	w := &filter{}
-	w.add(`p.kind = ?`, string(principal.User))
+	var w sqldb.Where
+	w.And(`p.kind = ?`, string(principal.User))
 	if !scope.All {
 		// One value for both halves: the caller's own id among the teams' harms nothing.
-		visible := encode(append([]string{p.ID}, scope.TeamIDs...))
-		w.add(`(`+s.db.InArray("p.id", "?")+` OR EXISTS (SELECT 1 FROM role_bindings v
+		visible := sqldb.Strings(append([]string{p.ID}, scope.TeamIDs...))
+		w.And(`(`+s.db.InArray("p.id", "?")+` OR EXISTS (SELECT 1 FROM role_bindings v
 			WHERE v.principal_id = p.id AND `+s.db.InArray("v.team_id", "?")+`))`, visible)
 	}
-	s.narrow(w, f.Search, f.Disabled)
+	narrow(&w, f.Search, f.Disabled)
 	if f.Team != "" {
-		w.add(`EXISTS (SELECT 1 FROM role_bindings m JOIN teams t ON t.id = m.team_id WHERE m.principal_id = p.id AND t.deleted_at IS NULL AND (t.id = ? OR t.name = ?))`, clip(f.Team, 64))
+		w.And(`EXISTS (SELECT 1 FROM role_bindings m JOIN teams t ON t.id = m.team_id WHERE m.principal_id = p.id AND t.deleted_at IS NULL AND (t.id = ? OR t.name = ?))`, clip(f.Team, 64))
 	}
 	if f.Role != "" {
-		w.add(`EXISTS (SELECT 1 FROM role_bindings r WHERE r.principal_id = p.id AND r.role = ?)`, clip(string(f.Role), 64))
+		w.And(`EXISTS (SELECT 1 FROM role_bindings r WHERE r.principal_id = p.id AND r.role = ?)`, clip(string(f.Role), 64))
 	}
-	accounts, next, err := s.accounts(ctx, w, f.Sort, page)
+	accounts, next, err := accounts.Page(ctx, s.db.Read(), w, f.Sort, page)
 	if err != nil {
 		return nil, "", err
 	}
@@ -109,21 +106,15 @@ func (s *Service) Users(ctx context.Context, f UserFilter, page sqldb.Page) (ite
 	return items, next, err
 }
 
-func (s *Service) narrow(w *filter, search string, disabled *bool) {
+func narrow(w *sqldb.Where, search string, disabled *bool) {
 	if search != "" {
-		w.add(`(p.name LIKE ? ESCAPE '\' OR lower(p.display_name) LIKE ? ESCAPE '\')`, contains(clip(search, 80)))
+		w.And(`(p.name LIKE ? ESCAPE '\' OR lower(p.display_name) LIKE ? ESCAPE '\')`, sqldb.Contains(clip(search, 80)))
 	}
 	if disabled != nil && *disabled {
-		w.conds = append(w.conds, `p.disabled_at IS NOT NULL`)
+		w.And(`p.disabled_at IS NOT NULL`)
 	} else if disabled != nil {
-		w.conds = append(w.conds, `p.disabled_at IS NULL`)
+		w.And(`p.disabled_at IS NULL`)
 	}
-}
-
-func (s *Service) accounts(ctx context.Context, w *filter, sort string, page sqldb.Page) ([]account, string, error) {
-	tail := w.page("p", sort, page)
-	accounts, err := sqldb.Collect(ctx, s.db.Read(), scanAccount, `SELECT `+accountColumns+` FROM principals p`+tail, w.args...)
-	return cut(accounts, page, func(a account) string { return sortKey(sort, a.id, a.name) }, err)
 }
 
 // UserChange says what to change of a user; nil leaves it.
@@ -300,38 +291,6 @@ func taken(err error, kind, name string) error {
 			WithHint("choose another name for the %s; users and robots share their names, and a disabled one keeps it", kind)
 	}
 	return err
-}
-
-// cut takes the surplus item off a page and gives the key to go on after.
-func cut[T any](items []T, page sqldb.Page, key func(T) string, err error) ([]T, string, error) {
-	if err != nil {
-		return nil, "", err
-	}
-	if len(items) <= page.Size() {
-		return items, "", nil
-	}
-	items = items[:page.Size()]
-	return items, key(items[len(items)-1]), nil
-}
-
-func sortKey(sort, id, name string) string {
-	if strings.HasSuffix(sort, "created") {
-		return id
-	}
-	return name
-}
-
-func checkSort(sort, after string) error {
-	switch sort {
-	case "", "name", "-name", "created", "-created":
-	default:
-		return fault.New(fault.Invalid, "unknown_sort", "the list cannot be sorted that way").WithField("/sort").
-			WithHint("sort by name, -name, created or -created")
-	}
-	if after != "" && !ident.IsRef(after) {
-		return fault.New(fault.Invalid, "invalid_cursor", "the cursor cannot be read").WithField("/cursor").WithHint("start again without a cursor")
-	}
-	return nil
 }
 
 func accountIDs(accounts []account) []string {

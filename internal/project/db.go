@@ -5,8 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"strconv"
-	"strings"
 	"time"
 
 	"fairlead/internal/access"
@@ -27,7 +25,7 @@ func scanProject(r sqldb.Row) (Project, error) {
 	if err := r.Scan(&p.ID, &p.Name, &p.Title, &p.TeamID, &p.Team, &attributes, &created, &updated, &p.Version); err != nil {
 		return Project{}, err
 	}
-	p.Attributes, p.CreatedAt, p.UpdatedAt = decodeMap(attributes), at(created), at(updated)
+	p.Attributes, p.CreatedAt, p.UpdatedAt = decodeMap(attributes), sqldb.Time(created), sqldb.Time(updated)
 	return p, nil
 }
 
@@ -43,8 +41,18 @@ func scanEnvironment(r sqldb.Row) (Environment, error) {
 	if err != nil {
 		return Environment{}, err
 	}
-	e.Attributes, e.CreatedAt, e.UpdatedAt = decodeMap(attributes), at(created), at(updated)
+	e.Attributes, e.CreatedAt, e.UpdatedAt = decodeMap(attributes), sqldb.Time(created), sqldb.Time(updated)
 	return e, nil
+}
+
+var projects = sqldb.List[Project]{
+	Select: `SELECT ` + projectColumns + projectTables, Scan: scanProject, Default: "name",
+	Orders: sqldb.Named("p", func(p Project) (string, string, time.Time) { return p.ID, p.Name, p.UpdatedAt }),
+}
+
+var environments = sqldb.List[Environment]{
+	Select: `SELECT ` + environmentColumns + environmentTables, Scan: scanEnvironment, Default: "name",
+	Orders: sqldb.Named("e", func(e Environment) (string, string, time.Time) { return e.ID, e.Name, e.UpdatedAt }),
 }
 
 // lock is the suffix that keeps the row of alias as it is until the commit.
@@ -86,24 +94,18 @@ func (s store) lockTeam(ctx context.Context, q sqldb.Querier, ref string, lock b
 
 // environmentsOf names what keeps a project from being deleted.
 func (s store) environmentsOf(ctx context.Context, tx *sqldb.Tx, projectID string) ([]string, error) {
-	return sqldb.Collect(ctx, tx, scanString, `SELECT name FROM environments WHERE project_id = $1 AND deleted_at IS NULL ORDER BY name LIMIT 11`, projectID)
+	return sqldb.Collect(ctx, tx, sqldb.Text, `SELECT name FROM environments WHERE project_id = $1 AND deleted_at IS NULL ORDER BY name LIMIT 11`, projectID)
 }
 
 // resourcesOf names what keeps an environment from being deleted.
 func (s store) resourcesOf(ctx context.Context, tx *sqldb.Tx, environmentID string) ([]string, error) {
-	return sqldb.Collect(ctx, tx, scanString, `SELECT name FROM resources WHERE environment_id = $1 AND destroyed_at IS NULL ORDER BY name LIMIT 11`, environmentID)
+	return sqldb.Collect(ctx, tx, sqldb.Text, `SELECT name FROM resources WHERE environment_id = $1 AND destroyed_at IS NULL ORDER BY name LIMIT 11`, environmentID)
 }
 
 // resourcesIn counts what of a project is not yet gone.
 func (s store) resourcesIn(ctx context.Context, tx *sqldb.Tx, projectID string) (n int, err error) {
 	return n, tx.QueryRowContext(ctx, `SELECT count(*) FROM resources WHERE project_id = $1 AND destroyed_at IS NULL`, projectID).Scan(&n)
 }
-
-func scanString(r sqldb.Row) (v string, err error) { return v, r.Scan(&v) }
-
-func at(us int64) time.Time { return time.UnixMicro(us).UTC() }
-
-func missing(err error) bool { return errors.Is(err, sql.ErrNoRows) }
 
 func encode(v any) string {
 	b, err := json.Marshal(v)
@@ -122,48 +124,4 @@ func decodeMap(s string) map[string]string {
 	return m
 }
 
-// filter collects the conditions of a list and their values.
-type filter struct {
-	conds []string
-	args  []any
-}
-
-// add takes a condition with ? for the value's placeholder.
-func (f *filter) add(cond string, arg any) {
-	f.args = append(f.args, arg)
-	f.conds = append(f.conds, strings.ReplaceAll(cond, "?", "$"+strconv.Itoa(len(f.args))))
-}
-
-// visible adds what the scope lets through: everything of some teams, of some
-// projects, and some environments (when the list is of them).
-func (f *filter) visible(db *sqldb.DB, s access.Scope, columns ...string) {
-	if s.All {
-		return
-	}
-	ids := append(append(append([]string{}, s.TeamIDs...), s.ProjectIDs...), s.EnvironmentIDs...)
-	var any []string
-	for _, c := range columns { // ids of different kinds never meet: their prefixes differ
-		any = append(any, db.InArray(c, "?"))
-	}
-	f.add("("+strings.Join(any, " OR ")+")", encode(ids))
-}
-
-// page gives the end of the query: conditions, order and limit.
-func (f *filter) page(alias, sort string, page sqldb.Page) string {
-	column, direction, compare := alias+".name", "ASC", ">"
-	if strings.HasSuffix(sort, "created") {
-		column = alias + ".id"
-	}
-	if strings.HasPrefix(sort, "-") {
-		direction, compare = "DESC", "<"
-	}
-	if page.After != "" {
-		f.add(column+" "+compare+" ?", page.After)
-	}
-	return " WHERE " + strings.Join(f.conds, " AND ") + " ORDER BY " + column + " " + direction + " LIMIT " + strconv.Itoa(page.Size()+1)
-}
-
-// contains is the pattern of LIKE … ESCAPE '\' for text within a column.
-func contains(s string) string {
-	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(strings.ToLower(s)) + "%"
-}
+func missing(err error) bool { return errors.Is(err, sql.ErrNoRows) }

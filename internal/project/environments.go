@@ -123,51 +123,52 @@ type EnvironmentFilter struct {
 	Project string // name or id
 	Search  string // part of the name or the title
 	Class   Class
-	Sort    string // name, -name, created, -created
+	Sort    string // name, created or updated; with - before it the other way round
 }
 
-// Environments lists what the caller may see. Without a project it is sorted
-// by creation, as names repeat between projects. An unknown project, or one of
-// which the caller sees nothing, is not found.
+// Environments lists what the caller may see. An unknown project, or
+// one of which the caller sees nothing, is not found.
 func (s *Service) Environments(ctx context.Context, f EnvironmentFilter, page sqldb.Page) (items []Environment, next string, err error) {
-	scope, err := s.scope(ctx, access.EnvironmentView, f.Sort, page)
+	scope, err := s.scope(ctx, access.EnvironmentView)
 	if err != nil {
 		return nil, "", err
 	}
-	w := &filter{conds: []string{`e.deleted_at IS NULL`, `p.deleted_at IS NULL`}}
-	w.visible(s.db, scope, "e.id", "e.project_id", "p.team_id")
+	w := visibleEnvironments(s.db, scope)
 	if f.Project != "" {
-		if err := s.mayList(ctx, f.Project, w); err != nil {
+		if err := s.mayList(ctx, f.Project, scope); err != nil {
 			return nil, "", err
 		}
-		w.add(`(p.id = ? OR p.name = ?)`, f.Project)
-	} else if f.Sort == "" || f.Sort == "name" || f.Sort == "-name" {
-		f.Sort = "created"
+		w.And(`(p.id = ? OR p.name = ?)`, f.Project)
 	}
 	if f.Search != "" {
-		w.add(`(e.name LIKE ? ESCAPE '\' OR lower(e.title) LIKE ? ESCAPE '\')`, contains(clean(f.Search)))
+		w.And(`(e.name LIKE ? ESCAPE '\' OR lower(e.title) LIKE ? ESCAPE '\')`, sqldb.Contains(clean(f.Search)))
 	}
 	if f.Class != "" {
 		if err := checkClass(f.Class); err != nil {
 			return nil, "", err
 		}
-		w.add(`e.class = ?`, string(f.Class))
+		w.And(`e.class = ?`, string(f.Class))
 	}
-	tail := w.page("e", f.Sort, page)
-	items, err = sqldb.Collect(ctx, s.db.Read(), scanEnvironment, `SELECT `+environmentColumns+environmentTables+tail, w.args...)
-	return cut(items, page, func(e Environment) string { return sortKey(f.Sort, e.ID, e.Name) }, err)
+	return environments.Page(ctx, s.db.Read(), w, f.Sort, page)
+}
+
+// visibleEnvironments lets through what the scope does and is not deleted.
+func visibleEnvironments(db *sqldb.DB, scope access.Scope) (w sqldb.Where) {
+	w.And(`e.deleted_at IS NULL AND p.deleted_at IS NULL`)
+	scope.Narrow(&w, db, access.Columns{Environment: "e.id", Project: "e.project_id", Team: "p.team_id"})
+	return w
 }
 
 // mayList refuses the list of a project that the caller may not know of. Who
 // sees an environment of it knows of it.
-func (s *Service) mayList(ctx context.Context, ref string, visible *filter) error {
+func (s *Service) mayList(ctx context.Context, ref string, scope access.Scope) error {
 	_, _, err := s.projectFor(ctx, ref, access.ProjectView)
 	if !fault.Is(err, fault.NotFound) || !ident.IsRef(ref) {
 		return err
 	}
-	w := &filter{conds: append([]string{}, visible.conds...), args: append([]any{}, visible.args...)}
-	w.add(`(p.id = ? OR p.name = ?)`, ref)
-	some, lerr := sqldb.Collect(ctx, s.db.Read(), scanEnvironment, `SELECT `+environmentColumns+environmentTables+w.page("e", "created", sqldb.Page{Limit: 1}), w.args...)
+	w := visibleEnvironments(s.db, scope)
+	w.And(`(p.id = ? OR p.name = ?)`, ref)
+	some, _, lerr := environments.Page(ctx, s.db.Read(), w, "created", sqldb.Page{Limit: 1})
 	if lerr != nil {
 		return lerr
 	}

@@ -81,26 +81,25 @@ func (s *Service) Get(ctx context.Context, ref string) (Project, error) {
 type Filter struct {
 	Search string // part of the name or the title
 	Team   string // name or id
-	Sort   string // name, -name, created, -created
+	Sort   string // name, created or updated; with - before it the other way round
 }
 
 // List lists what the caller may see.
 func (s *Service) List(ctx context.Context, f Filter, page sqldb.Page) (items []Project, next string, err error) {
-	scope, err := s.scope(ctx, access.ProjectView, f.Sort, page)
+	scope, err := s.scope(ctx, access.ProjectView)
 	if err != nil {
 		return nil, "", err
 	}
-	w := &filter{conds: []string{`p.deleted_at IS NULL`}}
-	w.visible(s.db, scope, "p.id", "p.team_id")
+	var w sqldb.Where
+	w.And(`p.deleted_at IS NULL`)
+	scope.Narrow(&w, s.db, access.Columns{Project: "p.id", Team: "p.team_id"})
 	if f.Search != "" {
-		w.add(`(p.name LIKE ? ESCAPE '\' OR lower(p.title) LIKE ? ESCAPE '\')`, contains(clean(f.Search)))
+		w.And(`(p.name LIKE ? ESCAPE '\' OR lower(p.title) LIKE ? ESCAPE '\')`, sqldb.Contains(clean(f.Search)))
 	}
 	if f.Team != "" {
-		w.add(`(t.id = ? OR t.name = ?)`, clean(f.Team))
+		w.And(`(t.id = ? OR t.name = ?)`, clean(f.Team))
 	}
-	tail := w.page("p", f.Sort, page)
-	items, err = sqldb.Collect(ctx, s.db.Read(), scanProject, `SELECT `+projectColumns+projectTables+tail, w.args...)
-	return cut(items, page, func(p Project) string { return sortKey(f.Sort, p.ID, p.Name) }, err)
+	return projects.Page(ctx, s.db.Read(), w, f.Sort, page)
 }
 
 // Change says what to change of a project; nil leaves it.
@@ -277,11 +276,8 @@ func (s *Service) check(ctx context.Context, action access.Action, t access.Targ
 	return d, err
 }
 
-func (s *Service) scope(ctx context.Context, action access.Action, sort string, page sqldb.Page) (access.Scope, error) {
+func (s *Service) scope(ctx context.Context, action access.Action) (access.Scope, error) {
 	if err := known(ctx); err != nil {
-		return access.Scope{}, err
-	}
-	if err := checkSort(sort, page.After); err != nil {
 		return access.Scope{}, err
 	}
 	return s.access.Scope(ctx, action)
@@ -322,35 +318,6 @@ func taken(err error, kind, name string) error {
 			WithHint("choose another name")
 	}
 	return err
-}
-
-func checkSort(sort, after string) error {
-	switch sort {
-	case "", "name", "-name", "created", "-created":
-	default:
-		return fault.New(fault.Invalid, "unknown_sort", "the list cannot be sorted that way").WithField("/sort").
-			WithHint("sort by name, -name, created or -created")
-	}
-	if after != "" && !ident.IsRef(after) {
-		return fault.New(fault.Invalid, "invalid_cursor", "the cursor cannot be read").WithField("/cursor").WithHint("start again without a cursor")
-	}
-	return nil
-}
-
-func sortKey(sort, id, name string) string {
-	if strings.HasSuffix(sort, "created") {
-		return id
-	}
-	return name
-}
-
-// cut takes the surplus item off a page and gives the key to go on after.
-func cut[T any](items []T, page sqldb.Page, key func(T) string, err error) ([]T, string, error) {
-	if err != nil || len(items) <= page.Size() {
-		return items, "", err
-	}
-	items = items[:page.Size()]
-	return items, key(items[len(items)-1]), nil
 }
 
 // clean makes a filter's text fit to be bound.

@@ -42,9 +42,9 @@ func scanResource(row sqldb.Row) (Resource, error) {
 	if err != nil {
 		return r, err
 	}
-	r.ObservedAt, r.RetireAt = fromMicro(observed), fromMicro(retire)
-	r.DestroyWantedAt, r.DestroyedAt = fromMicro(destroyWanted), fromMicro(destroyed)
-	r.CreatedAt, r.UpdatedAt = time.UnixMicro(created).UTC(), time.UnixMicro(updated).UTC()
+	r.ObservedAt, r.RetireAt = sqldb.TimeOrZero(observed), sqldb.TimeOrZero(retire)
+	r.DestroyWantedAt, r.DestroyedAt = sqldb.TimeOrZero(destroyWanted), sqldb.TimeOrZero(destroyed)
+	r.CreatedAt, r.UpdatedAt = sqldb.Time(created), sqldb.Time(updated)
 	if r.Inputs, err = readInputs(inputs); err != nil {
 		return r, err
 	}
@@ -86,13 +86,6 @@ func plainNumbers(v any) any {
 		return f
 	}
 	return v
-}
-
-func fromMicro(v sql.NullInt64) time.Time {
-	if !v.Valid {
-		return time.Time{}
-	}
-	return time.UnixMicro(v.Int64).UTC()
 }
 
 func toMicro(t time.Time) any {
@@ -162,12 +155,6 @@ func (s store) holdEnvironment(ctx context.Context, tx *sqldb.Tx, env Environmen
 	return err
 }
 
-func (s store) nameTaken(ctx context.Context, envID, name string) (bool, error) {
-	var n int
-	err := s.db.Read().QueryRowContext(ctx, `SELECT count(*) FROM resources WHERE environment_id = $1 AND name = $2 AND destroyed_at IS NULL`, envID, name).Scan(&n)
-	return n > 0, err
-}
-
 func (s store) insert(ctx context.Context, tx *sqldb.Tx, r Resource) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO resources
 		(id, name, environment_id, project_id, team_id, template, engine, phase, revision, created_at, created_by, updated_at)
@@ -201,7 +188,7 @@ func (s store) insertRevision(ctx context.Context, tx *sqldb.Tx, resourceID stri
 	_, err := tx.ExecContext(ctx, `INSERT INTO revisions
 		(resource_id, number, template, template_version, template_digest, inputs, sealed, note, rolled_back_to, created_at, created_by)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		resourceID, v.Number, v.Template, v.TemplateVersion, v.TemplateDigest, toJSON(v.Inputs), toJSON(nonNil(v.sealed)), v.Note, v.RolledBackTo, v.CreatedAt.UnixMicro(), v.CreatedBy)
+		resourceID, v.Number, v.Template, v.TemplateVersion, v.TemplateDigest, toJSON(v.Inputs), sqldb.Strings(v.sealed), v.Note, v.RolledBackTo, v.CreatedAt.UnixMicro(), v.CreatedBy)
 	return err
 }
 
@@ -217,7 +204,7 @@ func scanRevision(row sqldb.Row) (Revision, error) {
 	if err != nil {
 		return v, err
 	}
-	v.CreatedAt = time.UnixMicro(created).UTC()
+	v.CreatedAt = sqldb.Time(created)
 	if v.Inputs, err = readInputs(inputs); err != nil {
 		return v, err
 	}
@@ -267,10 +254,8 @@ func (s store) referrers(ctx context.Context, q sqldb.Querier, targetID string, 
 	if staying {
 		query += ` AND r.destroy_wanted_at IS NULL`
 	}
-	return sqldb.Collect(ctx, q, scanString, query+` ORDER BY r.name`, targetID)
+	return sqldb.Collect(ctx, q, sqldb.Text, query+` ORDER BY r.name`, targetID)
 }
-
-func scanString(r sqldb.Row) (v string, err error) { return v, r.Scan(&v) }
 
 // path gives the names on a way along references from one resource to
 // another, both ends included; nil when there is none.
@@ -313,47 +298,34 @@ func (s store) wayBack(ctx context.Context, q sqldb.Querier, to string, came map
 }
 
 func (s store) list(ctx context.Context, f Filter, envID string, scope access.Scope, p sqldb.Page) ([]Resource, string, error) {
-	b := newFilter()
+	var w sqldb.Where
 	if !f.Destroyed {
-		b.and(`r.destroyed_at IS NULL`)
+		w.And(`r.destroyed_at IS NULL`)
 	}
 	if envID != "" {
-		b.and(`r.environment_id = ` + b.arg(envID))
+		w.And(`r.environment_id = ?`, envID)
 	}
 	if f.Project != "" && envID == "" {
-		ph := b.arg(f.Project)
-		b.and(`(p.id = ` + ph + ` OR p.name = ` + ph + `)`)
+		w.And(`(p.id = ? OR p.name = ?)`, f.Project)
 	}
 	if f.Environment != "" && envID == "" {
-		ph := b.arg(f.Environment)
-		b.and(`(e.id = ` + ph + ` OR e.name = ` + ph + `)`)
+		w.And(`(e.id = ? OR e.name = ?)`, f.Environment)
 	}
 	if f.Template != "" {
-		b.and(`r.template = ` + b.arg(f.Template))
+		w.And(`r.template = ?`, f.Template)
 	}
 	if f.Phase != "" {
-		b.and(`r.phase = ` + b.arg(string(f.Phase)))
+		w.And(`r.phase = ?`, string(f.Phase))
 	}
 	if f.Search != "" {
-		b.and(`r.name LIKE ` + b.arg("%"+likeEscape.Replace(strings.ToLower(f.Search))+"%") + ` ESCAPE '!'`)
+		w.And(`r.name LIKE ? ESCAPE '\'`, sqldb.Contains(f.Search))
 	}
-	b.scope(s.db, scope)
-	if p.After != "" {
-		name, id := splitKey(p.After)
-		n, i := b.arg(name), b.arg(id)
-		b.and(`(r.name > ` + n + ` OR (r.name = ` + n + ` AND r.id > ` + i + `))`)
-	}
-	query := `SELECT ` + resourceColumns + b.where() + ` ORDER BY r.name, r.id LIMIT ` + b.arg(p.Size()+1)
-	list, err := sqldb.Collect(ctx, s.db.Read(), scanResource, query, b.args...)
-	if err != nil || len(list) <= p.Size() {
-		return list, "", err
-	}
-	list = list[:p.Size()]
-	last := list[len(list)-1]
-	return list, last.Name + "/" + last.ID, nil
+	scope.Narrow(&w, s.db, access.Columns{Team: "r.team_id", Project: "r.project_id", Environment: "r.environment_id"})
+	return resources.Page(ctx, s.db.Read(), w, f.Sort, p)
 }
 
 func (s store) revisions(ctx context.Context, resourceID string, p sqldb.Page) ([]Revision, string, error) {
-	return newestFirst(ctx, s.db, scanRevision, `SELECT `+revisionColumns, "v.resource_id", resourceID, "v.number", p,
-		func(v Revision) any { return v.Number })
+	var w sqldb.Where
+	w.And(`v.resource_id = ?`, resourceID)
+	return revisions.Page(ctx, s.db.Read(), w, "", p)
 }

@@ -86,7 +86,7 @@ func (w *work) destroyed(ctx context.Context) error {
 		if err := w.s.Secrets.Delete(ctx, tx, r.ID); err != nil {
 			return err
 		}
-		targets, err := sqldb.Collect(ctx, tx, scanString, `SELECT DISTINCT target_id FROM resource_references WHERE resource_id = $1`, r.ID)
+		targets, err := sqldb.Collect(ctx, tx, sqldb.Text, `SELECT DISTINCT target_id FROM resource_references WHERE resource_id = $1`, r.ID)
 		if err != nil {
 			return err
 		}

@@ -25,7 +25,7 @@ func scanRun(row sqldb.Row) (Run, error) {
 		&created, &started, &finished, &canceled); err != nil {
 		return v, err
 	}
-	v.CreatedAt, v.StartedAt, v.FinishedAt, v.CancelAsked = time.UnixMicro(created).UTC(), fromMicro(started), fromMicro(finished), canceled.Valid
+	v.CreatedAt, v.StartedAt, v.FinishedAt, v.CancelAsked = sqldb.Time(created), sqldb.TimeOrZero(started), sqldb.TimeOrZero(finished), canceled.Valid
 	if plan != "" {
 		v.Plan = &engine.Plan{}
 		return v, json.Unmarshal([]byte(plan), v.Plan)
@@ -38,7 +38,9 @@ func (s store) run(ctx context.Context, q sqldb.Querier, id string) (Run, error)
 }
 
 func (s store) runs(ctx context.Context, resourceID string, p sqldb.Page) ([]Run, string, error) {
-	return newestFirst(ctx, s.db, scanRun, `SELECT `+runColumns, "u.resource_id", resourceID, "u.number", p, func(v Run) any { return v.Number })
+	var w sqldb.Where
+	w.And(`u.resource_id = ?`, resourceID)
+	return runs.Page(ctx, s.db.Read(), w, "", p)
 }
 
 func (s store) insertRun(ctx context.Context, tx *sqldb.Tx, v Run) error {
@@ -115,7 +117,7 @@ func (s store) log(ctx context.Context, runID string, after int64, limit int) ([
 	return sqldb.Collect(ctx, s.db.Read(), func(r sqldb.Row) (v LogLine, err error) {
 		var at int64
 		err = r.Scan(&v.Seq, &at, &v.Phase, &v.Level, &v.Message)
-		v.At = time.UnixMicro(at).UTC()
+		v.At = sqldb.Time(at)
 		return v, err
 	}, `SELECT seq, at, phase, level, message FROM run_log WHERE run_id = $1 AND seq > $2 ORDER BY seq LIMIT $3`, runID, after, limit)
 }

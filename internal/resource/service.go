@@ -172,10 +172,11 @@ type Filter struct {
 	Phase       Phase
 	Search      string // part of the name
 	Destroyed   bool   // also those that are gone
+	Sort        string // name, created or updated; with - before it the other way round
 }
 
-// List gives the resources that the caller may see, by name, and the key of
-// the next page ("" on the last).
+// List gives the resources that the caller may see, and the key of the
+// next page ("" on the last).
 func (s *Service) List(ctx context.Context, f Filter, p sqldb.Page) ([]Resource, string, error) {
 	if err := signedIn(ctx); err != nil {
 		return nil, "", err

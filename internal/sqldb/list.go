@@ -170,3 +170,23 @@ func TimeOrZero(us sql.NullInt64) time.Time {
 	}
 	return Time(us.Int64)
 }
+
+// Named gives the usual orders of a table that has an id (by age), a name and
+// updated_at: name, created, updated.
+func Named[T any](alias string, of func(T) (id, name string, updated time.Time)) map[string]Order[T] {
+	id := alias + ".id"
+	return map[string]Order[T]{
+		"name": {Columns: []string{alias + ".name", id}, Key: func(v T) []any {
+			id, name, _ := of(v)
+			return []any{name, id}
+		}},
+		"created": {Columns: []string{id}, Key: func(v T) []any {
+			id, _, _ := of(v)
+			return []any{id}
+		}},
+		"updated": {Columns: []string{alias + ".updated_at", id}, Key: func(v T) []any {
+			id, _, updated := of(v)
+			return []any{updated.UnixMicro(), id}
+		}},
+	}
+}

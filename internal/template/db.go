@@ -35,7 +35,7 @@ func scanSummary(row sqldb.Row) (Summary, error) {
 	var s Summary
 	var at, pre int64
 	err := row.Scan(&s.Name, &s.Version, &s.Digest, &s.Engine, &pre, &at, &s.CreatedBy, &s.sortKey)
-	s.CreatedAt, s.Prerelease = time.UnixMicro(at).UTC(), pre != 0
+	s.CreatedAt, s.Prerelease = sqldb.Time(at), pre != 0
 	return s, err
 }
 
@@ -44,39 +44,46 @@ func (d queries) find(ctx context.Context, name, version string) (Summary, error
 	return scanSummary(d.q.QueryRowContext(ctx, `SELECT `+summaryColumns+` FROM template_versions WHERE name = $1 AND version = $2`, name, version))
 }
 
-// versions gives a template's versions, newest first, starting below a sort
-// key.
-func (d queries) versions(ctx context.Context, name, below string, limit int) ([]Summary, error) {
-	return sqldb.Collect(ctx, d.q, scanSummary, `SELECT `+summaryColumns+` FROM template_versions
-		WHERE name = $1 AND ($2 = '' OR sort_key < $2) ORDER BY sort_key DESC LIMIT $3`, name, below, limit)
-}
-
 // latest gives the newest version that is no pre-release, or else the newest.
 func (d queries) latest(ctx context.Context, name string) (Summary, error) {
 	return scanSummary(d.q.QueryRowContext(ctx, `SELECT `+summaryColumns+` FROM template_versions
 		WHERE name = $1 ORDER BY prerelease, sort_key DESC LIMIT 1`, name))
 }
 
-// latestOfEach gives the latest version of each template that fits, by name.
-func (d queries) latestOfEach(ctx context.Context, f Filter, after string, limit int) ([]Summary, error) {
-	return sqldb.Collect(ctx, d.q, scanSummary, `SELECT `+summaryColumns+` FROM (
-			SELECT `+summaryColumns+`, search, tags,
-				row_number() OVER (PARTITION BY name ORDER BY prerelease, sort_key DESC) AS place
-			FROM template_versions WHERE name > $1
-		) AS newest
-		WHERE place = 1 AND ($2 = '' OR engine = $2) AND search LIKE $3 ESCAPE '\' AND tags LIKE $4 ESCAPE '\'
-		ORDER BY name LIMIT $5`, after, f.Engine, pattern(strings.ToLower(f.Search)), tagPattern(f.Tag), limit)
+// latest of each template, with what filters look at.
+var templates = sqldb.List[Summary]{
+	Select: `SELECT ` + summaryColumns + ` FROM (
+		SELECT ` + summaryColumns + `, search, tags, row_number() OVER (PARTITION BY name ORDER BY prerelease, sort_key DESC) AS place
+		FROM template_versions) AS t`,
+	Scan: scanSummary,
+	Orders: map[string]sqldb.Order[Summary]{
+		"name":    {Columns: []string{"name"}, Key: func(s Summary) []any { return []any{s.Name} }},
+		"created": {Columns: []string{"created_at", "name"}, Key: func(s Summary) []any { return []any{s.CreatedAt.UnixMicro(), s.Name} }},
+	},
+	Default: "name",
 }
 
-func pattern(s string) string {
-	return "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s) + "%"
+// versions of one template.
+var versions = sqldb.List[Summary]{
+	Select:  `SELECT ` + summaryColumns + ` FROM template_versions`,
+	Scan:    scanSummary,
+	Orders:  map[string]sqldb.Order[Summary]{"version": {Columns: []string{"sort_key"}, Key: func(s Summary) []any { return []any{s.sortKey} }}},
+	Default: "-version",
 }
 
-func tagPattern(tag string) string {
-	if tag == "" {
-		return "%"
+// where is the filter in SQL, for templates.
+func (f Filter) where() (w sqldb.Where) {
+	w.And(`place = 1`)
+	if f.Engine != "" {
+		w.And(`engine = ?`, f.Engine)
 	}
-	return pattern(`"` + tag + `"`)
+	if f.Search != "" {
+		w.And(`search LIKE ? ESCAPE '\'`, sqldb.Contains(f.Search))
+	}
+	if f.Tag != "" {
+		w.And(`tags LIKE ? ESCAPE '\'`, sqldb.Contains(`"`+f.Tag+`"`))
+	}
+	return w
 }
 
 func (d queries) archive(ctx context.Context, name, version string) ([]byte, error) {

@@ -249,8 +249,10 @@ func (s *Service) choose(ctx context.Context, name, version string) (Summary, er
 		}
 		return Summary{}, err
 	}
-	for below := ""; ; {
-		rows, err := q.versions(ctx, name, below, 200)
+	var w sqldb.Where
+	w.And(`name = ?`, name)
+	for after := ""; ; {
+		rows, next, err := versions.Page(ctx, s.db.Read(), w, "", sqldb.Page{Limit: 200, After: after})
 		if err != nil {
 			return Summary{}, err
 		}
@@ -259,10 +261,9 @@ func (s *Service) choose(ctx context.Context, name, version string) (Summary, er
 				return row, nil
 			}
 		}
-		if len(rows) < 200 {
+		if after = next; after == "" {
 			return Summary{}, sql.ErrNoRows
 		}
-		below = rows[len(rows)-1].sortKey
 	}
 }
 
@@ -320,6 +321,7 @@ type Filter struct {
 	Search string // in name, title and description, whatever the case
 	Tag    string
 	Engine string
+	Sort   string // name, or created (the latest version); with - before it the other way round
 }
 
 // List is a page of things and where the next begins.
@@ -328,20 +330,19 @@ type List[T any] struct {
 	Next  string // "" on the last page
 }
 
-// List gives the latest version of each template that the caller may see, by
-// name.
+// List gives the latest version of each template that the caller may see.
 func (s *Service) List(ctx context.Context, f Filter, page sqldb.Page) (List[*Version], error) {
 	out := List[*Version]{Items: []*Version{}}
 	if principal.From(ctx).Kind == principal.Anonymous {
 		return out, fault.New(fault.Unauthenticated, "unauthenticated", "sign in first")
 	}
+	var last Summary
 	for after := page.After; ; {
-		rows, err := queries{s.db.Read()}.latestOfEach(ctx, f, after, page.Size()+1)
+		rows, next, err := templates.Page(ctx, s.db.Read(), f.where(), f.Sort, sqldb.Page{Limit: page.Size(), After: after})
 		if err != nil {
 			return out, fmt.Errorf("list templates: %w", err)
 		}
 		for _, row := range rows {
-			after = row.Name
 			v, err := s.load(ctx, row)
 			if err != nil { // one damaged template does not hide its neighbours
 				s.log.ErrorContext(ctx, "a template cannot be read", "template", row.Name, "version", row.Version, "error", err)
@@ -353,12 +354,12 @@ func (s *Service) List(ctx context.Context, f Filter, page sqldb.Page) (List[*Ve
 				return out, err
 			}
 			if len(out.Items) == page.Size() {
-				out.Next = out.Items[len(out.Items)-1].Name
+				out.Next = templates.After(f.Sort, last)
 				return out, nil
 			}
-			out.Items = append(out.Items, v)
+			out.Items, last = append(out.Items, v), row
 		}
-		if len(rows) <= page.Size() {
+		if after = next; next == "" {
 			return out, nil
 		}
 	}
@@ -370,24 +371,13 @@ func (s *Service) Versions(ctx context.Context, name string, page sqldb.Page) (L
 	if err != nil {
 		return List[Summary]{}, err
 	}
-	below := ""
-	if page.After != "" {
-		sem, err := parseVersion(page.After)
-		if err != nil {
-			return List[Summary]{}, fault.New(fault.Invalid, "invalid_cursor", "the cursor is not one of this list")
-		}
-		below = sortKey(sem)
-	}
-	rows, err := queries{s.db.Read()}.versions(ctx, v.Name, below, page.Size()+1)
+	var w sqldb.Where
+	w.And(`name = ?`, v.Name)
+	rows, next, err := versions.Page(ctx, s.db.Read(), w, "", page)
 	if err != nil {
 		return List[Summary]{}, fmt.Errorf("list versions: %w", err)
 	}
-	out := List[Summary]{Items: rows}
-	if len(rows) > page.Size() {
-		out.Items = rows[:page.Size()]
-		out.Next = out.Items[page.Size()-1].Version
-	}
-	return out, nil
+	return List[Summary]{Items: rows, Next: next}, nil
 }
 
 func join(names []string) string {

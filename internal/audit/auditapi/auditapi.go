@@ -92,6 +92,7 @@ type searchInput struct {
 	Environment string    `query:"environment" maxLength:"128" doc:"Id or name"`
 	Since       time.Time `query:"since" doc:"Inclusive"`
 	Until       time.Time `query:"until" doc:"Exclusive"`
+	Sort        string    `query:"sort" enum:"created,-created" default:"-created" doc:"The newest first, unless asked otherwise"`
 }
 
 type pageInput struct{ httpx.PageInput }
@@ -102,7 +103,7 @@ var tags = []string{"Audit"}
 func Register(api huma.API, log *audit.Log) {
 	httpx.Register(api, huma.Operation{
 		OperationID: "list-audit-records", Method: http.MethodGet, Path: "/api/v1/audit", Tags: tags,
-		Summary: "Search the audit log", Description: "Newest first; shows what the caller may see with audit:view.",
+		Summary: "Search the audit log", Description: "Shows what the caller may see with audit:view.",
 	}, func(ctx context.Context, in *searchInput) (*httpx.Body[httpx.Page[AuditRecord]], error) {
 		page, err := in.Page()
 		if err != nil {
@@ -110,7 +111,7 @@ func Register(api huma.API, log *audit.Log) {
 		}
 		records, next, err := log.Search(ctx, audit.Filter{
 			Actor: in.Actor, Action: in.Action, TargetKind: in.TargetKind, Target: in.Target, Team: in.Team,
-			Project: in.Project, Environment: in.Environment, Since: in.Since, Until: in.Until,
+			Project: in.Project, Environment: in.Environment, Since: in.Since, Until: in.Until, Sort: in.Sort,
 		}, page)
 		if err != nil {
 			return nil, err

@@ -15,7 +15,7 @@ import (
 // SortInput sorts and searches a list. Embedded inputs are exported: huma
 // passes over others.
 type SortInput struct {
-	Sort   string `query:"sort" enum:"name,-name,created,-created" default:"name"`
+	Sort   string `query:"sort" enum:"name,-name,created,-created,updated,-updated" default:"name"`
 	Search string `query:"q" maxLength:"80" doc:"Part of the name or title"`
 }
 
@@ -222,19 +222,20 @@ type TokenPath struct {
 
 func registerTokens(api huma.API, svc *identity.Service) {
 	tags := []string{"Tokens"}
-	httpx.Register(api, huma.Operation{OperationID: "list-tokens", Method: http.MethodGet, Path: "/api/v1/tokens", Tags: tags, Summary: "API tokens, the newest first",
+	httpx.Register(api, huma.Operation{OperationID: "list-tokens", Method: http.MethodGet, Path: "/api/v1/tokens", Tags: tags, Summary: "API tokens",
 		Description: "The caller's own, unless asked otherwise."},
 		func(ctx context.Context, in *struct {
 			httpx.PageInput
 			Owner string `query:"owner" maxLength:"64" doc:"User or robot, name or id"`
 			All   bool   `query:"all" doc:"Of everybody that the caller may see"`
 			Ended bool   `query:"ended" doc:"Also revoked and expired ones"`
+			Sort  string `query:"sort" enum:"name,-name,created,-created" default:"-created"`
 		}) (*httpx.Body[httpx.Page[Token]], error) {
 			page, err := in.Page()
 			if err != nil {
 				return nil, err
 			}
-			items, next, err := svc.Tokens(ctx, identity.TokenFilter{Owner: in.Owner, All: in.All, Ended: in.Ended}, page)
+			items, next, err := svc.Tokens(ctx, identity.TokenFilter{Owner: in.Owner, All: in.All, Ended: in.Ended, Sort: in.Sort}, page)
 			return pageOf(items, next, err, viewToken)
 		})
 	httpx.Register(api, httpx.Sensitive(huma.Operation{OperationID: "create-token", Method: http.MethodPost, Path: "/api/v1/tokens", Tags: tags, Summary: "Make an API token",

@@ -60,7 +60,7 @@ func attributes(m map[string]string) map[string]string {
 // SortInput sorts and searches a list. Embedded inputs are exported: huma
 // passes over others.
 type SortInput struct {
-	Sort   string `query:"sort" enum:"name,-name,created,-created" default:"name"`
+	Sort   string `query:"sort" enum:"name,-name,created,-created,updated,-updated" default:"name"`
 	Search string `query:"q" maxLength:"80" doc:"Part of the name or title"`
 }
 
@@ -163,7 +163,7 @@ func registerEnvironments(api huma.API, svc *project.Service) {
 		return pageOf(items, next, err, viewEnvironment)
 	}
 	httpx.Register(api, huma.Operation{OperationID: "list-all-environments", Method: http.MethodGet, Path: "/api/v1/environments", Tags: tags,
-		Summary: "Environments of all projects that the caller may see", Description: "The oldest first, whatever the sort but -created."},
+		Summary: "Environments of all projects that the caller may see"},
 		func(ctx context.Context, in *EnvironmentList) (*httpx.Body[httpx.Page[Environment]], error) {
 			return list(ctx, "", *in)
 		})

@@ -76,16 +76,17 @@ type Filters struct {
 	Phase     string `query:"phase" enum:"pending,waiting,planning,applying,retrying,ready,failed,canceled,lost,destroying,destroyed"`
 	Search    string `query:"search" maxLength:"64" doc:"Part of the name"`
 	Destroyed bool   `query:"destroyed" doc:"Also those that are gone"`
+	Sort      string `query:"sort" enum:"name,-name,created,-created,updated,-updated" default:"name"`
 }
 
 func (in Filters) filter() resource.Filter {
-	return resource.Filter{Template: in.Template, Phase: resource.Phase(in.Phase), Search: in.Search, Destroyed: in.Destroyed}
+	return resource.Filter{Template: in.Template, Phase: resource.Phase(in.Phase), Search: in.Search, Destroyed: in.Destroyed, Sort: in.Sort}
 }
 
 func registerReads(api huma.API, svc *resource.Service) {
 	httpx.Register(api, huma.Operation{
 		OperationID: "list-resources", Method: http.MethodGet, Path: "/api/v1/resources", Tags: tags,
-		Summary: "List resources across environments", Description: "By name; those that the caller may see.",
+		Summary: "List resources across environments", Description: "Those that the caller may see.",
 	}, func(ctx context.Context, in *struct {
 		httpx.PageInput
 		Filters
@@ -98,7 +99,7 @@ func registerReads(api huma.API, svc *resource.Service) {
 	})
 	httpx.Register(api, huma.Operation{
 		OperationID: "list-environment-resources", Method: http.MethodGet, Path: collection, Tags: tags,
-		Summary: "List an environment's resources", Description: "By name.",
+		Summary: "List an environment's resources",
 	}, func(ctx context.Context, in *struct {
 		EnvironmentInput
 		httpx.PageInput

@@ -84,6 +84,7 @@ type listInput struct {
 	Search string `query:"search" maxLength:"100" doc:"In name, title and description, whatever the case"`
 	Tag    string `query:"tag" maxLength:"32" doc:"Only those with this tag"`
 	Engine string `query:"engine" maxLength:"32" doc:"Only those of this engine"`
+	Sort   string `query:"sort" enum:"name,-name,created,-created" default:"name" doc:"By name, or by the age of the latest version"`
 }
 
 func (f face) list(ctx context.Context, in *listInput) (*httpx.Body[httpx.Page[TemplateSummary]], error) {
@@ -91,7 +92,7 @@ func (f face) list(ctx context.Context, in *listInput) (*httpx.Body[httpx.Page[T
 	if err != nil {
 		return nil, err
 	}
-	list, err := f.svc.List(ctx, template.Filter{Search: in.Search, Tag: in.Tag, Engine: in.Engine}, page)
+	list, err := f.svc.List(ctx, template.Filter{Search: in.Search, Tag: in.Tag, Engine: in.Engine, Sort: in.Sort}, page)
 	if err != nil {
 		return nil, err
 	}
