@@ -54,7 +54,7 @@ func (s *schema) check(inputs map[string]any, references bool) (map[string]any, 
 	}
 	first := violations[0]
 	return nil, fault.New(fault.Invalid, "invalid_inputs", "the inputs are not valid: %s %s%s", fieldName(first.Field), first.Message, more).
-		WithField(first.Field).WithViolations(violations...).WithHint("see the template's inputs with: fairlead template show")
+		WithField(first.Field).WithViolations(violations...)
 }
 
 func fieldName(pointer string) string {

@@ -1,12 +1,14 @@
 package template
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"time"
 
 	"fairlead/internal/access"
 	"fairlead/internal/engine"
+	"fairlead/internal/fault"
 	"fairlead/internal/template/bundle"
 )
 
@@ -32,13 +34,23 @@ type Version struct {
 // Invalid with code "invalid_inputs" (or "invalid_reference") and lists every
 // violation. No message repeats a value.
 func (v *Version) Check(inputs map[string]any) (map[string]any, error) {
-	return v.schema.check(inputs, true)
+	out, err := v.schema.check(inputs, true)
+	return out, v.hinted(err)
 }
 
 // CheckResolved validates inputs after Resolve: text is text, whatever it
 // looks like.
 func (v *Version) CheckResolved(inputs map[string]any) error {
 	_, err := v.schema.check(inputs, false)
+	return v.hinted(err)
+}
+
+// hinted says where to look up what the inputs may be, when nothing better was
+// said.
+func (v *Version) hinted(err error) error {
+	if f, ok := errors.AsType[*fault.Error](err); ok && f.Code == "invalid_inputs" && f.Hint == "" {
+		return f.WithHint("see what it takes with: fairlead template show %s --version %s", v.Name, v.Version)
+	}
 	return err
 }
 

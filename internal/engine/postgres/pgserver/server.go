@@ -75,7 +75,7 @@ func Start(ctx context.Context, opt Options) (*Server, error) {
 		return nil, dirFault(opt.Dir, err)
 	}
 	opt.Dir = dir
-	if err := os.MkdirAll(dir, 0o711); err != nil {
+	if err := makePassable(dir); err != nil {
 		return nil, dirFault(dir, err)
 	}
 	unlock, err := lock(filepath.Join(dir, "lock"))
@@ -139,7 +139,7 @@ func (s *Server) settle() error {
 			return dirFault(file, errors.Join(errors.New("server.json is damaged"), err))
 		}
 		s.place.Account.drop = acc.drop
-		return nil
+		return s.openFallback()
 	case !errors.Is(err, fs.ErrNotExist):
 		return dirFault(file, err)
 	}
@@ -150,7 +150,7 @@ func (s *Server) settle() error {
 			return fault.New(fault.Unavailable, "postgres_unreachable_dir", "the account %s cannot reach %s, and not %s either", acc.Name, s.opt.Dir, home).
 				WithHint("choose a data directory that it can reach, such as /var/lib/fairlead")
 		}
-		if err := os.MkdirAll(home, 0o711); err != nil {
+		if err := makePassable(home); err != nil {
 			return dirFault(home, err)
 		}
 		s.opt.Log.Warn("PostgreSQL's account cannot reach the data directory; its data lives elsewhere",
@@ -164,7 +164,42 @@ func (s *Server) settle() error {
 		}
 	}
 	s.place = place{Data: data, Port: port, Account: acc}
-	return s.save()
+	return errors.Join(s.openFallback(), s.save())
+}
+
+// openFallback lets the account pass through the folder that only we make,
+// whatever umask it was made under.
+func (s *Server) openFallback() error {
+	home := fallback(s.opt.Dir)
+	if !s.place.Account.drop || s.place.Data != filepath.Join(home, "data") {
+		return nil
+	}
+	err := os.Chmod(home, 0o711) //nolint:gosec // what is in it is closed; the account must pass
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // initialise says what is missing
+	}
+	if err != nil {
+		return dirFault(home, err)
+	}
+	return nil
+}
+
+// makePassable makes a folder, and those above it, so that others may pass but
+// not list: the umask, which is about files of the operator's own, must not
+// shut the server's account out. What is there already keeps its mode.
+func makePassable(dir string) error {
+	if _, err := os.Stat(dir); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if above := filepath.Dir(dir); above != dir {
+		if err := makePassable(above); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o711); err != nil && !errors.Is(err, fs.ErrExist) { //nolint:gosec // what is in it is closed; the account must pass
+		return err
+	}
+	return os.Chmod(dir, 0o711) //nolint:gosec // as above
 }
 
 func (s *Server) save() error {

@@ -217,3 +217,49 @@ func kill(t *testing.T, pid string, sig syscall.Signal) {
 		t.Fatal(err)
 	}
 }
+
+// Not parallel: the umask is the whole process's, and parallel tests wait
+// until this one is over.
+func TestUmaskDoesNotShutTheServerOut(t *testing.T) {
+	old := syscall.Umask(0o077)
+	defer syscall.Umask(old)
+	for _, row := range []struct {
+		why  string
+		mode os.FileMode // of the folder above
+	}{
+		{"the account passes through to the data directory", 0o711},
+		{"it cannot, so the fallback is used", 0o700},
+	} {
+		dir := filepath.Join(folder(t, row.mode), "deeper") // two folders to make
+		s, err := pgserver.Start(t.Context(), pgserver.Options{Dir: dir})
+		if err != nil {
+			t.Fatalf("%s: %v", row.why, err)
+		}
+		query(t, s, "SELECT 'in'")
+		if inside := strings.HasPrefix(s.DataDir(), dir); os.Geteuid() == 0 && inside != (row.mode == 0o711) {
+			t.Errorf("%s: data in %s", row.why, s.DataDir())
+		}
+		for _, closed := range []string{"password", "server.json"} {
+			if info, err := os.Stat(filepath.Join(dir, closed)); err != nil || info.Mode().Perm() != 0o600 {
+				t.Errorf("%s: %s: %v %v", row.why, closed, info, err)
+			}
+		}
+		if err := s.Stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		home := filepath.Dir(s.DataDir())
+		if os.Geteuid() == 0 && row.mode == 0o700 { // as a version before this one left it
+			if err := os.Chmod(home, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		again, err := pgserver.Start(t.Context(), pgserver.Options{Dir: dir})
+		if err != nil {
+			t.Fatalf("%s: again: %v", row.why, err)
+		}
+		again.Detach()
+		if err := pgserver.Remove(t.Context(), dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
