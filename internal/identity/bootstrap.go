@@ -16,8 +16,10 @@ const FirstAdmin = "administrator"
 
 // Bootstrap sees to it that somebody can administer: when there is no enabled
 // platform administrator it makes one and gives a sign-in link for them, and
-// while no administrator has ever signed in each call gives one more link, so
-// that every replica can print its own. The first use of one voids the rest.
+// while no administrator has ever used what a sign-in gave each call gives one
+// more link, so that every replica can print its own, and so that nobody is
+// locked out by a server that died between a sign-in and its reply. The first
+// use of one voids the rest.
 // The value is empty when there is nothing to do. No account has a default
 // password.
 func (s *Service) Bootstrap(ctx context.Context) (Issued[Link], error) {
@@ -43,7 +45,7 @@ func (s *Service) Bootstrap(ctx context.Context) (Issued[Link], error) {
 var bySystem = access.Decision{Allowed: true, Policies: []string{"system"}}
 
 // firstAdmin gives the administrator who needs a link, made if need be; none
-// when an administrator has signed in before.
+// when an administrator has come in before.
 func (s *Service) firstAdmin(ctx context.Context, tx *sqldb.Tx) (account, error) {
 	admins, err := s.store.holders(ctx, tx, "", principal.PlatformAdmin)
 	if err != nil {
@@ -52,8 +54,13 @@ func (s *Service) firstAdmin(ctx context.Context, tx *sqldb.Tx) (account, error)
 	var waiting account
 	for _, id := range admins {
 		a, err := s.store.accountByID(ctx, tx, id, false)
-		if err != nil || !a.signedInAt.IsZero() || a.passwordHash != "" {
+		if err != nil || a.passwordHash != "" {
 			return account{}, err
+		}
+		if !a.signedInAt.IsZero() {
+			if used, err := credentialUsed(ctx, tx, a.id); err != nil || used {
+				return account{}, err
+			}
 		}
 		if waiting.id == "" {
 			waiting = a
@@ -63,6 +70,15 @@ func (s *Service) firstAdmin(ctx context.Context, tx *sqldb.Tx) (account, error)
 		return waiting, nil
 	}
 	return s.makeAdmin(ctx, tx)
+}
+
+// credentialUsed tells whether anybody ever came back with a token or session
+// of the account.
+func credentialUsed(ctx context.Context, tx *sqldb.Tx, id string) (bool, error) {
+	var n int
+	err := tx.QueryRowContext(ctx, `SELECT (SELECT count(*) FROM tokens WHERE principal_id = $1 AND last_used_at IS NOT NULL)
+		+ (SELECT count(*) FROM sessions WHERE principal_id = $1 AND last_seen_at > created_at)`, id).Scan(&n)
+	return n > 0, err
 }
 
 func (s *Service) makeAdmin(ctx context.Context, tx *sqldb.Tx) (account, error) {
