@@ -3,11 +3,14 @@ package resource
 import (
 	"context"
 	"errors"
+	"maps"
 	"reflect"
+	"slices"
 	"time"
 
 	"fairlead/internal/engine"
 	"fairlead/internal/fault"
+	"fairlead/internal/redact"
 	"fairlead/internal/sqldb"
 )
 
@@ -113,6 +116,7 @@ var errObservations = errors.New("the engine did not give one observation a targ
 func (w *work) succeed(ctx context.Context, result engine.Result, set func(r *Resource)) error {
 	// What was made must be recorded, also when the server is stopping.
 	ctx = context.WithoutCancel(ctx)
+	result.Outputs = w.confide(result.Outputs)
 	return w.write(ctx, "run.succeed", func(tx *sqldb.Tx) error {
 		r, err := w.s.db.lock(ctx, tx, w.res.ID)
 		if err != nil {
@@ -146,6 +150,25 @@ func (w *work) succeed(ctx context.Context, result engine.Result, set func(r *Re
 		}
 		return w.claim.Done(ctx, tx, nextTurn(tx, r))
 	})
+}
+
+// confide makes a secret of every output that the template calls one, or that
+// repeats a secret which is at hand, whatever the engine says of it.
+func (w *work) confide(outputs map[string]engine.Output) map[string]engine.Output {
+	named := w.tmpl.Info().Outputs
+	out := maps.Clone(outputs)
+	for name, o := range out {
+		repeats := slices.ContainsFunc(texts(nil, o.Value), func(s string) bool { return w.text(s) != clean(s) })
+		if o.Sensitive || o.Value == nil || !named[name] && !repeats {
+			continue
+		}
+		text, ok := o.Value.(string)
+		if !ok {
+			text = toJSON(o.Value)
+		}
+		out[name] = engine.Output{Sensitive: true, Secret: redact.New(text)}
+	}
+	return out
 }
 
 // keep puts a result into the records; what is sensitive goes to the secrets.
