@@ -84,8 +84,10 @@ func (r *run) all(ctx context.Context, only, out string) error {
 		}
 		_ = os.RemoveAll(r.dir)
 	}()
-	if err := build(ctx, r.root, ".", "./cmd/fairlead", "bin/fairlead"); err != nil {
-		return err
+	if r.pprof == "" {
+		if err := build(ctx, r.root, ".", "./cmd/fairlead", "bin/fairlead"); err != nil {
+			return err
+		}
 	}
 	if r.pprof != "" {
 		if r.pprof, err = filepath.Abs(r.pprof); err != nil {

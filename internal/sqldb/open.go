@@ -51,6 +51,9 @@ type DB struct {
 	pgURL   string
 	path    string
 
+	writePrepared *prepared // nil on PostgreSQL, as readPrepared
+	readPrepared  *prepared
+
 	jobs    chan *job
 	flusher Flusher
 	stop    context.CancelFunc
@@ -125,6 +128,7 @@ func (db *DB) openSQLite(path string) error {
 	}
 	db.read.SetMaxOpenConns(8)
 	db.read.SetMaxIdleConns(8)
+	db.writePrepared, db.readPrepared = newPrepared(db.write), newPrepared(db.read)
 	return nil
 }
 
@@ -142,7 +146,7 @@ func (db *DB) openPostgres(ctx context.Context, u string) error {
 	db.dialect, db.pgURL = Postgres, u
 	pool := stdlib.OpenDB(*cfg)
 	pool.SetMaxOpenConns(16)
-	pool.SetMaxIdleConns(8)
+	pool.SetMaxIdleConns(16) // a log-in costs more than a hundred statements
 	pool.SetConnMaxIdleTime(5 * time.Minute)
 	db.write, db.read = pool, pool
 	if err := pool.PingContext(ctx); err != nil {

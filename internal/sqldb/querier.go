@@ -17,11 +17,14 @@ type Querier interface {
 type Row interface{ Scan(dest ...any) error }
 
 // Reader runs queries on the read pool. Each sees the newest commit.
-type Reader struct{ pool *sql.DB }
+type Reader struct {
+	pool     *sql.DB
+	prepared *prepared // nil on PostgreSQL
+}
 
 // Read gives the read pool. ExecContext on it fails on SQLite and must not be
 // used on PostgreSQL: writes go through Write.
-func (db *DB) Read() Reader { return Reader{db.read} }
+func (db *DB) Read() Reader { return Reader{db.read, db.readPrepared} }
 
 // ExecContext implements Querier.
 func (r Reader) ExecContext(context.Context, string, ...any) (sql.Result, error) {
@@ -30,13 +33,29 @@ func (r Reader) ExecContext(context.Context, string, ...any) (sql.Result, error)
 
 // QueryContext implements Querier.
 func (r Reader) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if s := r.statement(ctx, query); s != nil {
+		rows, err := s.QueryContext(ctx, args...)
+		return rows, translate(err)
+	}
 	rows, err := r.pool.QueryContext(ctx, query, args...)
 	return rows, translate(err)
 }
 
 // QueryRowContext implements Querier.
 func (r Reader) QueryRowContext(ctx context.Context, query string, args ...any) Row {
+	if s := r.statement(ctx, query); s != nil {
+		return readRow{s.QueryRowContext(ctx, args...)}
+	}
 	return readRow{r.pool.QueryRowContext(ctx, query, args...)}
+}
+
+func (r Reader) statement(ctx context.Context, query string) *sql.Stmt {
+	s := r.prepared.find(query)
+	if s == nil && r.prepared != nil {
+		r.prepared.learn(ctx)
+		s = r.prepared.find(query)
+	}
+	return s
 }
 
 type readRow struct{ *sql.Row }

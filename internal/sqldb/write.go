@@ -3,9 +3,11 @@ package sqldb
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"fairlead/internal/failpoint"
@@ -109,10 +111,15 @@ func (db *DB) runGroup(group []*job) {
 			close(j.done)
 		}
 	}()
+	savepoints := false
 	for attempt := 1; ; attempt++ {
-		err := db.tryGroup(group)
+		err := db.tryGroup(group, savepoints)
 		if err == nil {
 			return
+		}
+		if errors.Is(err, errAlone) {
+			savepoints = true
+			continue
 		}
 		if retryable(err) && attempt < groupRetries {
 			db.stats.retried.Add(1)
@@ -132,10 +139,16 @@ func (db *DB) runGroup(group []*job) {
 	}
 }
 
+// errAlone says that a closure of a group failed that has no savepoints.
+var errAlone = errors.New("a closure of the group failed")
+
 // tryGroup runs the group in one transaction. Its error concerns the whole
-// group; a closure's own error is left in its job.
-func (db *DB) tryGroup(group []*job) (err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), groupLimit)
+// group; a closure's own error is left in its job. Savepoints cost two
+// statements a closure and failures are rare: so it goes without them first,
+// and a group in which one fails is run again with them.
+func (db *DB) tryGroup(group []*job, savepoints bool) (err error) {
+	defer db.writePrepared.learn(context.Background())
+	ctx, cancel := db.groupContext()
 	defer cancel()
 	sqlTx, err := db.write.BeginTx(ctx, nil)
 	if err != nil {
@@ -148,6 +161,7 @@ func (db *DB) tryGroup(group []*job) (err error) {
 		}
 	}()
 	g := &groupTx{ctx: ctx, db: db, tx: sqlTx}
+	alone := len(group) == 1
 	var live []*job
 	var items []any
 	var after []func()
@@ -155,7 +169,7 @@ func (db *DB) tryGroup(group []*job) (err error) {
 		if j.skip {
 			continue
 		}
-		tx := &Tx{g: g, nested: len(group) > 1}
+		tx := &Tx{g: g, nested: savepoints && !alone}
 		j.err = tx.run(j)
 		if tx.broken != nil {
 			return tx.broken
@@ -164,11 +178,13 @@ func (db *DB) tryGroup(group []*job) (err error) {
 			if retryable(j.err) {
 				return j.err
 			}
-			if !tx.nested { // nothing else in the group: its rollback is the group's
-				j.skip = true
-				return nil
+			if tx.touched && !tx.nested && !alone {
+				return errAlone
 			}
 			j.skip = true
+			if alone { // its rollback is the group's
+				return nil
+			}
 			continue
 		}
 		live = append(live, j)
@@ -202,6 +218,15 @@ func (db *DB) tryGroup(group []*job) (err error) {
 	return nil
 }
 
+// groupContext bounds a group. SQLite has a bound of its own on waiting for
+// locks; watching a context would cost it a goroutine a statement.
+func (db *DB) groupContext() (context.Context, context.CancelFunc) {
+	if db.dialect == SQLite {
+		return context.Background(), func() {}
+	}
+	return context.WithTimeout(context.Background(), groupLimit)
+}
+
 func hitAll(live []*job, suffix string) {
 	seen := ""
 	for _, j := range live { // a run of one op passes its point once
@@ -230,28 +255,38 @@ func (g *groupTx) flush(items []any) error {
 			return err
 		}
 	}
-	if g.db.dialect != Postgres {
+	seen := map[note]bool{}
+	payloads := []string{}
+	g.notes = slices.DeleteFunc(g.notes, func(n note) bool {
+		again := seen[n]
+		if seen[n] = true; !again {
+			payloads = append(payloads, n.topic+"\x1f"+n.payload)
+		}
+		return again
+	})
+	if g.db.dialect != Postgres || len(payloads) == 0 {
 		return nil
 	}
-	for _, n := range g.notes {
-		if _, err := g.tx.ExecContext(g.ctx, `SELECT pg_notify($1, $2)`, pgChannel, n.topic+"\x1f"+n.payload); err != nil {
-			return err
-		}
+	list, err := json.Marshal(payloads)
+	if err != nil {
+		return err
 	}
-	return nil
+	_, err = g.tx.ExecContext(g.ctx, `SELECT count(pg_notify($1, p)) FROM jsonb_array_elements_text($2::jsonb) p`, pgChannel, string(list))
+	return err
 }
 
 // Tx is one closure's part of a transaction. It is valid only inside the
 // closure. After a statement failed, every further one fails the same way.
 type Tx struct {
-	g      *groupTx
-	nested bool // in a savepoint of its own
-	opened bool
-	failed error
-	broken error // the whole transaction is gone
-	items  []any
-	after  []func()
-	notes  int
+	g       *groupTx
+	nested  bool // in a savepoint of its own
+	touched bool // a statement was run
+	opened  bool
+	failed  error
+	broken  error // the whole transaction is gone
+	items   []any
+	after   []func()
+	notes   int
 }
 
 func (tx *Tx) run(j *job) (err error) {
@@ -287,6 +322,7 @@ func (tx *Tx) open() error {
 	if tx.failed != nil {
 		return tx.failed
 	}
+	tx.touched = true
 	if !tx.nested || tx.opened {
 		return nil
 	}
@@ -326,6 +362,10 @@ func (tx *Tx) ExecContext(_ context.Context, query string, args ...any) (sql.Res
 	if err := tx.open(); err != nil {
 		return nil, err
 	}
+	if s := tx.g.db.writePrepared.find(query); s != nil {
+		r, err := tx.g.tx.StmtContext(tx.g.ctx, s).ExecContext(tx.g.ctx, args...)
+		return r, tx.note(err)
+	}
 	r, err := tx.g.tx.ExecContext(tx.g.ctx, query, args...)
 	return r, tx.note(err)
 }
@@ -335,6 +375,10 @@ func (tx *Tx) QueryContext(_ context.Context, query string, args ...any) (*sql.R
 	if err := tx.open(); err != nil {
 		return nil, err
 	}
+	if s := tx.g.db.writePrepared.find(query); s != nil {
+		rows, err := tx.g.tx.StmtContext(tx.g.ctx, s).QueryContext(tx.g.ctx, args...)
+		return rows, tx.note(err)
+	}
 	rows, err := tx.g.tx.QueryContext(tx.g.ctx, query, args...)
 	return rows, tx.note(err)
 }
@@ -343,6 +387,9 @@ func (tx *Tx) QueryContext(_ context.Context, query string, args ...any) (*sql.R
 func (tx *Tx) QueryRowContext(_ context.Context, query string, args ...any) Row {
 	if err := tx.open(); err != nil {
 		return failedRow{err}
+	}
+	if s := tx.g.db.writePrepared.find(query); s != nil {
+		return txRow{tx.g.tx.StmtContext(tx.g.ctx, s).QueryRowContext(tx.g.ctx, args...), tx}
 	}
 	return txRow{tx.g.tx.QueryRowContext(tx.g.ctx, query, args...), tx}
 }
