@@ -44,7 +44,7 @@ func (x *exchange) WriteHeader(status int) {
 			return
 		}
 		x.status = status
-		if status == http.StatusCreated && x.location != "" {
+		if status == http.StatusCreated && x.location != "" && x.Header()["Location"] == nil {
 			x.Header()["Location"] = []string{x.location}
 		}
 	}

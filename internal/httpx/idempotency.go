@@ -226,7 +226,7 @@ func (i *idempotency) execute(f *flight, rt *route, x *exchange, r *http.Request
 	mu.Lock()
 	defer mu.Unlock()
 	rep := w.reply()
-	if rep.status == http.StatusCreated && x.location != "" {
+	if rep.status == http.StatusCreated && x.location != "" && rep.header["Location"] == nil {
 		rep.header["Location"] = []string{x.location}
 	}
 	return rep, outcome

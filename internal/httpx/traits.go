@@ -43,7 +43,7 @@ func Sensitive(op huma.Operation) huma.Operation {
 
 // Located says where what a create makes can be seen, such as
 // "/api/v1/teams/{name}": a parameter is one of the operation's own path or a
-// top-level string of its body. It sets the Location of a 201; and when a
+// top-level string of its body. It sets the Location of a 201 that has none; and when a
 // server died between doing the request and keeping its reply, the same
 // Idempotency-Key is answered with what is there.
 func Located(op huma.Operation, template string) huma.Operation {

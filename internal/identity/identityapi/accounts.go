@@ -55,7 +55,7 @@ func registerUsers(api huma.API, svc *identity.Service) {
 			return pageOf(items, next, err, viewUser)
 		})
 	httpx.Register(api, httpx.Located(huma.Operation{OperationID: "create-user", Method: http.MethodPost, Path: "/api/v1/users", Tags: tags, Summary: "Make a user",
-		Description: "Without a role and a password; issue a sign-in link to let them in."}, "/api/v1/users/{id}"),
+		Description: "Without a role and a password; issue a sign-in link to let them in."}, "/api/v1/users/{name}"),
 		func(ctx context.Context, in *struct {
 			Body struct {
 				Name        string            `json:"name"`
@@ -167,7 +167,7 @@ func registerRobots(api huma.API, svc *identity.Service) {
 			return pageOf(items, next, err, viewRobot)
 		})
 	httpx.Register(api, httpx.Located(huma.Operation{OperationID: "create-robot", Method: http.MethodPost, Path: "/api/v1/robots", Tags: tags, Summary: "Make a robot",
-		Description: "A machine identity of a team, with roles in that team only. Make a token for it with POST /api/v1/tokens."}, "/api/v1/robots/{id}"),
+		Description: "A machine identity of a team, with roles in that team only. Make a token for it with POST /api/v1/tokens."}, "/api/v1/robots/{name}"),
 		func(ctx context.Context, in *struct {
 			Body struct {
 				Team        string            `json:"team" doc:"Name or id"`

@@ -49,7 +49,7 @@ func registerTeams(api huma.API, svc *identity.Service) {
 			items, next, err := svc.Teams(ctx, identity.TeamFilter{Search: in.Search, Member: in.Member, Sort: in.Sort}, page)
 			return pageOf(items, next, err, viewTeam)
 		})
-	httpx.Register(api, httpx.Located(huma.Operation{OperationID: "create-team", Method: http.MethodPost, Path: "/api/v1/teams", Tags: tags, Summary: "Make a team"}, "/api/v1/teams/{id}"),
+	httpx.Register(api, httpx.Located(huma.Operation{OperationID: "create-team", Method: http.MethodPost, Path: "/api/v1/teams", Tags: tags, Summary: "Make a team"}, "/api/v1/teams/{name}"),
 		func(ctx context.Context, in *struct {
 			Body struct {
 				Name       string            `json:"name"`

@@ -96,7 +96,7 @@ func registerProjects(api huma.API, svc *project.Service) {
 			items, next, err := svc.List(ctx, project.Filter{Search: in.Search, Team: in.Team, Sort: in.Sort}, page)
 			return pageOf(items, next, err, viewProject)
 		})
-	httpx.Register(api, httpx.Located(huma.Operation{OperationID: "create-project", Method: http.MethodPost, Path: "/api/v1/projects", Tags: tags, Summary: "Make a project"}, "/api/v1/projects/{id}"),
+	httpx.Register(api, httpx.Located(huma.Operation{OperationID: "create-project", Method: http.MethodPost, Path: "/api/v1/projects", Tags: tags, Summary: "Make a project"}, "/api/v1/projects/{name}"),
 		func(ctx context.Context, in *struct {
 			Body struct {
 				Team       string            `json:"team" doc:"Name or id"`
@@ -181,7 +181,7 @@ func registerEnvironments(api huma.API, svc *project.Service) {
 			return list(ctx, in.Project, in.EnvironmentList)
 		})
 	httpx.Register(api, httpx.Located(huma.Operation{OperationID: "create-environment", Method: http.MethodPost, Path: "/api/v1/projects/{project}/environments", Tags: tags, Summary: "Make an environment"},
-		"/api/v1/environments/{id}"),
+		"/api/v1/projects/{project}/environments/{name}"),
 		func(ctx context.Context, in *struct {
 			ProjectPath
 			Body struct {

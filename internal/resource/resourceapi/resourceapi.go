@@ -196,10 +196,10 @@ type DesiredResource struct {
 }
 
 func registerRequests(api huma.API, svc *resource.Service) {
-	httpx.Register(api, huma.Operation{
+	httpx.Register(api, httpx.Located(huma.Operation{
 		OperationID: "create-resource", Method: http.MethodPost, Path: collection, Tags: tags,
 		Summary: "Request a resource", Description: "Answers as soon as the request is safe; follow the run, or wait for the resource to settle.",
-	}, func(ctx context.Context, in *struct {
+	}, collection+"/{name}"), func(ctx context.Context, in *struct {
 		EnvironmentInput
 		Body ResourceRequest
 	}) (*tagged, error) {
