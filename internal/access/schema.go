@@ -116,7 +116,7 @@ func distinct(err error) []string {
 	var out []string
 	var walk func(error)
 	walk = func(e error) {
-		if many, ok := e.(interface{ Unwrap() []error }); ok { //nolint:errorlint // a tree is walked, not a chain
+		if many, ok := e.(interface{ Unwrap() []error }); ok {
 			for _, one := range many.Unwrap() {
 				walk(one)
 			}

@@ -40,7 +40,7 @@ func (e *Error) Unwrap() error { return e.cause }
 
 // Is makes errors.Is compare by code.
 func (e *Error) Is(target error) bool {
-	t, ok := target.(*Error) //nolint:errorlint // Is is called for each error of the chain
+	t, ok := target.(*Error)
 	return ok && t.Code == e.Code
 }
 

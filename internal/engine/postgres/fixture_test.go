@@ -29,7 +29,7 @@ func run(m *testing.M) int {
 		panic(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // the server's account must pass through
+	if err := os.Chmod(dir, 0o711); err != nil {
 		panic(err)
 	}
 	home := filepath.Join(dir, "postgres")

@@ -78,13 +78,13 @@ func shortHash(installation, id string) string {
 // the package's comment.
 func fingerprint(installation, id string) int32 {
 	d := digest("unfinished", installation, id)
-	return int32(binary.BigEndian.Uint32(d[:])&(1<<30-1) | 1<<30) //nolint:gosec // 31 bits
+	return int32(binary.BigEndian.Uint32(d[:])&(1<<30-1) | 1<<30)
 }
 
 // lockKey is the advisory lock of a resource.
 func lockKey(installation, id string) int64 {
 	d := digest("lock", installation, id)
-	return int64(binary.BigEndian.Uint64(d[:])) //nolint:gosec // any 64 bits will do
+	return int64(binary.BigEndian.Uint64(d[:]))
 }
 
 // secondKey is held by a second connection that works for the same resource.

@@ -53,7 +53,7 @@ func (e *Engine) newServer(opt Server) (*server, error) {
 	if s.port == 0 {
 		s.port = int(cfg.ConnConfig.Port)
 	}
-	cfg.MaxConns, cfg.MinConns = int32(e.opt.Connections), 0 //nolint:gosec // a small number
+	cfg.MaxConns, cfg.MinConns = int32(e.opt.Connections), 0
 	cfg.MaxConnIdleTime = 5 * time.Minute
 	cfg.PingTimeout = e.opt.ConnectTimeout
 	c := cfg.ConnConfig

@@ -98,7 +98,7 @@ func (ses *session) dump(w *want, wd *world, dst io.Writer) error {
 	if wd.ownsRole(w, w.names.Owner) {
 		args = append(args, "--role="+w.names.Owner) // whatever is in there runs with the tenant's rights
 	}
-	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // argv only; names are allow-listed
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Env = append(sslEnvironment(ses.URL.Reveal()), "PATH=/usr/bin:/bin", "LC_ALL=C", "PGAPPNAME=fairlead",
 		"PGPASSWORD="+cfg.Password, "PGCONNECT_TIMEOUT="+strconv.Itoa(max(2, int(ses.e.opt.ConnectTimeout.Seconds()))))
 	var said bytes.Buffer

@@ -105,7 +105,7 @@ func (s *Server) runInitdb(ctx context.Context, work string) error {
 	var out bytes.Buffer
 	for _, locale := range []string{"C.UTF-8", "C"} { // C.UTF-8 is not on every machine
 		out.Reset()
-		cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "initdb"), "-D", work, "-U", Superuser, "-A", "scram-sha-256", //nolint:gosec // found by Binaries, argv only
+		cmd := exec.CommandContext(ctx, filepath.Join(s.bin, "initdb"), "-D", work, "-U", Superuser, "-A", "scram-sha-256",
 			"--pwfile="+passfile, "-E", "UTF8", "--locale="+locale, "--data-checksums")
 		cmd.Dir, cmd.Env, cmd.SysProcAttr = filepath.Dir(work), s.environment(), s.place.Account.attributes()
 		cmd.Stdout, cmd.Stderr = &out, &out
