@@ -166,7 +166,9 @@ func (c *client) must(t testing.TB, method, path string, body any, key string, s
 // settle waits until a resource is as f wants it; f says what is missing.
 func (c *client) settle(t testing.TB, id string, limit time.Duration, f func(reply) string) reply {
 	t.Helper()
-	deadline := time.Now().Add(limit)
+	began := time.Now()
+	deadline := began.Add(limit)
+	history := ""
 	var known int64
 	for {
 		path := "/api/v1/resources/" + id
@@ -174,8 +176,14 @@ func (c *client) settle(t testing.TB, id string, limit time.Duration, f func(rep
 			path += fmt.Sprintf("?wait=2&known=%d", known)
 		}
 		r := c.must(t, http.MethodGet, path, nil, "", http.StatusOK)
+		if r.num("version") != known {
+			history += fmt.Sprintf("; %.1fs %s %s", time.Since(began).Seconds(), r.str("phase"), r.str("message"))
+		}
 		wrong := f(r)
 		if wrong == "" {
+			if time.Since(began) > 10*time.Second {
+				t.Logf("slow: %s%s", r.str("name"), history)
+			}
 			return r
 		}
 		if time.Now().After(deadline) {

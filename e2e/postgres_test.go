@@ -95,16 +95,21 @@ func startBox(name string, options ...string) (*box, error) {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w: %s", err, out)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	b.port = l.Addr().(*net.TCPAddr).Port
-	l.Close()
 	boxesMu.Lock()
 	boxes = append(boxes, b)
 	boxesMu.Unlock()
-	return b, b.start()
+	for attempt := 0; ; attempt++ { // somebody else may take the port in between
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		b.port = l.Addr().(*net.TCPAddr).Port
+		l.Close()
+		if err = b.start(); err == nil || attempt == 3 {
+			return b, err
+		}
+		b.stop(syscall.SIGQUIT)
+	}
 }
 
 func (b *box) data() string { return filepath.Join(b.dir, "data") }
@@ -128,7 +133,7 @@ func (b *box) start() error {
 	if err := spawn(b.cmd); err != nil {
 		return err
 	}
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(20 * time.Second)
 	for {
 		conn, err := pgx.Connect(context.Background(), b.url("postgres"))
 		if err == nil {
