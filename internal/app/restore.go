@@ -92,7 +92,7 @@ than the backup are listed, and nothing is deleted.`,
 	flags := cmd.Flags()
 	flags.StringVar(&f.config, "config", os.Getenv("FAIRLEAD_CONFIG"), "configuration file")
 	flags.StringVar(&f.data, "data", "", "data directory (default "+d.Data+")")
-	flags.StringVar(&f.store, "store", "", "sqlite, or a postgres:// URL")
+	flags.StringVar(&f.store, "store", "", "where to restore to: sqlite, or a postgres:// URL")
 	flags.StringVar(&f.identity, "identity-file", "", "age key file that opens the backup")
 	flags.StringVar(&f.passphrase, "passphrase-file", "", "file with the passphrase that opens the backup")
 	flags.BoolVar(&f.brokenAudit, "allow-broken-audit", false, "restore although the audit chain does not verify")

@@ -59,10 +59,10 @@ number of servers share one store. Started again, it carries on where it was.`,
 	f.StringVar(&file, "config", os.Getenv("FAIRLEAD_CONFIG"), "configuration file (FAIRLEAD_CONFIG)")
 	f.StringVar(&set.Listen, "listen", d.Listen, "address to listen on (FAIRLEAD_LISTEN)")
 	f.StringVar(&set.Data, "data", d.Data, "data directory (FAIRLEAD_DATA)")
-	f.StringVar(&set.Store, "store", d.Store, "sqlite, or a postgres:// URL (FAIRLEAD_STORE)")
+	f.StringVar(&set.Store, "store", d.Store, "where records are kept: sqlite, or a postgres:// URL (FAIRLEAD_STORE)")
 	f.StringVar(&set.PublicURL, "public-url", "", "how people reach this server (FAIRLEAD_PUBLIC_URL)")
-	f.StringVar(&set.LogFormat, "log-format", d.LogFormat, "text or json (FAIRLEAD_LOG_FORMAT)")
-	f.StringVar(&set.LogLevel, "log-level", d.LogLevel, "debug, info, warn or error (FAIRLEAD_LOG_LEVEL)")
+	f.StringVar(&set.LogFormat, "log-format", d.LogFormat, "how to log: text or json (FAIRLEAD_LOG_FORMAT)")
+	f.StringVar(&set.LogLevel, "log-level", d.LogLevel, "what to log: debug, info, warn or error (FAIRLEAD_LOG_LEVEL)")
 	return cmd
 }
 
@@ -91,7 +91,7 @@ func up(ctx context.Context, c conf.Server, out, errOut io.Writer) error {
 	defer a.Close(context.WithoutCancel(ctx))
 	// The address is taken before the link is made: a server that cannot
 	// listen leaves no credential behind.
-	l, err := net.Listen("tcp", c.Listen)
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
 	if err != nil {
 		return fault.New(fault.Conflict, "cannot_listen", "cannot listen on %s", c.Listen).
 			WithHint("is another server there already? name another address with --listen").WithCause(err)
@@ -142,7 +142,8 @@ func (a *App) firstLink(ctx context.Context, out io.Writer) error {
 func newLog(c conf.Server, w io.Writer) (*slog.Logger, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
-		return nil, fault.New(fault.Invalid, "invalid_config", "logLevel: %q is not debug, info, warn or error", c.LogLevel)
+		return nil, fault.New(fault.Invalid, "invalid_config", "logLevel: %q is not debug, info, warn or error", c.LogLevel).
+			WithHint("use --log-level info")
 	}
 	if c.LogFormat == "json" {
 		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})), nil

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -113,17 +114,30 @@ func Load(file string, getenv func(string) string) (Server, error) {
 func (c *Server) readFile(file string) error {
 	f, err := os.Open(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fault.New(fault.Invalid, "no_config_file", "there is no configuration file %s", file)
+		return fault.New(fault.Invalid, "no_config_file", "there is no configuration file %s", file).
+			WithHint("name the one that you mean with --config or FAIRLEAD_CONFIG; without one the defaults hold")
 	}
 	if err != nil {
-		return fault.New(fault.Invalid, "config_unreadable", "the configuration file %s cannot be read", file).WithCause(err)
+		return fault.New(fault.Invalid, "config_unreadable", "the configuration file %s cannot be read", file).
+			WithHint("give this account the right to read it").WithCause(err)
 	}
 	defer f.Close()
 	if err := strict(io.LimitReader(f, maxFile), c); err != nil {
-		return fault.New(fault.Invalid, "invalid_config", "%s: %s", file, strings.TrimPrefix(err.Error(), "yaml: ")).
+		return fault.New(fault.Invalid, "invalid_config", "%s: %s", file, complaint(err)).
 			WithHint("the fields are described in docs/configuration.md")
 	}
 	return nil
+}
+
+// unknownField is how yaml says it; the Go type is nobody's concern.
+var unknownField = regexp.MustCompile(`field (\S+) not found in type \S+`)
+
+// complaint is what is wrong with a file, in one line.
+func complaint(err error) string {
+	if e, ok := errors.AsType[*yaml.TypeError](err); ok {
+		return unknownField.ReplaceAllString(strings.Join(e.Errors, "; "), "there is no field $1")
+	}
+	return strings.TrimPrefix(err.Error(), "yaml: ")
 }
 
 func (c *Server) readEnv(getenv func(string) string) error {
@@ -165,7 +179,8 @@ func (c *Server) Check() error {
 		c.PublicURL = "http://" + net.JoinHostPort(host, port)
 	}
 	if u, err := url.Parse(c.PublicURL); err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return fault.New(fault.Invalid, "invalid_config", "publicURL: %q is not an http or https URL", c.PublicURL)
+		return fault.New(fault.Invalid, "invalid_config", "publicURL: %q is not an http or https URL", c.PublicURL).
+			WithHint("for example https://fairlead.example.org")
 	}
 	c.PublicURL = strings.TrimRight(c.PublicURL, "/")
 	if c.LogFormat != "text" && c.LogFormat != "json" {
