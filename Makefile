@@ -30,9 +30,12 @@ test: ## all tests
 test-race: ## all tests with the race detector
 	$(GO) test -race -timeout 30m ./...
 
-lint: ## golangci-lint with the rules of .golangci.yml
-	cd tools/lint && $(GO) build -o ../../.cache/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+lint: .cache/golangci-lint ## golangci-lint with the rules of .golangci.yml
 	.cache/golangci-lint run ./...
+
+.cache/golangci-lint: tools/lint/go.mod tools/lint/go.sum
+	cd tools/lint && $(GO) build -o ../../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $@
 
 generate: ## write generated code again
 	tools/oapi/generate

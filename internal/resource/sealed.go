@@ -85,15 +85,6 @@ func (c checked) toSeal() []string {
 	})
 }
 
-// shown gives the inputs as they may be shown.
-func (c checked) shown() map[string]any {
-	out := c.Inputs
-	for _, p := range c.toSeal() {
-		out, _ = editInputs(out, p, func(any) (any, error) { return masked, nil }) // never fails
-	}
-	return out
-}
-
 // isSecret tells whether the input at a pointer is a secret or within one.
 func (c checked) isSecret(pointer string) bool {
 	return slices.ContainsFunc(c.secret, func(p string) bool {

@@ -75,14 +75,13 @@ func (l List[T]) Page(ctx context.Context, q Querier, w Where, sort string, p Pa
 	if strings.HasPrefix(sort, "-") {
 		direction, compare = " DESC", "<"
 	}
-	cond, place := "("+strings.Join(order.Columns, ", ")+") "+compare+" (?"+strings.Repeat(", ?", len(order.Columns)-1)+")", []any(nil)
 	if p.After != "" {
-		var err error
-		if place, err = order.parse(sort, p.After); err != nil {
+		place, err := order.parse(sort, p.After)
+		if err != nil {
 			return nil, "", err
 		}
 		w = Where{slices.Clone(w.conds), slices.Clone(w.args)}
-		w.And(cond, place...)
+		w.And("("+strings.Join(order.Columns, ", ")+") "+compare+" (?"+strings.Repeat(", ?", len(place)-1)+")", place...)
 	}
 	where, args := w.SQL()
 	by := strings.Join(order.Columns, direction+", ") + direction
