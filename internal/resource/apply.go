@@ -241,7 +241,9 @@ func (w *work) wakeReferrers(ctx context.Context, tx *sqldb.Tx, r Resource, chan
 				return err
 			}
 			systemAudit(ctx, tx, "resource:reapply", user, map[string]any{"because": r.ID, "name": r.Name, "run": user.RunID})
-		case user.Phase == Waiting:
+		case user.Phase == Waiting, user.Phase == Pending, user.Phase == Planning:
+			// Also one that has not said yet that it waits: its worker may have
+			// looked at us a moment ago, and is about to.
 			if err := w.s.enqueue(ctx, tx, user, 0); err != nil {
 				return err
 			}
