@@ -60,19 +60,26 @@ const (
 
 // insert appends sealed records and moves the head to the last. SQLite takes
 // a numbered placeholder for a name and looks each up among all the others, so
-// of many rows it is given bare ones.
-func insert(ctx context.Context, tx sqldb.Querier, bare bool, records []Record) error {
+// of many rows it is given bare ones. together does both in one statement,
+// which PostgreSQL alone can.
+func insert(ctx context.Context, tx sqldb.Querier, bare, together bool, records []Record) error {
 	last := records[len(records)-1]
 	for len(records) > 0 {
 		n := min(len(records), chunkRows)
-		args := make([]any, 0, n*columnCount)
+		args := make([]any, 0, n*columnCount+2)
 		for i := range records[:n] {
 			r := &records[i]
 			args = append(args, r.Seq, r.At.UnixMicro(), r.ActorID, r.ActorKind, r.ActorName, r.Credential, r.Action,
 				r.TargetKind, r.TargetID, r.TargetName, r.TeamID, r.ProjectID, r.EnvironmentID, r.Address, r.RequestID,
 				r.Decision, string(r.Policies), r.PolicyVersion, string(r.Details), r.PrevHash, r.Hash)
 		}
-		if _, err := tx.ExecContext(ctx, insertRows(n, bare), args...); err != nil {
+		query, done := insertRows(n, bare), together && n == len(records)
+		if done { // each statement costs a way there and back
+			k := n * columnCount
+			query = `WITH head AS (UPDATE audit_head SET seq = $` + strconv.Itoa(k+1) + `, hash = $` + strconv.Itoa(k+2) + ` WHERE id = 1) ` + query
+			args = append(args, last.Seq, last.Hash)
+		}
+		if _, err := tx.ExecContext(ctx, query, args...); err != nil || done {
 			return err
 		}
 		records = records[n:]

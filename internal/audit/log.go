@@ -101,7 +101,8 @@ func (l *Log) flush(ctx context.Context, tx *sqldb.Tx, items []any) error {
 		buf = seal(&records[i], end.seq+1, end.hash, buf)
 		end = head{records[i].Seq, records[i].Hash}
 	}
-	if err := insert(ctx, tx, l.store.db.Dialect() == sqldb.SQLite, records); err != nil {
+	sqlite := l.store.db.Dialect() == sqldb.SQLite
+	if err := insert(ctx, tx, sqlite, !sqlite, records); err != nil {
 		return err
 	}
 	if l.due(end.seq) {

@@ -94,5 +94,5 @@ func AppendTo(ctx context.Context, q sqldb.Querier, at time.Time, e Entry) error
 			return err
 		}
 	}
-	return insert(ctx, q, false, []Record{r})
+	return insert(ctx, q, false, false, []Record{r})
 }
