@@ -28,7 +28,7 @@ func (s *Set) refusal(p principal.Principal, a Action, t Target) *fault.Error {
 	}
 	f := fault.New(fault.Denied, "access_denied", "you may not %s%s", describe(a, t), inClass(t))
 	if roles := s.rolesThatMay(p.Kind, a, t); len(roles) > 0 {
-		return f.WithHint("a %s may; see also: fairlead access why", strings.Join(roles, " or "))
+		return f.WithHint("it takes the role %s; see also: fairlead access why", strings.Join(roles, " or "))
 	}
 	return f.WithHint("no role may, as the policies stand; see: fairlead access why")
 }

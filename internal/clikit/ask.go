@@ -22,12 +22,42 @@ func (c *CLI) AskSecret(prompt string) (redact.Secret, error) {
 		return c.ReadSecret()
 	}
 	_, _ = fmt.Fprint(c.err, prompt)
-	b, err := term.ReadPassword(int(f.Fd()))
-	_, _ = fmt.Fprintln(c.err)
+	before, err := term.GetState(int(f.Fd()))
 	if err != nil {
 		return redact.Secret{}, fmt.Errorf("read from the terminal: %w", err)
 	}
-	return redact.New(string(b)), nil
+	secret, err := c.typed(func() (string, error) {
+		b, err := term.ReadPassword(int(f.Fd()))
+		return string(b), err
+	})
+	if err != nil { // a read that was left alone has left the echo off
+		_ = term.Restore(int(f.Fd()), before)
+	}
+	_, _ = fmt.Fprintln(c.err)
+	return redact.New(secret), err
+}
+
+// typed waits for somebody to type, or to press Ctrl-C: a read of a terminal
+// cannot be ended, so it is left to the end of the program.
+func (c *CLI) typed(read func() (string, error)) (string, error) {
+	type input struct {
+		text string
+		err  error
+	}
+	came := make(chan input, 1)
+	go func() {
+		text, err := read()
+		came <- input{text, err}
+	}()
+	select {
+	case in := <-came:
+		if in.err != nil && in.err != io.EOF {
+			return "", fmt.Errorf("read from the terminal: %w", in.err)
+		}
+		return in.text, nil
+	case <-c.interrupted:
+		return "", Interrupted("interrupted; nothing was done")
+	}
 }
 
 // ReadSecret takes the first line of standard input.
@@ -50,9 +80,12 @@ func (c *CLI) Confirm(what, word, flag string) error {
 		return Usage("%s needs a confirmation, and there is no terminal to ask on", what).WithHint("add %s", flag)
 	}
 	_, _ = fmt.Fprintf(c.err, "%s\nType %s to go on: ", CleanText(what), c.errStyle.Bold(clean(word)))
-	line, err := bufio.NewReader(io.LimitReader(c.in, maxSecret)).ReadString('\n')
-	if err != nil && err != io.EOF {
-		return fmt.Errorf("read from the terminal: %w", err)
+	line, err := c.typed(func() (string, error) {
+		return bufio.NewReader(io.LimitReader(c.in, maxSecret)).ReadString('\n')
+	})
+	if err != nil {
+		_, _ = fmt.Fprintln(c.err) // below the question
+		return err
 	}
 	if strings.TrimSpace(line) != word {
 		return Failure("not_confirmed", "not confirmed; nothing was done")

@@ -44,6 +44,7 @@ type CLI struct {
 	flagQuiet   bool
 	session     *Session
 	failed      error
+	interrupted <-chan struct{} // closed at the first Ctrl-C
 }
 
 // New makes a CLI.
@@ -117,10 +118,13 @@ func (c *CLI) Root() *cobra.Command {
 	root.SetErr(c.err)
 	f := root.PersistentFlags()
 	f.StringVarP(&c.flagOutput, "output", "o", "", "how to print: table, json, yaml or name")
-	f.StringVar(&c.flagServer, "server", "", "URL of the server (FAIRLEAD_URL)")
+	f.StringVar(&c.flagServer, "server", "", "the server's URL (FAIRLEAD_URL)")
 	f.StringVarP(&c.flagProject, "project", "p", "", "project (FAIRLEAD_PROJECT)")
 	f.StringVarP(&c.flagEnv, "environment", "e", "", "environment, or PROJECT/ENVIRONMENT (FAIRLEAD_ENV)")
 	f.BoolVarP(&c.flagQuiet, "quiet", "q", false, "no progress")
+	c.CompleteFlag(root, "project", c.Projects)
+	c.CompleteFlag(root, "environment", c.Environments)
+	_ = root.RegisterFlagCompletionFunc("output", Fixed("table", "json", "yaml", "name"))
 	root.AddCommand(topics()...)
 	return root
 }
@@ -131,6 +135,7 @@ func (c *CLI) Root() *cobra.Command {
 func (c *CLI) Execute(ctx context.Context, root *cobra.Command, args []string) int {
 	ctx, stop := c.interruptible(ctx)
 	defer stop()
+	c.interrupted = ctx.Done()
 	root.SetArgs(args)
 	c.prepare(root)
 	c.format = scanFormat(args) // so that a wrong flag is also told in the format asked for

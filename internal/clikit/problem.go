@@ -105,6 +105,9 @@ func (c *CLI) printError(err error) {
 		return
 	}
 	var b strings.Builder
+	if p.Code == codeInterrupted && isTerminal(c.err) && c.getenv("TERM") != "dumb" {
+		b.WriteString("\r\x1b[2K") // the terminal has written ^C there
+	}
 	fmt.Fprintf(&b, "%s %s\n", c.errStyle.Bold(c.errStyle.Red("error:")), clean(p.Detail))
 	if p.Field != "" && len(p.Violations) == 0 {
 		fmt.Fprintf(&b, "  %s %s\n", c.errStyle.Dim("where:  "), clean(p.Field))

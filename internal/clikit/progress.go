@@ -101,7 +101,8 @@ func (p *Progress) Log(level, message string) {
 	p.draw()
 }
 
-// End takes the live line away and says how it ended.
+// End takes the live line away and says how it ended; with an empty format,
+// that it did not end while somebody looked.
 func (p *Progress) End(ok bool, format string, args ...any) {
 	p.mu.Lock()
 	select {
@@ -116,7 +117,10 @@ func (p *Progress) End(ok bool, format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	mark, paint := "✓", p.style.Green
-	if !ok {
+	switch {
+	case format == "":
+		mark, paint = "…", p.style.Yellow
+	case !ok:
 		mark, paint = "✗", p.style.Red
 	}
 	p.settle(mark, paint)

@@ -45,6 +45,8 @@ func searchCommand(c *clikit.CLI) *cobra.Command {
 	fl.StringVar(&f.until, "until", "", "before: as --since")
 	fl.IntVar(&f.limit, "limit", 50, "how many at most; 0 for all")
 	cmd.MarkFlagsMutuallyExclusive("resource", "target")
+	c.CompleteFlag(cmd, "resource", c.Resources)
+	c.CompleteFlag(cmd, "team", c.Teams)
 	return cmd
 }
 

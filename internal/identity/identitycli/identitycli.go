@@ -17,7 +17,7 @@ func Commands(c *clikit.CLI) []*cobra.Command {
 	user.AddCommand(k.userCreate(), k.userList(), k.userShow(), k.userDisable(), k.userEnable(), k.userLink(), k.userRole("grant"), k.userRole("revoke"))
 	robot := &cobra.Command{Use: "robot", Aliases: []string{"robots"}, Short: "Robots: machine identities of a team", GroupID: clikit.GroupSetup}
 	robot.AddCommand(k.robotCreate(), k.robotList(), k.robotDisable())
-	token := &cobra.Command{Use: "token", Aliases: []string{"tokens"}, Short: "API tokens: create, list, revoke", GroupID: clikit.GroupSetup}
+	token := &cobra.Command{Use: "token", Aliases: []string{"tokens"}, Short: "Tokens for the API: create, list, revoke", GroupID: clikit.GroupSetup}
 	token.AddCommand(k.tokenCreate(), k.tokenList(), k.tokenRevoke())
 	out := []*cobra.Command{k.login(), k.logout(), k.whoami(), k.password(), team, user, robot, token}
 	for _, cmd := range out {

@@ -38,6 +38,7 @@ func (k kit) robotCreate() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&team, "team", "", "the team that owns it")
+	k.CompleteFlag(cmd, "team", k.Teams)
 	cmd.Flags().StringVar(&display, "display-name", "", "how people call it")
 	cmd.Flags().StringSliceVar(&roles, "role", nil, "role in its team; may be given several times")
 	return cmd

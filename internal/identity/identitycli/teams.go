@@ -71,7 +71,7 @@ func (k kit) teamList() *cobra.Command {
 
 func (k kit) teamShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show NAME", Short: "Show a team", Args: clikit.Args(1, 1),
+		Use: "show NAME", Short: "Show a team", Args: clikit.Args(1, 1), ValidArgsFunction: k.Complete(1, k.Teams),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := k.Session()
 			if err != nil {
@@ -89,7 +89,7 @@ func (k kit) teamShow() *cobra.Command {
 func (k kit) teamDelete() *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use: "rm NAME", Aliases: []string{"delete"}, Short: "Delete a team that owns nothing any more", Args: clikit.Args(1, 1),
+		Use: "rm NAME", Aliases: []string{"delete"}, Short: "Delete a team that owns nothing any more", Args: clikit.Args(1, 1), ValidArgsFunction: k.Complete(1, k.Teams),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := k.Session()
 			if err != nil {
@@ -119,7 +119,7 @@ type memberRow = apiclient.Member
 
 func (k kit) memberList() *cobra.Command {
 	return &cobra.Command{
-		Use: "ls TEAM", Aliases: []string{"list"}, Short: "List a team's members", Args: clikit.Args(1, 1),
+		Use: "ls TEAM", Aliases: []string{"list"}, Short: "List a team's members", Args: clikit.Args(1, 1), ValidArgsFunction: k.Complete(1, k.Teams),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := k.Session()
 			if err != nil {
@@ -151,7 +151,7 @@ func state(disabled bool) string {
 func (k kit) memberAdd() *cobra.Command {
 	var roles []string
 	cmd := &cobra.Command{
-		Use: "add TEAM MEMBER", Short: "Give a user or a robot a role in a team", Args: clikit.Args(2, 2),
+		Use: "add TEAM MEMBER", Short: "Give a user or a robot a role in a team", Args: clikit.Args(2, 2), ValidArgsFunction: k.Complete(1, k.Teams),
 		Long:    "Roles are team-owner, developer, viewer, approver and auditor. Nobody gives what they do not hold.",
 		Example: "  fairlead team members add payments ada --role developer",
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -175,7 +175,7 @@ func (k kit) memberAdd() *cobra.Command {
 func (k kit) memberRemove() *cobra.Command {
 	var roles []string
 	cmd := &cobra.Command{
-		Use: "rm TEAM MEMBER", Short: "Take the roles in a team, all of them or those of --role", Args: clikit.Args(2, 2),
+		Use: "rm TEAM MEMBER", Short: "Take the roles in a team, all of them or those of --role", Args: clikit.Args(2, 2), ValidArgsFunction: k.Complete(1, k.Teams),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := k.Session()
 			if err != nil {

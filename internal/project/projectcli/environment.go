@@ -53,6 +53,7 @@ func createEnvironment(c *clikit.CLI) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&class, "class", "development", "development, staging or production")
+	_ = cmd.RegisterFlagCompletionFunc("class", clikit.Fixed("development", "staging", "production"))
 	cmd.Flags().StringVar(&title, "title", "", "for people")
 	cmd.Flags().StringToStringVar(&attrs, "attribute", nil, "KEY=VALUE for access policies; may be given several times")
 	return cmd
@@ -97,7 +98,7 @@ func listEnvironments(c *clikit.CLI) *cobra.Command {
 
 func showEnvironment(c *clikit.CLI) *cobra.Command {
 	return &cobra.Command{
-		Use: "show NAME", Short: "Show an environment", Args: clikit.Args(1, 1),
+		Use: "show NAME", Short: "Show an environment", Args: clikit.Args(1, 1), ValidArgsFunction: c.Complete(1, c.Environments),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			project, name, err := split(c, args[0])
 			if err != nil {
@@ -117,7 +118,7 @@ func showEnvironment(c *clikit.CLI) *cobra.Command {
 }
 
 func deleteEnvironment(c *clikit.CLI) *cobra.Command {
-	return remove(c, "environment", func(ctx context.Context, s *clikit.Session, arg string) (string, string, error) {
+	return remove(c, "environment", c.Environments, func(ctx context.Context, s *clikit.Session, arg string) (string, string, error) {
 		project, name, err := split(c, arg)
 		if err != nil {
 			return "", "", err

@@ -24,7 +24,7 @@ func use(c *clikit.CLI) *cobra.Command {
 		Use: "use [PROJECT/ENVIRONMENT]", Short: "Choose the project and environment that commands are about", GroupID: clikit.GroupSetup,
 		Long:    "Choose project and environment; without an argument, show them. With --server another server becomes the one in use.",
 		Example: "  fairlead use shop/dev\n  fairlead use --server https://fairlead.example.com",
-		Args:    clikit.Args(0, 1),
+		Args:    clikit.Args(0, 1), ValidArgsFunction: c.Complete(1, c.Places),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := c.Session()
 			if err != nil {
@@ -127,6 +127,7 @@ func createProject(c *clikit.CLI) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&team, "team", "", "the team that owns it; may be left out when you see just one")
+	c.CompleteFlag(cmd, "team", c.Teams)
 	cmd.Flags().StringVar(&title, "title", "", "for people")
 	cmd.Flags().StringToStringVar(&attrs, "attribute", nil, "KEY=VALUE for access policies; may be given several times")
 	return cmd
@@ -176,7 +177,7 @@ func listProjects(c *clikit.CLI) *cobra.Command {
 
 func showProject(c *clikit.CLI) *cobra.Command {
 	return &cobra.Command{
-		Use: "show NAME", Short: "Show a project", Args: clikit.Args(1, 1),
+		Use: "show NAME", Short: "Show a project", Args: clikit.Args(1, 1), ValidArgsFunction: c.Complete(1, c.Projects),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := c.Session()
 			if err != nil {
@@ -192,7 +193,7 @@ func showProject(c *clikit.CLI) *cobra.Command {
 }
 
 func deleteProject(c *clikit.CLI) *cobra.Command {
-	return remove(c, "project", func(ctx context.Context, s *clikit.Session, name string) (string, string, error) {
+	return remove(c, "project", c.Projects, func(ctx context.Context, s *clikit.Session, name string) (string, string, error) {
 		p, tag, err := clikit.ReadTagged[projectRow](s.GetProject(ctx, name))
 		return p.Name, tag, err
 	}, func(ctx context.Context, s *clikit.Session, name, tag string) error {
@@ -201,12 +202,12 @@ func deleteProject(c *clikit.CLI) *cobra.Command {
 }
 
 // remove is the command that deletes what was shown, once it is confirmed.
-func remove(c *clikit.CLI, kind string, look func(context.Context, *clikit.Session, string) (name, tag string, err error),
+func remove(c *clikit.CLI, kind string, choices clikit.Choices, look func(context.Context, *clikit.Session, string) (name, tag string, err error),
 	del func(ctx context.Context, s *clikit.Session, name, tag string) error,
 ) *cobra.Command {
 	var yes bool
 	cmd := &cobra.Command{
-		Use: "rm NAME", Aliases: []string{"delete"}, Short: "Delete a " + kind + " that holds nothing any more", Args: clikit.Args(1, 1),
+		Use: "rm NAME", Aliases: []string{"delete"}, Short: "Delete a " + kind + " that holds nothing any more", Args: clikit.Args(1, 1), ValidArgsFunction: c.Complete(1, choices),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := c.Session()
 			if err != nil {

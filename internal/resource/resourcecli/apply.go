@@ -2,7 +2,9 @@ package resourcecli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"regexp"
 
 	"github.com/spf13/cobra"
 
@@ -115,11 +117,12 @@ func (k kit) showApplied(applied []apiclient.AppliedResource) error {
 
 // planned is what would become of one described resource.
 type planned struct {
-	Name        string                 `json:"name"`
-	Project     string                 `json:"project"`
-	Environment string                 `json:"environment"`
-	Exists      bool                   `json:"exists"`
-	Plan        apiclient.ResourcePlan `json:"plan"`
+	Name        string                  `json:"name"`
+	Project     string                  `json:"project"`
+	Environment string                  `json:"environment"`
+	Exists      bool                    `json:"exists"`
+	After       string                  `json:"after,omitempty"` // what is made before it, and cannot be planned without
+	Plan        *apiclient.ResourcePlan `json:"plan,omitempty"`
 }
 
 func (k kit) dryRun(ctx context.Context, s *clikit.Session, sets []*group) error {
@@ -127,6 +130,9 @@ func (k kit) dryRun(ctx context.Context, s *clikit.Session, sets []*group) error
 	for _, g := range sets {
 		for i, m := range g.items {
 			p, err := planOne(ctx, at{s, g.Where}, m)
+			if p.After = g.sibling(m, err); p.After != "" {
+				p.Plan, err = nil, nil
+			}
 			if err != nil {
 				one := &group{Where: g.Where, items: g.items[i : i+1]}
 				return fmt.Errorf("%s line %d: %w", m.file, m.node.Line, one.located(err))
@@ -140,21 +146,47 @@ func (k kit) dryRun(ctx context.Context, s *clikit.Session, sets []*group) error
 	return k.Human(func(t *clikit.Text) {
 		for _, p := range out {
 			t.Section(clikit.Clean(p.Project + "/" + p.Environment + " " + p.Name))
-			showPlan(t, p.Plan)
+			if p.Plan == nil {
+				t.Line("  refers to %s, and is planned once that is made", clikit.Clean(p.After))
+				continue
+			}
+			showPlan(t, *p.Plan)
 		}
 	})
+}
+
+var referred = regexp.MustCompile(`resources\.([a-z0-9-]+)\.`)
+
+// sibling gives what m refers to when err says that it is not there and the
+// same set makes it.
+func (g *group) sibling(m manifest, err error) string {
+	api, ok := errors.AsType[*apiclient.Error](err)
+	if !ok || api.Code != "reference_not_found" {
+		return ""
+	}
+	text, _ := m.node.Find("/spec" + api.Field).Value().(string)
+	for _, found := range referred.FindAllStringSubmatch(text, -1) {
+		for _, other := range g.items {
+			if other.name == found[1] && other.name != m.name {
+				return other.name
+			}
+		}
+	}
+	return ""
 }
 
 func planOne(ctx context.Context, a at, m manifest) (planned, error) {
 	p := planned{Name: m.name, Project: a.Project, Environment: a.Environment}
 	_, _, err := a.resource(ctx, m.name)
+	var plan apiclient.ResourcePlan
 	switch {
 	case err == nil:
 		p.Exists = true
-		p.Plan, err = clikit.Read[apiclient.ResourcePlan](a.PlanResourceChange(ctx, a.Project, a.Environment, m.name, &apiclient.PlanResourceChangeParams{},
+		plan, err = clikit.Read[apiclient.ResourcePlan](a.PlanResourceChange(ctx, a.Project, a.Environment, m.name, &apiclient.PlanResourceChangeParams{},
 			apiclient.ResourceChange{Inputs: m.request.Inputs, Version: m.request.Version}))
 	case clikit.Fault(err).Kind == fault.NotFound:
-		p.Plan, err = clikit.Read[apiclient.ResourcePlan](a.PlanResource(ctx, a.Project, a.Environment, m.request))
+		plan, err = clikit.Read[apiclient.ResourcePlan](a.PlanResource(ctx, a.Project, a.Environment, m.request))
 	}
+	p.Plan = &plan
 	return p, err
 }

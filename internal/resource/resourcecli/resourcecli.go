@@ -2,6 +2,7 @@ package resourcecli
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -19,8 +20,52 @@ func Commands(c *clikit.CLI) []*cobra.Command {
 	}
 	for _, cmd := range commands {
 		cmd.GroupID = clikit.GroupWork
+		k.complete(cmd)
 	}
 	return commands
+}
+
+// complete says what a shell may offer as a command's arguments and flags.
+func (k kit) complete(cmd *cobra.Command) {
+	switch cmd.Name() {
+	case "request", "plan":
+		cmd.ValidArgsFunction = k.requested
+	case "get":
+		cmd.ValidArgsFunction = k.typeOrName
+		k.CompleteFlag(cmd, "template", k.Templates)
+		_ = cmd.RegisterFlagCompletionFunc("phase", clikit.Fixed("pending", "waiting", "planning", "applying", "retrying", "ready", "failed", "canceled", "lost", "destroying", "destroyed"))
+	case "apply":
+	case "destroy":
+		cmd.ValidArgsFunction = k.Complete(0, k.Resources)
+	default:
+		cmd.ValidArgsFunction = k.Complete(1, k.Resources)
+	}
+}
+
+// requested offers templates and, for plan --change, resources. The name of
+// what is not there yet is anybody's choice.
+func (k kit) requested(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	choices := clikit.Choices(k.Templates)
+	if change := cmd.Flags().Lookup("change"); change != nil && change.Changed {
+		choices = k.Resources
+	}
+	return k.Complete(1, choices)(cmd, args, typed)
+}
+
+func (k kit) typeOrName(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	types := map[string]clikit.Choices{
+		"resources": k.Resources, "templates": k.Templates, "teams": k.Teams, "projects": k.Projects, "environments": k.Environments,
+	}
+	if len(args) == 1 && types[args[0]] != nil {
+		return k.Complete(2, types[args[0]])(cmd, args, typed)
+	}
+	out, directive := k.Complete(1, k.Resources)(cmd, args, typed)
+	for name := range clikit.Sorted(types) {
+		if len(args) == 0 && strings.HasPrefix(name, typed) {
+			out = append(out, name)
+		}
+	}
+	return out, directive
 }
 
 // kit is what the commands share.

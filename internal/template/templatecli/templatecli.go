@@ -60,7 +60,7 @@ func listCommand(c *clikit.CLI) *cobra.Command {
 func showCommand(c *clikit.CLI) *cobra.Command {
 	var version string
 	cmd := &cobra.Command{
-		Use: "show NAME", Short: "Show a template: its inputs, outputs and versions", Args: clikit.Args(1, 1),
+		Use: "show NAME", Short: "Show a template: its inputs, outputs and versions", Args: clikit.Args(1, 1), ValidArgsFunction: c.Complete(1, c.Templates),
 		Example: "  fairlead template show postgres",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := c.Session()
