@@ -143,9 +143,9 @@ func TestAWorkerThatSleptIsRefused(t *testing.T) {
 	}
 }
 
-// TestTheStoresServerCrashesUnderLoad ends the store's PostgreSQL at once, again
+// TestTortureStoreServerCrashesUnderLoad ends the store's PostgreSQL at once, again
 // and again, while many resources are asked for.
-func TestTheStoresServerCrashesUnderLoad(t *testing.T) {
+func TestTortureStoreServerCrashesUnderLoad(t *testing.T) {
 	t.Parallel()
 	if !long(t) {
 		return
@@ -253,8 +253,8 @@ func TestAFullDiskRefusesAndRecovers(t *testing.T) {
 	j.verified()
 }
 
-// TestTheEnginesServerFails: a clear reason meanwhile, and ready afterwards.
-func TestTheEnginesServerFails(t *testing.T) {
+// TestTortureEngineServerFails: a clear reason meanwhile, and ready afterwards.
+func TestTortureEngineServerFails(t *testing.T) {
 	t.Parallel()
 	if !long(t) {
 		return
@@ -278,7 +278,9 @@ func TestTheEnginesServerFails(t *testing.T) {
 				t.Fatal(err)
 			}
 		}},
-		{"refusing", func() { b.exec(t, `ALTER ROLE postgres PASSWORD 'another'`) }, func() { b.password(t, "another") }},
+		{"refusing", func() { // sessions that are open would go on
+			b.exec(t, `ALTER ROLE postgres PASSWORD 'another'`, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'`)
+		}, func() { b.password(t, "another") }},
 	} {
 		f.begin()
 		id := j.create(f.name, "pg-tiny", nil)
