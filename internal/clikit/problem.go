@@ -46,7 +46,9 @@ func ReadTagged[T any](resp *http.Response, err error) (out T, etag string, _ er
 		return out, "", err
 	}
 	defer resp.Body.Close()
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxReply)).Decode(&out); err != nil {
+	dec := json.NewDecoder(io.LimitReader(resp.Body, maxReply))
+	dec.UseNumber() // inputs and outputs keep every digit
+	if err := dec.Decode(&out); err != nil {
 		return out, "", fault.New(fault.Internal, "unexpected_reply", "the server's answer cannot be read").
 			WithHint("check that client and server are of the same version: fairlead version").WithCause(err)
 	}

@@ -3,7 +3,6 @@ package resourcecli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"regexp"
 
 	"github.com/spf13/cobra"
@@ -135,7 +134,7 @@ func (k kit) dryRun(ctx context.Context, s *clikit.Session, sets []*group) error
 			}
 			if err != nil {
 				one := &group{Where: g.Where, items: g.items[i : i+1]}
-				return fmt.Errorf("%s line %d: %w", m.file, m.node.Line, one.located(err))
+				return one.located(err)
 			}
 			out = append(out, p)
 		}

@@ -150,9 +150,13 @@ func (g *group) located(err error) error {
 	return &e
 }
 
-// place turns /resources/N/inputs/size into file and line.
+// place turns /resources/N/inputs/size into file and line; of a group of one
+// /inputs/size too.
 func (g *group) place(pointer string) string {
 	rest, ok := strings.CutPrefix(pointer, "/resources/")
+	if !ok && len(g.items) == 1 && pointer != "" {
+		rest, ok = "0"+pointer, true
+	}
 	if !ok {
 		return ""
 	}
