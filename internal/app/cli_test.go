@@ -1,0 +1,274 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"fairlead/internal/apiclient"
+	"fairlead/internal/clikit"
+	"fairlead/internal/conf"
+	"fairlead/internal/identity"
+	"fairlead/internal/redact"
+	"fairlead/internal/sqldb/sqldbtest"
+)
+
+var updateScripts = flag.Bool("update", false, "write what commands print into the scripts' golden files")
+
+// TestMain lets scripts run fairlead: the test binary plays its part.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"fairlead": func() { os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
+	})
+}
+
+// TestCommands runs testdata/script against one server with a real
+// PostgreSQL server behind it. Each script has a team, a project and an
+// environment of its own: $TEAM, $PROJECT and dev.
+func TestCommands(t *testing.T) {
+	t.Parallel()
+	s := serveScripts(t)
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("testdata", "script"), Setup: s.setup, UpdateScripts: *updateScripts,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "until": until, "setenv": setenv, "json": jsonAt, "elsewhere": elsewhere, "edit": edit, "trim": trim,
+		},
+	})
+}
+
+type scriptServer struct {
+	url, postgres string
+	admin         redact.Secret
+	api           *apiclient.API
+}
+
+func serveScripts(t *testing.T) *scriptServer {
+	t.Helper()
+	s := &scriptServer{postgres: sqldbtest.PostgresServer(t)}
+	dir := t.TempDir()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.url = "http://" + l.Addr().String()
+	file := filepath.Join(dir, "fairlead.yaml")
+	text := fmt.Sprintf("listen: %s\ndata: %s\nrate: {perSecond: 10000, burst: 10000}\nengines: {postgres: {url: %q, pool: 0}}\n",
+		l.Addr(), filepath.Join(dir, "data"), s.postgres)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := conf.Load(file, func(string) string { return "" })
+	if err == nil {
+		err = c.Check()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := lockData(c.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	a, err := Build(ctx, c, slog.New(slog.NewTextHandler(io.Discard, nil)), func(err error) { panic(err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	all.Go(func() { a.Run(ctx) })
+	all.Go(func() { _ = a.web.Serve(ctx, l, time.Second) })
+	t.Cleanup(func() {
+		stop()
+		all.Wait()
+		a.Close(context.Background())
+		unlock()
+	})
+	link, err := a.identity.Bootstrap(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := a.identity.SignInForToken(ctx, identity.SignIn{Link: link.Value}, "scripts", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.admin = token.Value
+	if s.api, err = apiclient.New(apiclient.Options{URL: s.url, Token: s.admin}); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// setup gives a script its home and its place. It acts as the administrator
+// until it unsets FAIRLEAD_TOKEN.
+func (s *scriptServer) setup(env *testscript.Env) error {
+	script := filepath.Base(env.WorkDir)
+	script = strings.TrimPrefix(script, "script-")
+	team, project := "team-"+script, "web-"+script
+	ctx := context.Background()
+	if _, err := clikit.Read[apiclient.Team](s.api.CreateTeam(ctx, apiclient.CreateTeamJSONRequestBody{Name: team})); err != nil {
+		return err
+	}
+	if _, err := clikit.Read[apiclient.Project](s.api.CreateProject(ctx, apiclient.CreateProjectJSONRequestBody{Name: project, Team: team})); err != nil {
+		return err
+	}
+	if _, err := clikit.Read[apiclient.Environment](s.api.CreateEnvironment(ctx, project, apiclient.CreateEnvironmentJSONRequestBody{
+		Name: "dev", Class: "development"})); err != nil {
+		return err
+	}
+	key, err := age.GenerateX25519Identity()
+	if err != nil {
+		return err
+	}
+	other := &recorder{}
+	srv := httptest.NewServer(other)
+	env.Defer(srv.Close)
+	env.Values["elsewhere"] = other
+	for name, v := range map[string]string{
+		"HOME": filepath.Join(env.WorkDir, "home"), "URL": s.url, "ELSEWHERE": srv.URL, "ADMIN": s.admin.Reveal(), "S": script, "TEAM": team, "PROJECT": project,
+		"FAIRLEAD_URL": s.url, "FAIRLEAD_TOKEN": s.admin.Reveal(), "FAIRLEAD_PROJECT": project, "FAIRLEAD_ENV": "dev",
+		"FAIRLEAD_POSTGRES_URL": s.postgres, "TZ": "UTC", "AGE_KEY": key.String(), "AGE_RECIPIENT": key.Recipient().String(),
+	} {
+		env.Setenv(name, v)
+	}
+	return os.Mkdir(filepath.Join(env.WorkDir, "home"), 0o700)
+}
+
+// recorder is somebody else's server: it remembers what it was sent.
+type recorder struct {
+	mu   sync.Mutex
+	seen []string
+}
+
+func (r *recorder) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	body, _ := io.ReadAll(q.Body)
+	r.mu.Lock()
+	r.seen = append(r.seen, fmt.Sprintf("%s %s\n%v\n%s", q.Method, q.URL, q.Header, body))
+	r.mu.Unlock()
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(http.StatusUnauthorized)
+	_, _ = io.WriteString(w, `{"status":401,"code":"unauthenticated","detail":"who are you?"}`)
+}
+
+// elsewhere PATTERN looks at all that $ELSEWHERE was sent.
+func elsewhere(ts *testscript.TestScript, neg bool, args []string) {
+	r := ts.Value("elsewhere").(*recorder)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if found := regexp.MustCompile(args[0]).MatchString(strings.Join(r.seen, "\n")); found == neg {
+		ts.Fatalf("sent elsewhere: %q", r.seen)
+	}
+}
+
+// exits CODE COMMAND... runs a command and looks at its exit code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE COMMAND...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	got := 0
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		got = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if strconv.Itoa(got) != args[0] {
+		ts.Fatalf("exit %d, want %s", got, args[0])
+	}
+}
+
+// until PATTERN COMMAND... runs a command until its output matches.
+func until(ts *testscript.TestScript, _ bool, args []string) {
+	pattern := regexp.MustCompile(args[0])
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		err := ts.Exec(args[1], args[2:]...)
+		if err == nil && pattern.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("never matched: %v", err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// setenv NAME takes the last output as a variable's value.
+func setenv(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
+}
+
+// edit FILE OLD NEW replaces the first OLD that the file holds.
+func edit(ts *testscript.TestScript, _ bool, args []string) {
+	text := ts.ReadFile(args[0])
+	if !strings.Contains(text, args[1]) {
+		ts.Fatalf("%s holds no %q", args[0], args[1])
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Replace(text, args[1], args[2], 1)), 0o600))
+}
+
+// trim FILE writes the last output there, without blanks at the ends of lines.
+func trim(ts *testscript.TestScript, _ bool, args []string) {
+	var b strings.Builder
+	for line := range strings.Lines(strings.TrimSpace(ts.ReadFile("stdout"))) {
+		b.WriteString(strings.TrimRight(line, " \n") + "\n")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(b.String()), 0o600))
+}
+
+// json FILE PATH [VALUE] takes the value at a dotted path of a JSON file
+// ("stdout", "stderr"): text as it is, all else as JSON. With ! there must be
+// no such value.
+func jsonAt(ts *testscript.TestScript, neg bool, args []string) {
+	dec := json.NewDecoder(strings.NewReader(ts.ReadFile(args[0])))
+	dec.UseNumber()
+	var v any
+	if err := dec.Decode(&v); err != nil {
+		ts.Fatalf("%s is no JSON: %v", args[0], err)
+	}
+	if rest, _ := io.ReadAll(io.MultiReader(dec.Buffered())); len(bytes.TrimSpace(rest)) > 0 {
+		ts.Fatalf("%s holds more than one JSON value", args[0])
+	}
+	for name := range strings.SplitSeq(args[1], ".") {
+		switch at := v.(type) {
+		case map[string]any:
+			v = at[name]
+		case []any:
+			i, err := strconv.Atoi(name)
+			if v = nil; err == nil && i < len(at) {
+				v = at[i]
+			}
+			if name == "len" {
+				v = json.Number(strconv.Itoa(len(at)))
+			}
+		default:
+			v = nil
+		}
+	}
+	if len(args) == 2 {
+		if (v == nil) != neg {
+			ts.Fatalf("%s is %s", args[1], clikit.Value(v))
+		}
+		return
+	}
+	if (clikit.Value(v) == args[2]) == neg {
+		ts.Fatalf("%s is %s", args[1], clikit.Value(v))
+	}
+}
