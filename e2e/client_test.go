@@ -50,17 +50,6 @@ func (r reply) num(key string) int64 {
 	return int64(n)
 }
 
-func (r reply) items() []map[string]any {
-	list, _ := r.json["items"].([]any)
-	out := make([]map[string]any, 0, len(list))
-	for _, v := range list {
-		if m, ok := v.(map[string]any); ok {
-			out = append(out, m)
-		}
-	}
-	return out
-}
-
 func (r reply) String() string { return fmt.Sprintf("%d %.600s", r.status, r.body) }
 
 type raw struct {
@@ -140,7 +129,7 @@ func (c *client) try(method, path string, body any, key string) (reply, error) {
 			return r, nil
 		}
 		if time.Now().After(deadline) {
-			return r, fmt.Errorf("%s %s: no answer in %s: %v %v", method, path, c.patience, r, err)
+			return r, fmt.Errorf("%s %s: no answer in %s: %v: %w", method, path, c.patience, r, err)
 		}
 		time.Sleep(wait)
 		wait = min(wait*2, 300*time.Millisecond)

@@ -186,7 +186,7 @@ func TestTortureRandomKills(t *testing.T) {
 	for i, b := range []bed{sqlite, postgres} {
 		t.Run(b.store, func(t *testing.T) {
 			t.Parallel()
-			rnd := rand.New(rand.NewPCG(uint64(*seed), uint64(i)+2)) //nolint:gosec // no secret
+			rnd := rand.New(rand.NewPCG(uint64(*seed), uint64(i)+2))
 			rounds, deaths := 0, int64(0)
 			for end := time.Now().Add(4 * time.Minute); time.Now().Before(end); rounds++ {
 				t.Run(fmt.Sprint(rounds), func(t *testing.T) { deaths += b.killOften(t, rnd) })
@@ -249,7 +249,7 @@ func TestKillSample(t *testing.T) {
 		return // all of them are tried
 	}
 	t.Logf("seed %d", *seed)
-	rnd := rand.New(rand.NewPCG(uint64(*seed), 1)) //nolint:gosec // no secret
+	rnd := rand.New(rand.NewPCG(uint64(*seed), 1))
 	sqlite, postgres := beds(t)
 	points := sortedPoints(sqlite.trace(t))
 	if len(points) < 40 {
@@ -314,8 +314,8 @@ func TestTortureKill(t *testing.T) {
 	if len(all) < 40 {
 		t.Fatalf("only %d points were found: marks are missing", len(all))
 	}
-	rnd := rand.New(rand.NewPCG(uint64(*seed), 1)) //nolint:gosec // no secret
-	for _, list := range lanes {                   // a run that is cut short has tried some of everything
+	rnd := rand.New(rand.NewPCG(uint64(*seed), 1))
+	for _, list := range lanes { // a run that is cut short has tried some of everything
 		rnd.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 	}
 	limit := 60 * time.Minute

@@ -39,7 +39,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	root = dir
-	_ = os.Chmod(dir, 0o711) //nolint:gosec // the PostgreSQL account passes through
+	_ = os.Chmod(dir, 0o711)
 	defer func() {
 		stopBoxes()
 		_ = os.RemoveAll(dir)

@@ -86,7 +86,7 @@ func startBox(name string, options ...string) (*box, error) {
 		}
 	}
 	pass := filepath.Join(dir, "password")
-	if err := os.WriteFile(pass, []byte(boxPassword), 0o644); err != nil { //nolint:gosec // a test's
+	if err := os.WriteFile(pass, []byte(boxPassword), 0o644); err != nil {
 		return nil, err
 	}
 	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", b.data(), "-U", "postgres", "-A", "scram-sha-256", "--pwfile", pass,

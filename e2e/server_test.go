@@ -39,15 +39,14 @@ type server struct {
 
 type serverOption func(*server)
 
-func onPostgres(url string) serverOption     { return func(s *server) { s.store = url } }
-func withBox(b *box) serverOption            { return func(s *server) { s.engine = b } }
-func withPool(n int) serverOption            { return func(s *server) { s.pool = n } }
-func withLease(d time.Duration) serverOption { return func(s *server) { s.lease = d } }
-func withEnv(env ...string) serverOption     { return func(s *server) { s.env = append(s.env, env...) } }
-func withData(dir string) serverOption       { return func(s *server) { s.dir = dir } }
-func (s *server) url() string                { return "http://" + s.addr }
-func (s *server) sqliteFile() string         { return filepath.Join(s.dir, "fairlead.db") }
-func (s *server) link() string               { return readLink(filepath.Join(s.dir, "first-sign-in-link")) }
+func onPostgres(url string) serverOption { return func(s *server) { s.store = url } }
+func withBox(b *box) serverOption        { return func(s *server) { s.engine = b } }
+func withPool(n int) serverOption        { return func(s *server) { s.pool = n } }
+func withEnv(env ...string) serverOption { return func(s *server) { s.env = append(s.env, env...) } }
+func withData(dir string) serverOption   { return func(s *server) { s.dir = dir } }
+func (s *server) url() string            { return "http://" + s.addr }
+func (s *server) sqliteFile() string     { return filepath.Join(s.dir, "fairlead.db") }
+func (s *server) link() string           { return readLink(filepath.Join(s.dir, "first-sign-in-link")) }
 
 // masterKey is the same for replicas of one store.
 var masterKey = "FAIRLEAD_MASTER_KEY=" + base64.StdEncoding.EncodeToString([]byte("0123456789abcdef0123456789abcdef"))
@@ -59,7 +58,7 @@ func newServer(t testing.TB, options ...serverOption) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_ = os.Chmod(dir, 0o711) //nolint:gosec // as the server makes it
+	_ = os.Chmod(dir, 0o711)
 	s := &server{t: t, dir: filepath.Join(dir, "data"), store: "sqlite", lease: 2 * time.Second, log: filepath.Join(dir, "log")}
 	for _, o := range options {
 		o(s)
@@ -213,15 +212,6 @@ func (s *server) stop() {
 	}
 	if sig, code := s.status(); sig != 0 || code != 0 {
 		s.t.Fatalf("the server ended with signal %v, code %d:\n%s", sig, code, tail(s.log, 3000))
-	}
-}
-
-// kill is kill -9.
-func (s *server) kill() {
-	s.t.Helper()
-	s.signal(syscall.SIGKILL)
-	if !s.await(10 * time.Second) {
-		s.t.Fatal("the server does not die")
 	}
 }
 

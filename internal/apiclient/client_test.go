@@ -104,7 +104,9 @@ func TestRetriesNeverDoAThingTwice(t *testing.T) {
 		{"maybe done as nobody", "POST", "", []h{problem(503, "outcome_unknown"), ok}, 1, "outcome_unknown"},
 		{"wrong stays wrong", "POST", "t", []h{problem(422, "invalid_request")}, 1, "invalid_request"},
 		{"a defect there is not retried", "POST", "t", []h{problem(500, "internal")}, 1, "internal"},
-		{"a redirect is no answer", "GET", "t", []h{func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://127.0.0.1:1/steal", 302) }}, 1, "unexpected_reply"},
+		{"a redirect is no answer", "GET", "t", []h{func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://127.0.0.1:1/steal", http.StatusFound)
+		}}, 1, "unexpected_reply"},
 		{"not Fairlead", "GET", "t", []h{func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "nginx", 404) }}, 1, "unexpected_reply"},
 	} {
 		t.Run(c.why, func(t *testing.T) {

@@ -16,7 +16,7 @@ func lockData(dir string) (unlock func(), err error) {
 		return fault.New(fault.Invalid, "data_directory_unusable", "the data directory %s cannot be used", dir).
 			WithHint("name another one with --data, or give this account the right to write there").WithCause(err)
 	}
-	if err := os.MkdirAll(dir, 0o711); err != nil {
+	if err := os.MkdirAll(dir, 0o711); err != nil { //nolint:gosec // the account of the PostgreSQL server below passes through
 		return nil, unusable(err)
 	}
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)

@@ -155,7 +155,7 @@ func (l *loader) prepare() error {
 		}
 		l.columns[name], err = rows.Columns()
 		filled := rows.Next()
-		if err = errors.Join(err, rows.Err(), rows.Close()); err != nil {
+		if err = errors.Join(err, rows.Err(), rows.Close()); err != nil { //nolint:sqlclosecheck // in a loop: before the next statement
 			return unavailable(err)
 		}
 		if filled {

@@ -15,6 +15,7 @@ type tokenRow struct {
 	method string
 }
 
+//nolint:gosec // names of columns
 const tokenColumns = `k.id, k.name, k.hint, k.principal_id, p.name, p.kind, k.scopes, k.created_by, k.created_at, k.expires_at,
 	k.last_used_at, k.revoked_at, k.method`
 

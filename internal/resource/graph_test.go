@@ -134,11 +134,11 @@ func TestTwoReplicasCannotCloseACycleBetweenThem(t *testing.T) {
 func TestDestroyedMeansLookedForAndNotFound(t *testing.T) {
 	each(t, func(t *testing.T, b *resourcetest.Bench) {
 		b.Work()
-		r := b.Ready("orders", inputs{"password": "hunter2-x"})
+		b.Ready("orders", inputs{"password": "hunter2-x"})
 		b.Engine.Next("destroy", resourcetest.Fails(fault.Unavailable, "busy"), // fails
 			func(context.Context, func() error) error { return nil }, // says it did, and did not
 		)
-		r = resourcetest.Must[resource.Resource](t)(b.Svc.Destroy(b.Ctx, where("orders"), 0))
+		r := resourcetest.Must[resource.Resource](t)(b.Svc.Destroy(b.Ctx, where("orders"), 0))
 		if r.Phase != resource.Destroying {
 			t.Errorf("%+v", r)
 		}

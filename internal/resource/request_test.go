@@ -23,8 +23,8 @@ func TestAChangeIsANewRevisionAndNothingNewIsNone(t *testing.T) {
 	each(t, func(t *testing.T, b *resourcetest.Bench) {
 		b.Work()
 		must := resourcetest.Must[resource.Resource](t)
-		r := b.Ready("orders", inputs{"size": 1})
-		r = must(b.Svc.Change(b.Ctx, where("orders"), resource.Change{Set: inputs{"size": 4, "label": "x"}, Note: "grow"}))
+		b.Ready("orders", inputs{"size": 1})
+		r := must(b.Svc.Change(b.Ctx, where("orders"), resource.Change{Set: inputs{"size": 4, "label": "x"}, Note: "grow"}))
 		if r.Revision != 2 || r.Phase != resource.Pending {
 			t.Errorf("changed: %+v", r)
 		}

@@ -90,7 +90,7 @@ func (db *DB) listen(ctx context.Context, up func()) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close(context.WithoutCancel(ctx))
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
 	if _, err := conn.Exec(ctx, `LISTEN `+pgChannel); err != nil {
 		return err
 	}

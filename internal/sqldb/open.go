@@ -3,6 +3,7 @@ package sqldb
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -77,7 +78,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	var err error
 	switch {
 	case strings.HasPrefix(o.URL, "sqlite:"):
-		err = db.openSQLite(strings.TrimPrefix(o.URL, "sqlite:"))
+		err = db.openSQLite(ctx, strings.TrimPrefix(o.URL, "sqlite:"))
 	case strings.HasPrefix(o.URL, "postgres://"), strings.HasPrefix(o.URL, "postgresql://"):
 		err = db.openPostgres(ctx, o.URL)
 	default:
@@ -88,8 +89,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, err
 	}
 	if err := db.migrate(ctx); err != nil {
-		db.closePools()
-		return nil, err
+		return nil, errors.Join(err, db.closePools())
 	}
 	run, stop := context.WithCancel(context.Background())
 	db.stop = stop
@@ -102,7 +102,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	return db, nil
 }
 
-func (db *DB) openSQLite(path string) error {
+func (db *DB) openSQLite(ctx context.Context, path string) error {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return fmt.Errorf("open store: %w", err)
@@ -120,7 +120,7 @@ func (db *DB) openSQLite(path string) error {
 		return fmt.Errorf("open store: %w", err)
 	}
 	db.write.SetMaxOpenConns(1)
-	if err := db.write.Ping(); err != nil {
+	if err := db.write.PingContext(ctx); err != nil {
 		return openFailed(err)
 	}
 	if db.read, err = sql.Open("sqlite", dsn("query_only(1)")); err != nil {

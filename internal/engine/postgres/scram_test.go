@@ -30,7 +30,7 @@ func TestVerifierOfTheStandard(t *testing.T) {
 func TestNamesAreStableAndApart(t *testing.T) {
 	t.Parallel()
 	ref := engine.Ref{Installation: "a", ID: "res_1", Name: "orders"}
-	if namesOf(ref) != namesOf(ref) {
+	if first, again := namesOf(ref), namesOf(ref); first != again {
 		t.Fatal("not stable")
 	}
 	other := ref

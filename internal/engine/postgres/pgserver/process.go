@@ -150,7 +150,7 @@ func (s *Server) spawn() (*process, string, error) {
 		return nil, "", err
 	}
 	defer func() { _ = out.Close() }()
-	cmd := exec.Command(filepath.Join(s.bin, "postgres"), "-D", s.place.Data, //nolint:gosec // found by Binaries, argv only
+	cmd := exec.Command(filepath.Join(s.bin, "postgres"), "-D", s.place.Data, //nolint:noctx // it outlives the call; argv only
 		"-c", "port="+strconv.Itoa(s.place.Port), "-c", "listen_addresses=127.0.0.1")
 	// Not CommandContext and no Pdeathsig: the server outlives Fairlead's crash.
 	cmd.Dir, cmd.Env, cmd.SysProcAttr = s.place.Data, s.environment(), s.place.Account.attributes()

@@ -108,7 +108,7 @@ func Start(ctx context.Context, opt Options) (*Server, error) {
 	if err := s.closeToPublic(ctx); err != nil {
 		return nil, startFault("its maintenance databases cannot be closed to tenants", err)
 	}
-	go s.watch()
+	go s.watch() //nolint:gosec // it watches for as long as the server lives, not as long as Start
 	return s, nil
 }
 
@@ -357,14 +357,14 @@ func lock(file string) (func(), error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil { //nolint:gosec // a file descriptor fits an int
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return func() { _ = f.Close() }, nil
 }
 
 func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // closed at once
 	if err != nil {
 		return 0, err
 	}
