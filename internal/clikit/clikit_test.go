@@ -410,3 +410,40 @@ func TestParseTime(t *testing.T) {
 		}
 	}
 }
+
+func TestCtrlCEndsAQuestion(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	pressed, never := make(chan struct{}), make(chan struct{})
+	defer close(never)
+	w.interrupted = pressed
+	if text, err := w.typed(func() (string, error) { return "yes", nil }); text != "yes" || err != nil {
+		t.Errorf("%q, %v", text, err)
+	}
+	close(pressed)
+	if _, err := w.typed(func() (string, error) { <-never; return "", nil }); ExitCode(err) != ExitInterrupted {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestCompletionIsSilentAndShort(t *testing.T) {
+	t.Parallel()
+	stuck := make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case <-stuck:
+		case <-r.Context().Done():
+		}
+	}))
+	t.Cleanup(func() { close(stuck); srv.Close() })
+	for why, url := range map[string]string{"nobody listens": "http://127.0.0.1:1", "the server hangs": srv.URL, "no server is known": ""} {
+		w := newWorld(t, "FAIRLEAD_URL", url, "FAIRLEAD_TOKEN", "fl_pat_x", "FAIRLEAD_ENV", "shop/dev")
+		cmd := &cobra.Command{Use: "do"}
+		cmd.SetContext(t.Context())
+		began := time.Now()
+		got, _ := w.Complete(1, w.Resources)(cmd, nil, "")
+		if len(got) > 0 || w.out.Len()+w.err.Len() > 0 || time.Since(began) > 10*completionTime {
+			t.Errorf("%s: %v %q %q after %s", why, got, w.out.String(), w.err.String(), time.Since(began))
+		}
+	}
+}
