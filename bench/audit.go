@@ -83,6 +83,7 @@ func (r *run) openAudit(ctx context.Context, url, name string) (*sqldb.DB, *audi
 
 func (r *run) auditOn(ctx context.Context, store string) error {
 	var url string
+	writers := auditWriters // of the bare side
 	var insert func(context.Context, int64) error
 	if store == "postgres" {
 		admin, end, err := r.postgres(ctx, "audit-pg")
@@ -116,6 +117,7 @@ func (r *run) auditOn(ctx context.Context, store string) error {
 		}
 		defer plain.Close()
 		plain.SetMaxOpenConns(1) // SQLite lets one write at a time
+		writers = 1              // and who does not wait for another loses nothing
 		if _, err := plain.ExecContext(ctx, fmt.Sprintf(bareAuditTable, "log")); err != nil {
 			return err
 		}
@@ -148,7 +150,7 @@ func (r *run) auditOn(ctx context.Context, store string) error {
 	}
 	return r.compare(ctx, comparison{
 		bench: "15", what: fmt.Sprintf("%d chained appends, 32 writers, on %s", n, store), peer: "bare INSERT of the same row, a commit each", rate: true,
-		ours: burst(n, auditWriters, appendOne), theirs: burst(n, auditWriters, insertOne), stats: []statistic{{"rate", mean, 0.9}},
+		ours: burst(n, auditWriters, appendOne), theirs: burst(n, writers, insertOne), stats: []statistic{{"rate", mean, 0.9}},
 	})
 }
 
