@@ -115,6 +115,21 @@ type Request struct {
 	Inputs    map[string]any // validated against the template's schema, defaults filled in, references resolved
 	LifeCycle LifeCycle
 	Previous  *Result // what the last successful Apply or Rotate gave; nil before the first
+
+	// Fenced tells whether the caller still has the right to act: nil as long
+	// as it does, an error that is to be returned as it is from then on. An
+	// engine asks once it holds what keeps others out, before its first
+	// change: a worker that slept past its claim and wakes up inside a call
+	// must not undo what its successor made. Nil asks nothing.
+	Fenced func(ctx context.Context) error
+}
+
+// Check asks Fenced, when there is one.
+func (r Request) Check(ctx context.Context) error {
+	if r.Fenced == nil {
+		return nil
+	}
+	return r.Fenced(ctx)
 }
 
 // Action is what a plan does to one object.

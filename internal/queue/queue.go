@@ -128,6 +128,17 @@ func (c *Claim) Write(ctx context.Context, op string, fn func(tx *sqldb.Tx) erro
 	})
 }
 
+// Alive tells, without a write, whether the claim still holds: nil, or
+// ErrFenced. It can be lost a moment later; only Write is sure.
+func (c *Claim) Alive(ctx context.Context) error {
+	var fence int64
+	err := c.db.Read().QueryRowContext(ctx, `SELECT fence FROM queue WHERE key = $1`, c.Key).Scan(&fence)
+	if errors.Is(err, sql.ErrNoRows) || (err == nil && fence != c.Fence) {
+		return ErrFenced
+	}
+	return err
+}
+
 func (c *Claim) check(ctx context.Context, tx *sqldb.Tx) error {
 	var fence int64
 	err := tx.QueryRowContext(ctx, `SELECT fence FROM queue WHERE key = $1`+c.db.ForUpdate(), c.Key).Scan(&fence)

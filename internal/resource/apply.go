@@ -56,7 +56,14 @@ func (w *work) prepare(ctx context.Context) (engine.Request, error) {
 	if err := w.tmpl.CheckResolved(inputs); err != nil {
 		return engine.Request{}, underInputs(err)
 	}
-	return w.s.request(w.env, w.res, w.tmpl, inputs, w.prev)
+	return w.request(inputs)
+}
+
+// request is the engine's request of this claim, for as long as it holds.
+func (w *work) request(inputs map[string]any) (engine.Request, error) {
+	req, err := w.s.request(w.env, w.res, w.tmpl, inputs, w.prev)
+	req.Fenced = w.claim.Alive
+	return req, err
 }
 
 // resolve gives the inputs with secrets and references filled in.

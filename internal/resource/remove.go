@@ -44,7 +44,7 @@ func (w *work) requestForEnd(ctx context.Context) (engine.Request, error) {
 	if err != nil {
 		inputs = w.res.Inputs
 	}
-	return w.s.request(w.env, w.res, w.tmpl, inputs, w.prev)
+	return w.request(inputs)
 }
 
 // seenGone asks the engine to look for what Destroy removed.

@@ -203,6 +203,45 @@ func (s *suite) lost(t *testing.T) {
 	s.gone(t, e, req)
 }
 
+// fencedOff calls on behalf of a worker that lost its claim while it slept:
+// the call ends with the fence's own error, and the world is as before.
+func (s *suite) fencedOff(t *testing.T) {
+	e, req := s.New(t, nil), s.fresh(t)
+	lost := errors.New("the claim is lost")
+	stale := func(r engine.Request) engine.Request {
+		r.Fenced = func(context.Context) error { return lost }
+		return r
+	}
+	before := s.world(t)
+	if _, err := e.Apply(t.Context(), stale(req), engine.Plan{}, engine.Discard); !errors.Is(err, lost) {
+		t.Fatalf("apply: %v", err)
+	}
+	if got := s.world(t); got != before {
+		t.Fatalf("a worker without a claim made something:\n%s\n%s", before, got)
+	}
+	res := s.apply(t, e, req)
+	made := s.world(t)
+	if _, err := e.Apply(t.Context(), stale(req), engine.Plan{}, engine.Discard); !errors.Is(err, lost) { // it knows of no password
+		t.Fatalf("apply over the successor's: %v", err)
+	}
+	if err := e.Destroy(t.Context(), stale(after(req, res)), engine.Discard); !errors.Is(err, lost) {
+		t.Fatalf("destroy: %v", err)
+	}
+	if r, ok := e.(engine.Rotator); ok {
+		if _, err := r.Rotate(t.Context(), stale(after(req, res)), "rot_stale", engine.Discard); !errors.Is(err, lost) {
+			t.Fatalf("rotate: %v", err)
+		}
+	}
+	if got := s.world(t); got != made {
+		t.Fatalf("a worker without a claim changed something:\n%s\n%s", made, got)
+	}
+	if s.Use != nil {
+		if err := s.Use(t.Context(), res); err != nil {
+			t.Fatalf("the outputs no longer work: %v", err)
+		}
+	}
+}
+
 func (s *suite) destroyTwice(t *testing.T) {
 	e, req := s.New(t, nil), s.fresh(t)
 	if err := e.Destroy(t.Context(), req, engine.Discard); err != nil {

@@ -218,6 +218,9 @@ func lostFault() error {
 // Apply implements engine.Engine.
 func (f *Fake) Apply(ctx context.Context, req engine.Request, _ engine.Plan, p engine.Progress) (engine.Result, error) {
 	want, err := size(req)
+	if err == nil {
+		err = req.Check(ctx)
+	}
 	if err != nil {
 		return engine.Result{}, err
 	}
@@ -343,6 +346,9 @@ func (f *Fake) look(objects map[string]*Thing, req engine.Request) engine.Observ
 
 // Destroy implements engine.Engine.
 func (f *Fake) Destroy(ctx context.Context, req engine.Request, p engine.Progress) error {
+	if err := req.Check(ctx); err != nil {
+		return err
+	}
 	for _, kind := range []string{"door", "store"} {
 		p.Step("removing %s", kind)
 		err := f.call(ctx, "remove_"+kind, func(objects map[string]*Thing) error {
@@ -361,6 +367,9 @@ func (f *Fake) Destroy(ctx context.Context, req engine.Request, p engine.Progres
 
 // Rotate implements engine.Rotator.
 func (f *Fake) Rotate(ctx context.Context, req engine.Request, rotation string, p engine.Progress) (engine.Result, error) {
+	if err := req.Check(ctx); err != nil {
+		return engine.Result{}, err
+	}
 	if req.Previous == nil {
 		return engine.Result{}, fault.New(fault.Conflict, "resource_not_ready", "the resource has no credentials yet")
 	}

@@ -75,6 +75,7 @@ func Run(t *testing.T, h Harness) {
 		{"ForeignObjectIsLeftAlone", s.foreign, h.Foreign != nil},
 		{"LostIsNeverMadeAgain", s.lost, h.Lose != nil},
 		{"DestroyTwice", s.destroyTwice, true},
+		{"FencedOffChangesNothing", s.fencedOff, true},
 		{"DestroyCutOffAnywhere", s.destroyCutOff, true},
 		{"ObserveKeepsOrder", s.observeOrder, true},
 		{"ObserveSeesTampering", s.tampers, len(h.Tampers) > 0},

@@ -179,6 +179,9 @@ func (e *Engine) Apply(ctx context.Context, req engine.Request, _ engine.Plan, p
 	if err != nil {
 		return engine.Result{}, err
 	}
+	if err := req.Check(ctx); err != nil {
+		return engine.Result{}, err
+	}
 	e.hit("null.apply.before")
 	if err := pause(ctx, w.delay, p); err != nil {
 		return engine.Result{}, err
@@ -230,6 +233,9 @@ func (e *Engine) Destroy(ctx context.Context, req engine.Request, p engine.Progr
 	if err != nil {
 		w = want{} // nothing is there, so nothing can keep it from going
 	}
+	if err := req.Check(ctx); err != nil {
+		return err
+	}
 	e.hit("null.destroy.before")
 	if err := pause(ctx, w.delay, p); err != nil {
 		return err
@@ -241,6 +247,9 @@ func (e *Engine) Destroy(ctx context.Context, req engine.Request, p engine.Progr
 // Rotate implements engine.Rotator: the secrets of the spec are made anew.
 func (e *Engine) Rotate(ctx context.Context, req engine.Request, rotation string, p engine.Progress) (engine.Result, error) {
 	w, err := read(req)
+	if err == nil {
+		err = req.Check(ctx)
+	}
 	if err != nil {
 		return engine.Result{}, err
 	}

@@ -26,7 +26,7 @@ func (e *Engine) Apply(ctx context.Context, req engine.Request, _ engine.Plan, p
 	}
 	job := &applying{want: w, progress: p, recorded: previousPassword(req.Previous, w)}
 	var res engine.Result
-	err = w.server.locked(ctx, lockKey(w.ref.Installation, w.ref.ID), func(ses *session) error {
+	err = w.server.locked(ctx, lockKey(w.ref.Installation, w.ref.ID), req.Check, func(ses *session) error {
 		if err := job.converge(ses); err != nil {
 			return err
 		}

@@ -24,7 +24,7 @@ func (e *Engine) Destroy(ctx context.Context, req engine.Request, p engine.Progr
 		return fault.New(fault.Unavailable, "snapshot_not_configured", "the template asks for a last dump, and no folder for dumps is configured").
 			WithHint("configure one, or use a template version that keeps none")
 	}
-	return w.server.locked(ctx, lockKey(w.ref.Installation, w.ref.ID), func(ses *session) error {
+	return w.server.locked(ctx, lockKey(w.ref.Installation, w.ref.ID), req.Check, func(ses *session) error {
 		wd, err := ses.look(w)
 		if err != nil {
 			return err

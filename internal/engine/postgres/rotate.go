@@ -27,7 +27,7 @@ func (e *Engine) Rotate(ctx context.Context, req engine.Request, rotation string
 	job := &applying{want: w, progress: p}
 	login := w.names.login(w.state.Active)
 	var res engine.Result
-	err = w.server.locked(ctx, lockKey(w.ref.Installation, w.ref.ID), func(ses *session) error {
+	err = w.server.locked(ctx, lockKey(w.ref.Installation, w.ref.ID), req.Check, func(ses *session) error {
 		wd, err := ses.look(w)
 		if err != nil {
 			return err
@@ -68,7 +68,7 @@ func (e *Engine) Retire(ctx context.Context, req engine.Request) error {
 		return err
 	}
 	login := w.names.login(other(w.state.Active))
-	return w.server.locked(ctx, lockKey(w.ref.Installation, w.ref.ID), func(ses *session) error {
+	return w.server.locked(ctx, lockKey(w.ref.Installation, w.ref.ID), req.Check, func(ses *session) error {
 		wd, err := ses.look(w)
 		if err != nil {
 			return err

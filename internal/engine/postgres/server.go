@@ -132,14 +132,20 @@ type session struct {
 	conn *pgxpool.Conn
 }
 
-// locked runs f while holding the advisory lock key.
-func (s *server) locked(ctx context.Context, key int64, f func(*session) error) error {
+// locked runs f while holding the advisory lock key, when check says then that
+// the caller is still the one to act.
+func (s *server) locked(ctx context.Context, key int64, check func(context.Context) error, f func(*session) error) error {
 	return s.with2(ctx, func(call context.Context, conn *pgxpool.Conn) error {
 		ses := &session{server: s, ctx: ctx, conn: conn}
-		if err := ses.lock(key); err != nil {
+		if err := ses.lock(key, check); err != nil {
 			return err
 		}
 		defer ses.unlock()
+		// Whoever has a newer claim comes to this lock later, and finds our
+		// work done or our session at its mercy.
+		if err := check(ctx); err != nil {
+			return err
+		}
 		return f(ses)
 	})
 }
@@ -158,11 +164,14 @@ func (s *server) with2(ctx context.Context, f func(context.Context, *pgxpool.Con
 
 // lock takes the resource's lock for the session, and waits until no second
 // connection of an earlier worker is at work.
-func (ses *session) lock(key int64) error {
+func (ses *session) lock(key int64, check func(context.Context) error) error {
 	first, second := strconv.FormatInt(key, 10), strconv.FormatInt(secondKey(key), 10)
 	take := `SELECT pg_advisory_lock(` + first + `); SELECT pg_advisory_xact_lock(` + second + `)`
 	err := ses.exec("lock", take)
 	if !hasCode(err, "55P03") {
+		return err
+	}
+	if err := check(ses.ctx); err != nil {
 		return err
 	}
 	// The caller has the fenced claim, so whoever holds the lock is stale.
