@@ -143,6 +143,15 @@ func (db *DB) openPostgres(ctx context.Context, u string) error {
 		cfg.ConnectTimeout = 10 * time.Second
 	}
 	cfg.RuntimeParams["application_name"] = "fairlead"
+	// A replica that is stopped or cut off in mid-transaction must not keep its
+	// row locks: the server ends its session, and the others go on.
+	for name, value := range map[string]string{
+		"idle_in_transaction_session_timeout": "10s", "tcp_keepalives_idle": "15", "tcp_keepalives_interval": "5", "tcp_keepalives_count": "3",
+	} {
+		if _, set := cfg.RuntimeParams[name]; !set {
+			cfg.RuntimeParams[name] = value
+		}
+	}
 	db.dialect, db.pgURL = Postgres, u
 	pool := stdlib.OpenDB(*cfg)
 	pool.SetMaxOpenConns(16)

@@ -12,9 +12,7 @@ import (
 	"fairlead/internal/fault"
 	"fairlead/internal/sqldb/sqldbtest"
 	"fairlead/internal/template"
-	"fairlead/internal/template/bundle"
 	"fairlead/internal/template/templatetest"
-	"fairlead/templates"
 )
 
 // planners stand in for the shipped engines: they plan as those do, without a
@@ -120,37 +118,5 @@ func TestATestRunEndsWithItsContext(t *testing.T) {
 	files := templatetest.New("thing", "1.0.0").With(templatetest.Files{"tests/a.yaml": "name: x\nexpect: {}\n"})
 	if _, err := tester(t).Test(ctx, files.Tar(t)); !errors.Is(err, context.Canceled) {
 		t.Error(err)
-	}
-}
-
-func TestTheShippedTemplatesPassTheirOwnTests(t *testing.T) {
-	t.Parallel()
-	s := tester(t)
-	entries, err := templates.FS.ReadDir(".")
-	if err != nil || len(entries) < 2 {
-		t.Fatal(entries, err)
-	}
-	for _, e := range entries {
-		files := templatetest.Files{}
-		b, err := bundle.FromDir("../../templates/" + e.Name())
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range b.Names() {
-			c, _ := b.File(name)
-			files[name] = string(c)
-		}
-		r, err := s.Test(admin(), files.Tar(t))
-		if err != nil {
-			t.Fatal(e.Name(), err, fault.From(err).Violations)
-		}
-		for _, c := range r.Cases {
-			if !c.Passed {
-				t.Errorf("%s, %s: %s: %s", e.Name(), c.File, c.Name, strings.Join(c.Failures, "\n"))
-			}
-		}
-		if len(r.Cases) < 5 {
-			t.Errorf("%s has only %d cases", e.Name(), len(r.Cases))
-		}
 	}
 }

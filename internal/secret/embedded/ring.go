@@ -152,6 +152,16 @@ func (r *ring) load() ([]key, error) {
 	return parseKeys(f.Keys, r.path())
 }
 
+// reload adds what the file has by now.
+func (r *ring) reload() error {
+	if r.dir == "" {
+		return nil
+	}
+	keys, err := r.load()
+	r.put(keys...)
+	return err
+}
+
 func encodeRing(keys []key) ([]byte, error) {
 	f := ringFile{Format: ringFormat}
 	for _, k := range keys {

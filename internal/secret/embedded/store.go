@@ -74,6 +74,10 @@ func (s *Store) start(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
+	// Whoever had the lock before may have written the file since it was read.
+	if err := s.ring.reload(); err != nil {
+		return err
+	}
 	active, err := s.db.active(ctx, s.db.Read())
 	if errors.Is(err, sql.ErrNoRows) {
 		active, err = s.first(ctx)
