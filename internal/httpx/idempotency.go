@@ -84,7 +84,7 @@ func (i *idempotency) serve(rt *route, x *exchange, r *http.Request, body []byte
 		return
 	}
 	// Everybody unknown is the same nobody: their keys would be each other's.
-	if i.db == nil || p.Kind == principal.Anonymous {
+	if i.db == nil || rt.traits.again || p.Kind == principal.Anonymous {
 		rt.call(x, r)
 		return
 	}

@@ -15,6 +15,7 @@ import (
 type traits struct {
 	sensitive bool
 	stream    bool
+	again     bool
 	location  string
 	maxBody   int64
 	timeout   time.Duration
@@ -48,6 +49,13 @@ func Sensitive(op huma.Operation) huma.Operation {
 // Idempotency-Key is answered with what is there.
 func Located(op huma.Operation, template string) huma.Operation {
 	return with(op, func(t *traits) { t.location = template })
+}
+
+// Repeatable marks an operation that is idempotent by its own nature: sent
+// again it finds what it did before and answers as then. It needs no claim of
+// the Idempotency-Key, and so no reply of it can be lost.
+func Repeatable(op huma.Operation) huma.Operation {
+	return with(op, func(t *traits) { t.again = true })
 }
 
 // Within sets the time limit of an operation that takes longer than others.

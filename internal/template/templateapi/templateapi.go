@@ -24,7 +24,7 @@ func Register(api huma.API, svc *template.Service) {
 	push := op("push-template", http.MethodPost, "", "Push a template",
 		"Takes an uncompressed tar of the template's folder. A version never changes: the same content again gives 200 and what is there, other content under the same version 409.")
 	push.MaxBodyBytes = bundle.MaxArchive
-	httpx.Register(api, push, f.push)
+	httpx.Register(api, httpx.Repeatable(push), f.push) // the same content under the same version is the same version
 	test := op("test-template", http.MethodPost, "/test", "Run a template's tests",
 		"Takes a tar as a push does, runs the test cases in it without touching anything real, and keeps nothing.")
 	test.MaxBodyBytes, test.DefaultStatus = bundle.MaxArchive, http.StatusOK
