@@ -2,6 +2,7 @@ package clikit
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -51,7 +52,7 @@ func (c *CLI) typed(read func() (string, error)) (string, error) {
 	}()
 	select {
 	case in := <-came:
-		if in.err != nil && in.err != io.EOF {
+		if in.err != nil && !errors.Is(in.err, io.EOF) {
 			return "", fmt.Errorf("read from the terminal: %w", in.err)
 		}
 		return in.text, nil

@@ -26,7 +26,7 @@ func NewSessionCookie(value string, expires time.Time, secure bool) http.Cookie 
 	if secure {
 		name = HostCookie
 	}
-	return http.Cookie{Name: name, Value: value, Path: "/", Expires: expires.UTC(), HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode} //nolint:gosec // Secure wherever people come by https
+	return http.Cookie{Name: name, Value: value, Path: "/", Expires: expires.UTC(), HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode}
 }
 
 // Authenticator finds out whose a credential is. identity implements it. Each

@@ -58,7 +58,7 @@ func (p *prepared) learn(ctx context.Context) {
 	for query := range p.missed {
 		delete(p.missed, query)
 		// What cannot be prepared fails by itself when it is run.
-		if s, err := p.pool.PrepareContext(ctx, query); err == nil { //nolint:sqlclosecheck // kept until the pool closes
+		if s, err := p.pool.PrepareContext(ctx, query); err == nil {
 			p.known[query] = s
 		}
 	}

@@ -34,7 +34,7 @@ func (r Reader) ExecContext(context.Context, string, ...any) (sql.Result, error)
 // QueryContext implements Querier.
 func (r Reader) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
 	if s := r.statement(ctx, query); s != nil {
-		rows, err := s.QueryContext(ctx, args...) //nolint:sqlclosecheck // the caller closes
+		rows, err := s.QueryContext(ctx, args...)
 		return rows, translate(err)
 	}
 	rows, err := r.pool.QueryContext(ctx, query, args...)
@@ -44,7 +44,7 @@ func (r Reader) QueryContext(ctx context.Context, query string, args ...any) (*s
 // QueryRowContext implements Querier.
 func (r Reader) QueryRowContext(ctx context.Context, query string, args ...any) Row {
 	if s := r.statement(ctx, query); s != nil {
-		return readRow{s.QueryRowContext(ctx, args...)} //nolint:sqlclosecheck // Scan closes
+		return readRow{s.QueryRowContext(ctx, args...)}
 	}
 	return readRow{r.pool.QueryRowContext(ctx, query, args...)}
 }

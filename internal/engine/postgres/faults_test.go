@@ -26,10 +26,16 @@ func silent(t *testing.T) string {
 	}
 	t.Cleanup(func() { _ = l.Close() })
 	go func() {
+		var open []net.Conn // never read, and held: the collector would close them
 		for {
-			if _, err := l.Accept(); err != nil { // kept open, never read
+			c, err := l.Accept()
+			if err != nil {
+				for _, c := range open {
+					_ = c.Close()
+				}
 				return
 			}
+			open = append(open, c)
 		}
 	}()
 	return l.Addr().String()

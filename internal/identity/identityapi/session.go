@@ -114,7 +114,7 @@ func registerSession(api huma.API, svc *identity.Service, o Options) {
 			return nil, err
 		}
 		gone := httpx.NewSessionCookie("", time.Unix(1, 0), o.Secure || in.secure)
-		gone.MaxAge = -1 //nolint:gosec // made by NewSessionCookie, with its attributes
+		gone.MaxAge = -1
 		return &signOutOutput{gone}, nil
 	})
 	httpx.Register(api, httpx.Sensitive(huma.Operation{

@@ -72,7 +72,7 @@ func TestPackingLeavesDotNamesOut(t *testing.T) {
 	var names []string
 	for r := tar.NewReader(bytes.NewReader(b)); ; {
 		h, err := r.Next()
-		if err == io.EOF { //nolint:errorlint // tar gives it bare
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
