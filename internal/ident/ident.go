@@ -9,10 +9,17 @@ import (
 	"fairlead/internal/fault"
 )
 
+// entropy grows within a millisecond, so that ids made by one process sort in
+// the order in which they were made.
+var entropy = &ulid.LockedMonotonicReader{MonotonicReader: ulid.Monotonic(rand.Reader, 0)}
+
 // New makes an id such as "res_01jd2…". Prefixes are two to five lower-case
-// letters. It is safe for concurrent use; its randomness is crypto/rand's.
+// letters. It is safe for concurrent use. Ids are unique, not secret.
 func New(prefix string) string {
-	id := ulid.MustNew(ulid.Now(), rand.Reader) // fails only when crypto/rand does, which aborts the process by itself
+	id, err := ulid.New(ulid.Now(), entropy)
+	if err != nil { // the millisecond's numbers are used up
+		id = ulid.MustNew(ulid.Now(), rand.Reader)
+	}
 	return prefix + "_" + strings.ToLower(id.String())
 }
 

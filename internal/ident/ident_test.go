@@ -41,12 +41,12 @@ func TestCheckName(t *testing.T) {
 }
 
 func TestNewSortsAndCarriesItsType(t *testing.T) {
-	seen := map[string]bool{}
-	for range 1000 {
+	last := ""
+	for range 10000 {
 		id := ident.New("res")
-		if !strings.HasPrefix(id, "res_") || seen[id] {
-			t.Fatalf("%q", id)
+		if !strings.HasPrefix(id, "res_") || id <= last {
+			t.Fatalf("%q after %q", id, last)
 		}
-		seen[id] = true
+		last = id
 	}
 }
