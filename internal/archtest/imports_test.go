@@ -69,7 +69,7 @@ var (
 		"internal/principal": {},
 		"internal/keyfile":   {"internal/fault", "internal/redact"},
 		"internal/conf":      {"internal/fault"},
-		"internal/ident":     {"internal/fault"},
+		"internal/ident":     {"internal/failpoint", "internal/fault"},
 		"internal/yamlx":     {"internal/fault"},
 		"internal/sqldb":     {"internal/fault", "internal/failpoint"},
 		"internal/loop":      {"internal/ident", "internal/sqldb"},

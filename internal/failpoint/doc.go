@@ -9,4 +9,8 @@
 // FAIRLEAD_FAILPOINT=NAME[#N][=ACTION] arms one point at its N-th passing
 // (first by default). Actions: kill (default: SIGKILL to this process),
 // stop (SIGSTOP, a worker that sleeps past its lease).
+//
+// FAIRLEAD_FAILPOINT_CLOCK=DURATION, or @FILE that holds one and may be
+// replaced meanwhile, sets the wall clock of the process wrong by that much
+// (see Now), as a machine with a bad clock has it.
 package failpoint

@@ -3,22 +3,32 @@ package ident
 import (
 	"crypto/rand"
 	"strings"
+	"sync"
 
 	"github.com/oklog/ulid/v2"
 
+	"fairlead/internal/failpoint"
 	"fairlead/internal/fault"
 )
 
-// entropy grows within a millisecond, so that ids made by one process sort in
-// the order in which they were made.
-var entropy = &ulid.LockedMonotonicReader{MonotonicReader: ulid.Monotonic(rand.Reader, 0)}
+// last is the state of New: ids made by one process sort in the order in which
+// they were made, within a millisecond and when the clock is set back, too.
+var last = struct {
+	sync.Mutex
+	ms      uint64
+	entropy *ulid.MonotonicEntropy
+}{entropy: ulid.Monotonic(rand.Reader, 0)}
 
 // New makes an id such as "res_01jd2…". Prefixes are two to five lower-case
 // letters. It is safe for concurrent use. Ids are unique, not secret.
 func New(prefix string) string {
-	id, err := ulid.New(ulid.Now(), entropy)
+	last.Lock()
+	defer last.Unlock()
+	last.ms = max(last.ms, ulid.Timestamp(failpoint.Now()))
+	id, err := ulid.New(last.ms, last.entropy)
 	if err != nil { // the millisecond's numbers are used up
-		id = ulid.MustNew(ulid.Now(), rand.Reader)
+		last.ms++
+		id = ulid.MustNew(last.ms, last.entropy)
 	}
 	return prefix + "_" + strings.ToLower(id.String())
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"fairlead/internal/failpoint"
 	"fairlead/internal/sqldb"
 )
 
@@ -50,7 +51,7 @@ func (l *runLog) add(level, message string) {
 		l.dropped++
 		return
 	}
-	l.lines = append(l.lines, LogLine{At: time.Now().UTC(), Phase: l.phase, Level: level, Message: message})
+	l.lines = append(l.lines, LogLine{At: failpoint.Now().UTC(), Phase: l.phase, Level: level, Message: message})
 }
 
 func (l *runLog) take() []LogLine {
@@ -58,7 +59,7 @@ func (l *runLog) take() []LogLine {
 	defer l.mu.Unlock()
 	lines := l.lines
 	if l.dropped > 0 {
-		lines = append(lines, LogLine{At: time.Now().UTC(), Phase: l.phase, Level: "warn", Message: itoa(l.dropped) + " lines were too many and are not kept"})
+		lines = append(lines, LogLine{At: failpoint.Now().UTC(), Phase: l.phase, Level: "warn", Message: itoa(l.dropped) + " lines were too many and are not kept"})
 	}
 	l.lines, l.dropped = nil, 0
 	return lines

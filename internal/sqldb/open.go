@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/stdlib"
 	_ "modernc.org/sqlite" // the SQLite driver, without cgo
 
+	"fairlead/internal/failpoint"
 	"fairlead/internal/fault"
 )
 
@@ -33,7 +34,8 @@ type Options struct {
 	// URL is "sqlite:PATH" or a postgres:// URL.
 	URL string
 	Log *slog.Logger
-	// Clock is SQLite's clock; nil is time.Now. PostgreSQL keeps its own.
+	// Clock is the machine's, which SQLite's follows (see clock); nil is
+	// failpoint.Now. PostgreSQL keeps its own.
 	Clock func() time.Time
 	// Fatal is told of a failed fsync: what was acknowledged may be gone, so
 	// the process must end. Nil panics.
@@ -46,7 +48,7 @@ type DB struct {
 	write   *sql.DB
 	read    *sql.DB
 	log     *slog.Logger
-	clock   func() time.Time
+	clock   *clock // SQLite's
 	fatal   func(error)
 	hub     hub
 	pgURL   string
@@ -65,12 +67,12 @@ type DB struct {
 // Open opens the database and brings its schema up to date. Several replicas
 // may do so at once on PostgreSQL: one migrates, the others wait. Close it.
 func Open(ctx context.Context, o Options) (*DB, error) {
-	db := &DB{log: o.Log, clock: o.Clock, fatal: o.Fatal, jobs: make(chan *job, 1024)}
+	db := &DB{log: o.Log, clock: &clock{machine: o.Clock}, fatal: o.Fatal, jobs: make(chan *job, 1024)}
 	if db.log == nil {
 		db.log = slog.New(slog.DiscardHandler)
 	}
-	if db.clock == nil {
-		db.clock = time.Now
+	if o.Clock == nil {
+		db.clock.machine = failpoint.Now
 	}
 	if db.fatal == nil {
 		db.fatal = func(err error) { panic(err) }
@@ -89,6 +91,9 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, err
 	}
 	if err := db.migrate(ctx); err != nil {
+		return nil, errors.Join(err, db.closePools())
+	}
+	if err := db.resumeClock(ctx); err != nil {
 		return nil, errors.Join(err, db.closePools())
 	}
 	run, stop := context.WithCancel(context.Background())
@@ -170,6 +175,17 @@ func openFailed(err error) error {
 		WithHint("check that it is running, that its address is right and that this account may use it").WithCause(err)
 }
 
+func (db *DB) resumeClock(ctx context.Context) error {
+	if db.dialect != SQLite {
+		return nil
+	}
+	behind, err := db.clock.resume(ctx, db.Read())
+	if behind > worthAWord {
+		db.log.WarnContext(ctx, "the machine's clock is behind the store's, which goes on at half speed until it is caught up: set the machine's clock", "behind", behind.Round(time.Second))
+	}
+	return err
+}
+
 // Close waits for writes under way, then closes. Writes after it fail.
 func (db *DB) Close() error {
 	db.stop()
@@ -204,7 +220,7 @@ func (db *DB) URL() string { return db.pgURL }
 // server's. Inside Write use Tx.Now, which costs nothing.
 func (db *DB) Now(ctx context.Context) (time.Time, error) {
 	if db.dialect == SQLite {
-		return db.clock().UTC(), nil
+		return db.clock.now(), nil
 	}
 	var us int64
 	if err := db.Read().QueryRowContext(ctx, pgNow).Scan(&us); err != nil {

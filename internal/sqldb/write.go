@@ -197,6 +197,13 @@ func (db *DB) tryGroup(group []*job, savepoints bool) (err error) {
 	if err := g.flush(items); err != nil {
 		return err
 	}
+	if db.dialect == SQLite {
+		saved, err := db.clock.save(g)
+		if err != nil {
+			return err
+		}
+		after = append(after, saved)
+	}
 	hitAll(live, ".before")
 	if err := sqlTx.Commit(); err != nil {
 		if !retryable(err) && isConnectionLoss(err) {
@@ -425,12 +432,12 @@ func (tx *Tx) Now() time.Time {
 		return g.now
 	}
 	if g.db.dialect == SQLite {
-		g.now = g.db.clock().UTC().Truncate(time.Microsecond)
+		g.now = g.db.clock.now().Truncate(time.Microsecond)
 		return g.now
 	}
 	var us int64
 	if err := tx.note(g.tx.QueryRowContext(g.ctx, pgNow).Scan(&us)); err != nil {
-		return g.db.clock().UTC() // the closure fails at its end: tx.failed is set
+		return g.db.clock.now() // the closure fails at its end: tx.failed is set
 	}
 	g.now = time.UnixMicro(us).UTC()
 	return g.now
