@@ -108,7 +108,7 @@ func (i *idempotency) serve(rt *route, x *exchange, r *http.Request, body []byte
 			i.replay(rt, x, f.reply)
 			return
 		}
-		i.lead(f, rt, x, r)
+		i.lead(f, rt, x, r, body)
 		return
 	}
 }
@@ -132,7 +132,7 @@ func (i *idempotency) land(f *flight) {
 	close(f.done)
 }
 
-func (i *idempotency) lead(f *flight, rt *route, x *exchange, r *http.Request) {
+func (i *idempotency) lead(f *flight, rt *route, x *exchange, r *http.Request, body []byte) {
 	defer i.land(f)
 	c, err := i.look(r.Context(), f.flightKey)
 	if err != nil {
@@ -172,7 +172,7 @@ func (i *idempotency) lead(f *flight, rt *route, x *exchange, r *http.Request) {
 		i.replay(rt, x, f.reply)
 		return
 	}
-	i.recover(rt, x, r, c)
+	i.recover(rt, x, r, body, c)
 }
 
 type claimOutcome int
@@ -303,51 +303,6 @@ func (i *idempotency) replay(rt *route, x *exchange, rep *reply) {
 	}
 	x.Header()["Idempotency-Replayed"] = []string{"true"}
 	rep.write(x)
-}
-
-// recover answers for a mutation that is done but whose reply was lost, by
-// looking at what it made or changed.
-func (i *idempotency) recover(rt *route, x *exchange, r *http.Request, c *claim) {
-	i.srv.metrics.replayed.Inc()
-	if rt.traits.sensitive {
-		x.problem(errNotKept(), 0)
-		return
-	}
-	x.Header()["Idempotency-Replayed"] = []string{"true"}
-	where := c.header.Get("Location")
-	switch {
-	case r.Method == http.MethodDelete && rt.op.DefaultStatus == http.StatusNoContent:
-		x.WriteHeader(http.StatusNoContent)
-		return
-	case where == "" && (r.Method == http.MethodPatch || r.Method == http.MethodPut):
-		where = r.URL.Path
-	}
-	if where != "" {
-		if rep := i.srv.ask(r, x, where); rep.status == http.StatusOK {
-			rep.status = max(rt.op.DefaultStatus, http.StatusOK)
-			x.location = c.header.Get("Location")
-			rep.write(x)
-			return
-		}
-	}
-	x.problem(fault.New(fault.Conflict, "already_done", "this request was done before, but its reply is lost").
-		WithHint("look at what is there; to do it once more, use a new Idempotency-Key"), 0)
-}
-
-// ask makes the server GET path for whoever sent r.
-func (s *Server) ask(r *http.Request, x *exchange, path string) *reply {
-	w := &recorder{header: http.Header{}}
-	req, err := http.NewRequestWithContext(r.Context(), http.MethodGet, path, http.NoBody) //nolint:gosec // asked of this server's own mux; nothing is dialled
-	if err != nil {
-		return w.reply()
-	}
-	req.RemoteAddr, req.Host = r.RemoteAddr, r.Host
-	inner := &exchange{
-		ResponseWriter: w, srv: s, route: s.other, start: x.start, id: x.id, addr: x.addr, secure: x.secure,
-		inner: true, principal: principal.From(r.Context()),
-	}
-	s.mux.ServeHTTP(inner, req)
-	return w.reply()
 }
 
 func errKeyReused() error {

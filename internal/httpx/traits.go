@@ -17,6 +17,7 @@ type traits struct {
 	stream    bool
 	again     bool
 	location  string
+	recovered FindLost
 	maxBody   int64
 	timeout   time.Duration
 }
@@ -46,9 +47,16 @@ func Sensitive(op huma.Operation) huma.Operation {
 // "/api/v1/teams/{name}": a parameter is one of the operation's own path or a
 // top-level string of its body. It sets the Location of a 201 that has none; and when a
 // server died between doing the request and keeping its reply, the same
-// Idempotency-Key is answered with what is there.
+// Idempotency-Key is answered with what is there, whatever the status.
 func Located(op huma.Operation, template string) huma.Operation {
 	return with(op, func(t *traits) { t.location = template })
+}
+
+// Recovered says how to find what an operation did when its reply was lost,
+// where a Located template cannot: it changes what is there, or shows more
+// than one thing.
+func Recovered(op huma.Operation, find FindLost) huma.Operation {
+	return with(op, func(t *traits) { t.recovered = find })
 }
 
 // Repeatable marks an operation that is idempotent by its own nature: sent

@@ -35,10 +35,10 @@ type verbInput struct {
 }
 
 func registerChanges(api huma.API, svc *resource.Service) {
-	httpx.Register(api, huma.Operation{
+	httpx.Register(api, httpx.Recovered(huma.Operation{
 		OperationID: "change-resource", Method: http.MethodPatch, Path: one, Tags: tags,
 		Summary: "Change a resource", Description: "A new revision; what is not named stays. When nothing differs, there is none.",
-	}, func(ctx context.Context, in *changeInput) (*tagged, error) {
+	}, changedOne(svc)), func(ctx context.Context, in *changeInput) (*tagged, error) {
 		version, err := in.Version()
 		if err != nil {
 			return nil, err
@@ -60,12 +60,12 @@ func registerChanges(api huma.API, svc *resource.Service) {
 		}
 		return &httpx.Body[ResourcePlan]{Body: planView(p)}, nil
 	})
-	httpx.Register(api, huma.Operation{
+	httpx.Register(api, httpx.Recovered(huma.Operation{
 		OperationID: "destroy-resource", Method: http.MethodDelete, Path: one, DefaultStatus: http.StatusAccepted, Tags: tags,
 		Summary: "Destroy a resource",
 		Description: "Accepted when nothing refers to it; over when its phase is destroyed, which is said only after it was looked for and not found. " +
 			"Follow it by its id: the name is free then.",
-	}, func(ctx context.Context, in *verbInput) (*tagged, error) {
+	}, changedOne(svc)), func(ctx context.Context, in *verbInput) (*tagged, error) {
 		version, err := in.Version()
 		if err != nil {
 			return nil, err
@@ -76,10 +76,10 @@ func registerChanges(api huma.API, svc *resource.Service) {
 }
 
 func registerVerbs(api huma.API, svc *resource.Service) {
-	httpx.Register(api, huma.Operation{
+	httpx.Register(api, httpx.Recovered(huma.Operation{
 		OperationID: "rollback-resource", Method: http.MethodPost, Path: one + "/rollback", DefaultStatus: http.StatusOK, Tags: tags,
 		Summary: "Roll a resource back", Description: "A new revision with the content of an older one.",
-	}, func(ctx context.Context, in *struct {
+	}, changedOne(svc)), func(ctx context.Context, in *struct {
 		OneInput
 		httpx.IfMatchInput
 		Body struct {
@@ -94,10 +94,10 @@ func registerVerbs(api huma.API, svc *resource.Service) {
 		r, err := svc.Rollback(ctx, in.where(), in.Body.Revision, in.Body.Note, version)
 		return replied(http.StatusOK, r, err)
 	})
-	httpx.Register(api, huma.Operation{
+	httpx.Register(api, httpx.Recovered(huma.Operation{
 		OperationID: "rotate-resource", Method: http.MethodPost, Path: one + "/rotate", DefaultStatus: http.StatusOK, Tags: tags,
 		Summary: "Rotate a resource's credentials", Description: "The old ones keep working for the template's overlap.",
-	}, func(ctx context.Context, in *verbInput) (*tagged, error) {
+	}, changedOne(svc)), func(ctx context.Context, in *verbInput) (*tagged, error) {
 		version, err := in.Version()
 		if err != nil {
 			return nil, err
@@ -105,10 +105,10 @@ func registerVerbs(api huma.API, svc *resource.Service) {
 		r, err := svc.Rotate(ctx, in.where(), version)
 		return replied(http.StatusOK, r, err)
 	})
-	httpx.Register(api, huma.Operation{
+	httpx.Register(api, httpx.Recovered(huma.Operation{
 		OperationID: "retry-resource", Method: http.MethodPost, Path: one + "/retry", DefaultStatus: http.StatusOK, Tags: tags,
 		Summary: "Try again", Description: "A new run of what is wanted anyway.",
-	}, func(ctx context.Context, in *OneInput) (*tagged, error) {
+	}, changedOne(svc)), func(ctx context.Context, in *OneInput) (*tagged, error) {
 		r, err := svc.Retry(ctx, in.where())
 		return replied(http.StatusOK, r, err)
 	})

@@ -206,10 +206,10 @@ func registerRequests(api huma.API, svc *resource.Service) {
 		r, err := svc.Create(ctx, in.Project, in.Environment, in.Body.wanted())
 		return replied(http.StatusCreated, r, err)
 	})
-	httpx.Register(api, huma.Operation{
+	httpx.Register(api, httpx.Recovered(huma.Operation{
 		OperationID: "put-resource", Method: http.MethodPut, Path: one, Tags: tags,
 		Summary: "Make a resource as described", Description: "Creates it (201) or changes it (200); when it is as described already, nothing happens.",
-	}, func(ctx context.Context, in *struct {
+	}, changedOne(svc)), func(ctx context.Context, in *struct {
 		OneInput
 		httpx.IfMatchInput
 		Body DesiredResource
@@ -226,11 +226,11 @@ func registerRequests(api huma.API, svc *resource.Service) {
 		}
 		return replied(status, a.Resource, err)
 	})
-	httpx.Register(api, huma.Operation{
+	httpx.Register(api, httpx.Recovered(huma.Operation{
 		OperationID: "apply-resources", Method: http.MethodPost, Path: inEnvironment + "/apply", DefaultStatus: http.StatusOK, Tags: tags,
 		Summary:     "Make a set of resources as described",
 		Description: "All or none, in one transaction. They may refer to each other; each is created, changed or left as it is.",
-	}, func(ctx context.Context, in *struct {
+	}, appliedSet(svc)), func(ctx context.Context, in *struct {
 		EnvironmentInput
 		Body struct {
 			Resources []ResourceRequest `json:"resources" minItems:"1" maxItems:"100"`

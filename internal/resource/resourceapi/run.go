@@ -61,17 +61,17 @@ func registerRuns(api huma.API, svc *resource.Service) {
 		}
 		return follow(svc, in.Run, in.LinesInput.After), nil
 	})
-	httpx.Register(api, huma.Operation{
+	httpx.Register(api, httpx.Located(huma.Operation{
 		OperationID: "cancel-run", Method: http.MethodPost, Path: oneRun + "/cancel", DefaultStatus: http.StatusAccepted, Tags: runTags,
 		Summary: "Cancel a run", Description: "It stops at the next safe point. What it made stays; a retry or a destroy goes on from there.",
-	}, func(ctx context.Context, in *RunInput) (*httpx.Body[Run], error) {
+	}, oneRun), func(ctx context.Context, in *RunInput) (*httpx.Body[Run], error) {
 		run, err := svc.Cancel(ctx, in.Run)
 		return runBody(run, err)
 	})
-	httpx.Register(api, huma.Operation{
+	httpx.Register(api, httpx.Recovered(huma.Operation{
 		OperationID: "retry-run", Method: http.MethodPost, Path: oneRun + "/retry", DefaultStatus: http.StatusOK, Tags: runTags,
 		Summary: "Try a run's resource again", Description: "A new run of what is wanted now; its id is the resource's runId.",
-	}, func(ctx context.Context, in *RunInput) (*tagged, error) {
+	}, resourceOfRun(svc)), func(ctx context.Context, in *RunInput) (*tagged, error) {
 		r, err := svc.RetryRun(ctx, in.Run)
 		return replied(http.StatusOK, r, err)
 	})

@@ -29,11 +29,11 @@ func view(r secret.Rotation) *httpx.Body[MasterKeyRotation] {
 
 // Register adds the operations.
 func Register(api huma.API, svc *secret.Service) {
-	httpx.Register(api, huma.Operation{
+	httpx.Register(api, httpx.Located(huma.Operation{
 		OperationID: "rotate-master-key", Method: http.MethodPost, Path: "/api/v1/system/master-key/rotate", Tags: []string{"System"},
 		Summary: "Rotate the master key", DefaultStatus: http.StatusAccepted,
 		Description: "A new master key is active when this returns; the secrets are wrapped by it in the background, while everything runs.",
-	}, func(ctx context.Context, _ *struct{}) (*httpx.Body[MasterKeyRotation], error) {
+	}, "/api/v1/system/master-key"), func(ctx context.Context, _ *struct{}) (*httpx.Body[MasterKeyRotation], error) {
 		r, err := svc.Rotate(ctx)
 		if err != nil {
 			return nil, err
