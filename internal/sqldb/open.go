@@ -158,7 +158,7 @@ func (db *DB) openPostgres(ctx context.Context, u string) error {
 		}
 	}
 	db.dialect, db.pgURL = Postgres, u
-	pool := stdlib.OpenDB(*cfg)
+	pool := sql.OpenDB(pipeConnector{stdlib.GetConnector(*cfg)})
 	pool.SetMaxOpenConns(16)
 	pool.SetMaxIdleConns(16) // a log-in costs more than a hundred statements
 	pool.SetConnMaxIdleTime(5 * time.Minute)

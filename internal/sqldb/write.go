@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"runtime/debug"
+	"runtime"
 	"slices"
 	"time"
 
@@ -76,6 +76,9 @@ func (db *DB) commitLoop(ctx context.Context) {
 		select {
 		case j := <-db.jobs:
 			db.runGroup(db.gather(j))
+			// Those who were just answered get to ask for the next: they share a
+			// commit then, instead of missing this one by a moment.
+			runtime.Gosched()
 		case <-ctx.Done():
 			for { // refuse what came too late
 				select {
@@ -195,6 +198,9 @@ func (db *DB) tryGroup(group []*job, savepoints bool) (err error) {
 		return nil
 	}
 	if err := g.flush(items); err != nil {
+		if g.later > 0 && !savepoints && !alone && !retryable(err) {
+			return errAlone // whose statement it was is seen with savepoints
+		}
 		return err
 	}
 	if db.dialect == SQLite {
@@ -251,6 +257,7 @@ type groupTx struct {
 	tx    *sql.Tx
 	now   time.Time
 	notes []note
+	later int // statements that were left for later
 }
 
 type note struct{ topic, payload string }
@@ -271,194 +278,26 @@ func (g *groupTx) flush(items []any) error {
 		}
 		return again
 	})
-	if g.db.dialect != Postgres || len(payloads) == 0 {
+	if g.db.dialect != Postgres {
 		return nil
+	}
+	if len(payloads) == 0 {
+		return g.settle(false)
 	}
 	list, err := json.Marshal(payloads)
 	if err != nil {
 		return err
 	}
+	// With it goes whatever still waits.
 	_, err = g.tx.ExecContext(g.ctx, `SELECT count(pg_notify($1, p)) FROM jsonb_array_elements_text($2::jsonb) p`, pgChannel, string(list))
 	return err
 }
 
-// Tx is one closure's part of a transaction. It is valid only inside the
-// closure. After a statement failed, every further one fails the same way.
-type Tx struct {
-	g       *groupTx
-	nested  bool // in a savepoint of its own
-	touched bool // a statement was run
-	opened  bool
-	failed  error
-	broken  error // the whole transaction is gone
-	items   []any
-	after   []func()
-	notes   int
-}
-
-func (tx *Tx) run(j *job) (err error) {
-	tx.notes = len(tx.g.notes)
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%s: panic: %v\n%s", j.op, p, debug.Stack())
-		}
-		if err == nil && tx.failed != nil {
-			err = tx.failed
-		}
-		if err != nil && !retryable(err) {
-			err = translate(err)
-		}
-		if err != nil {
-			tx.g.notes = tx.g.notes[:tx.notes]
-			tx.undo()
-		} else {
-			tx.release()
-		}
-	}()
-	if j.first != nil {
-		if err := j.first(tx); err != nil {
-			return err
-		}
-	}
-	return j.fn(tx)
-}
-
-// open makes the savepoint, only when the closure has a statement to run: an
-// append to the audit log alone has none until the flush.
-func (tx *Tx) open() error {
-	if tx.failed != nil {
-		return tx.failed
-	}
-	tx.touched = true
-	if !tx.nested || tx.opened {
+// settle sends the statements that wait, or drops them.
+func (g *groupTx) settle(drop bool) error {
+	if g.later == 0 {
 		return nil
 	}
-	if _, err := tx.g.tx.ExecContext(tx.g.ctx, `SAVEPOINT s`); err != nil {
-		tx.failed, tx.broken = err, err
-		return err
-	}
-	tx.opened = true
-	return nil
-}
-
-func (tx *Tx) undo() {
-	if !tx.opened {
-		return
-	}
-	// SQLite may have rolled back everything by itself (disk full, I/O error);
-	// then the savepoint is gone and so is the group's transaction.
-	if _, err := tx.g.tx.ExecContext(tx.g.ctx, `ROLLBACK TO SAVEPOINT s`); err != nil {
-		tx.broken = errors.Join(tx.failed, err)
-		return
-	}
-	tx.release()
-}
-
-func (tx *Tx) release() {
-	if !tx.opened {
-		return
-	}
-	if _, err := tx.g.tx.ExecContext(tx.g.ctx, `RELEASE SAVEPOINT s`); err != nil {
-		tx.broken = err
-	}
-}
-
-// ExecContext implements Querier. The context given is not used: the group has
-// its own limit, and one caller's cancellation must not end the others.
-func (tx *Tx) ExecContext(_ context.Context, query string, args ...any) (sql.Result, error) {
-	if err := tx.open(); err != nil {
-		return nil, err
-	}
-	if s := tx.g.db.writePrepared.find(query); s != nil {
-		r, err := tx.g.tx.StmtContext(tx.g.ctx, s).ExecContext(tx.g.ctx, args...)
-		return r, tx.note(err)
-	}
-	r, err := tx.g.tx.ExecContext(tx.g.ctx, query, args...)
-	return r, tx.note(err)
-}
-
-// QueryContext implements Querier. Close the rows before the next statement.
-func (tx *Tx) QueryContext(_ context.Context, query string, args ...any) (*sql.Rows, error) {
-	if err := tx.open(); err != nil {
-		return nil, err
-	}
-	if s := tx.g.db.writePrepared.find(query); s != nil {
-		rows, err := tx.g.tx.StmtContext(tx.g.ctx, s).QueryContext(tx.g.ctx, args...)
-		return rows, tx.note(err)
-	}
-	rows, err := tx.g.tx.QueryContext(tx.g.ctx, query, args...)
-	return rows, tx.note(err)
-}
-
-// QueryRowContext implements Querier.
-func (tx *Tx) QueryRowContext(_ context.Context, query string, args ...any) Row {
-	if err := tx.open(); err != nil {
-		return failedRow{err}
-	}
-	if s := tx.g.db.writePrepared.find(query); s != nil {
-		return txRow{tx.g.tx.StmtContext(tx.g.ctx, s).QueryRowContext(tx.g.ctx, args...), tx}
-	}
-	return txRow{tx.g.tx.QueryRowContext(tx.g.ctx, query, args...), tx}
-}
-
-func (tx *Tx) note(err error) error {
-	if err != nil && tx.failed == nil {
-		tx.failed = err
-	}
+	_, err := g.tx.ExecContext(g.ctx, "", settle{drop})
 	return err
 }
-
-type failedRow struct{ err error }
-
-func (r failedRow) Scan(...any) error { return r.err }
-
-type txRow struct {
-	*sql.Row
-	tx *Tx
-}
-
-func (r txRow) Scan(dest ...any) error {
-	err := r.Row.Scan(dest...)
-	if errors.Is(err, sql.ErrNoRows) {
-		return err
-	}
-	return r.tx.note(err)
-}
-
-// Now is the database's clock, read once a group.
-func (tx *Tx) Now() time.Time {
-	g := tx.g
-	if !g.now.IsZero() {
-		return g.now
-	}
-	if g.db.dialect == SQLite {
-		g.now = g.db.clock.now().Truncate(time.Microsecond)
-		return g.now
-	}
-	var us int64
-	if err := tx.note(g.tx.QueryRowContext(g.ctx, pgNow).Scan(&us)); err != nil {
-		return g.db.clock.now() // the closure fails at its end: tx.failed is set
-	}
-	g.now = time.UnixMicro(us).UTC()
-	return g.now
-}
-
-// Collect hands item to the group's Flusher, if this closure succeeds.
-func (tx *Tx) Collect(item any) { tx.items = append(tx.items, item) }
-
-// After runs f once the commit is durable. f must be quick and not fail.
-func (tx *Tx) After(f func()) { tx.after = append(tx.after, f) }
-
-// Notify wakes the subscribers of topic in every replica once the commit is
-// durable. Wake-ups can get lost: whoever waits also polls, slowly.
-func (tx *Tx) Notify(topic, payload string) {
-	for _, n := range tx.g.notes[tx.notes:] {
-		if n.topic == topic && n.payload == payload {
-			return
-		}
-	}
-	tx.g.notes = append(tx.g.notes, note{topic, payload})
-}
-
-// DB gives the database the transaction is on, for its dialect's SQL.
-func (tx *Tx) DB() *DB { return tx.g.db }
