@@ -46,6 +46,18 @@ const (
 	ResourceReveal  Action = "resource:reveal" // read secret outputs
 	ResourceRotate  Action = "resource:rotate"
 
+	LeaseExtend     Action = "lease:extend"     // let an environment or a resource live longer, as far as its rules go
+	ApprovalDecide  Action = "approval:decide"  // approve or reject what others asked for; who is needed is said by the approval
+	ApprovalBypass  Action = "approval:bypass"  // break glass: go ahead without, to be reviewed afterwards
+	ApprovalReview  Action = "approval:review"  // look at what went ahead without
+	QuotaView       Action = "quota:view"       // quotas, budgets, what is used, what it costs
+	QuotaManage     Action = "quota:manage"     // also the price table
+	CalendarManage  Action = "calendar:manage"  // lease rules, change windows, freezes, schedules
+	GuardrailView   Action = "guardrail:view"   // bundles, compliance, backtests
+	GuardrailPush   Action = "guardrail:push"   // a new version; it is not in force by that
+	GuardrailEnable Action = "guardrail:enable" // put a version in force, or out of it
+	WebhookManage   Action = "webhook:manage"   // who is told what, and what was delivered
+
 	AccessView   Action = "access:view"   // read policies; ask "why" about others
 	AccessUpdate Action = "access:update" // write policies
 	AuditView    Action = "audit:view"

@@ -10,7 +10,7 @@ import (
 // at. Fill in what is known; an empty field is an absent attribute, and
 // absence never grants.
 type Target struct {
-	Kind string // organisation, team, user, robot, token, session, project, environment, template, resource, run, access, audit, system
+	Kind string // organisation, team, user, robot, token, session, project, environment, template, resource, run, access, audit, system, guardrail, quota, webhook, approval
 	ID   string // "" for a thing still to be made, or for the organisation
 	Name string
 

@@ -18,6 +18,8 @@ var actions = []Action{
 	EnvironmentView, EnvironmentCreate, EnvironmentUpdate, EnvironmentDelete,
 	TemplateView, TemplatePush, TemplateUse,
 	ResourceView, ResourceCreate, ResourceUpdate, ResourceDestroy, ResourceReveal, ResourceRotate,
+	LeaseExtend, ApprovalDecide, ApprovalBypass, ApprovalReview, QuotaView, QuotaManage, CalendarManage,
+	GuardrailView, GuardrailPush, GuardrailEnable, WebhookManage,
 	AccessView, AccessUpdate, AuditView, AuditExport, SystemView, SystemManage,
 }
 
@@ -77,6 +79,10 @@ var kinds = map[string]kindInfo{
 	"access":       {11, "Access", "", "access policies"},
 	"audit":        {12, "Audit", "", "audit log"},
 	"system":       {13, "System", "", "system"},
+	"guardrail":    {14, "Guardrail", GuardrailView, "guardrail bundle"},
+	"quota":        {15, "Quota", QuotaView, "quota"},
+	"webhook":      {16, "Webhook", WebhookManage, "webhook"},
+	"approval":     {17, "Approval", ResourceView, "approval"},
 }
 
 var typeBits = func() map[cedar.EntityType]int {

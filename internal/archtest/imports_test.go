@@ -79,6 +79,9 @@ var (
 		"internal/apidoc":    {"internal/fault", "internal/httpx", "docs"},
 		"internal/httpx":     {"internal/audit", "internal/fault", "internal/failpoint", "internal/ident", "internal/loop", "internal/principal", "internal/redact", "internal/sqldb"},
 		"internal/engine":    {"internal/fault", "internal/redact"},
+		"internal/event":     {"internal/ident", "internal/sqldb"},
+		"internal/egress":    {"internal/fault"},
+		"internal/rego":      {"internal/fault"},
 		"docs":               {},
 		"templates":          {},
 	}
@@ -90,11 +93,19 @@ var (
 	}
 	// Features, and which other features' roots they may import.
 	features = map[string][]string{
-		"internal/project":  {"internal/identity"},
-		"internal/secret":   {"internal/keyfile"},
-		"internal/template": {"internal/engine", "internal/template/bundle", "internal/yamlx"},
-		"internal/resource": {"internal/engine", "internal/queue"},
-		"internal/backup":   {"internal/engine", "internal/keyfile", "internal/secret"},
+		"internal/project":   {"internal/identity"},
+		"internal/secret":    {"internal/keyfile"},
+		"internal/template":  {"internal/engine", "internal/template/bundle", "internal/yamlx"},
+		"internal/resource":  {"internal/engine", "internal/queue", "internal/gate", "internal/event"},
+		"internal/gate":      {"internal/engine", "internal/event"},
+		"internal/guardrail": {"internal/gate", "internal/engine", "internal/rego", "internal/event", "internal/template/bundle", "internal/yamlx"},
+		"internal/approval":  {"internal/gate", "internal/event"},
+		"internal/quota":     {"internal/gate", "internal/event"},
+		"internal/cost":      {"internal/gate", "internal/rego", "internal/event", "internal/yamlx"},
+		"internal/lease":     {"internal/gate", "internal/event"},
+		"internal/calendar":  {"internal/gate", "internal/event"},
+		"internal/notify":    {"internal/event", "internal/egress"},
+		"internal/backup":    {"internal/engine", "internal/keyfile", "internal/secret"},
 	}
 	// Adapters: a folder below the port they implement.
 	adapters = map[string]string{

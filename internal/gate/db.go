@@ -1,0 +1,126 @@
+package gate
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"fairlead/internal/access"
+	"fairlead/internal/ident"
+	"fairlead/internal/principal"
+	"fairlead/internal/sqldb"
+)
+
+// Record is a judgement as it is kept.
+type Record struct {
+	ID              string
+	At              time.Time
+	Stage           Stage
+	Action          Action
+	Outcome         string // allowed, approval, denied
+	PrincipalID     string
+	PrincipalName   string
+	RequestID       string
+	RunID           string
+	ResourceID      string
+	Resource        string
+	EnvironmentID   string
+	ProjectID       string
+	TeamID          string
+	Template        string
+	TemplateVersion string
+	Policy          string
+	Document        map[string]any // the facts, as rules saw them
+	Verdicts        []Verdict
+}
+
+type store struct{ db *sqldb.DB }
+
+const columns = `d.id, d.at, d.stage, d.action, d.outcome, d.principal_id, d.principal_name, d.request_id, d.run_id, d.resource_id, d.resource,
+	d.environment_id, d.project_id, d.team_id, d.template, d.template_version, d.policy, d.document, d.verdicts`
+
+func scan(r sqldb.Row) (Record, error) {
+	var d Record
+	var at int64
+	var document, verdicts string
+	if err := r.Scan(&d.ID, &at, &d.Stage, &d.Action, &d.Outcome, &d.PrincipalID, &d.PrincipalName, &d.RequestID, &d.RunID, &d.ResourceID, &d.Resource,
+		&d.EnvironmentID, &d.ProjectID, &d.TeamID, &d.Template, &d.TemplateVersion, &d.Policy, &document, &verdicts); err != nil {
+		return d, err
+	}
+	d.At = sqldb.Time(at)
+	if err := json.Unmarshal([]byte(document), &d.Document); err != nil {
+		return d, fmt.Errorf("decision %s: %w", d.ID, err)
+	}
+	if err := json.Unmarshal([]byte(verdicts), &d.Verdicts); err != nil {
+		return d, fmt.Errorf("decision %s: %w", d.ID, err)
+	}
+	return d, nil
+}
+
+var records = sqldb.List[Record]{
+	Select: `SELECT ` + columns + ` FROM decisions d`, Scan: scan, Default: "-created",
+	Orders: sqldb.Named("d", func(d Record) (string, string, time.Time) { return d.ID, d.Resource, d.At }),
+}
+
+// insert records j and gives the record's id.
+func (s store) insert(ctx context.Context, tx *sqldb.Tx, j Judgement, resourceID, runID string) (string, error) {
+	f := j.Facts
+	document, err := json.Marshal(f.Document())
+	if err != nil {
+		return "", fmt.Errorf("record a decision: %w", err)
+	}
+	verdicts, err := json.Marshal(append([]Verdict{}, j.Verdicts...))
+	if err != nil {
+		return "", fmt.Errorf("record a decision: %w", err)
+	}
+	id := ident.New("dec")
+	_, err = tx.ExecContext(ctx, `INSERT INTO decisions (id, at, stage, action, outcome, principal_id, principal_name, request_id, run_id, resource_id,
+		resource, environment_id, project_id, team_id, template, template_version, policy, document, verdicts)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
+		id, tx.Now().UnixMicro(), string(f.Stage), string(f.Action), j.Outcome(), f.Principal.ID, f.Principal.Name, f.RequestID, runID, resourceID,
+		f.Resource, f.Environment.ID, f.Environment.ProjectID, f.Environment.TeamID, f.Template.Name, f.Template.Version, j.Policy, string(document), string(verdicts))
+	return id, err
+}
+
+// ofRun gives the newest record of the request behind a run.
+func (s store) ofRun(ctx context.Context, runID string) (Record, error) {
+	return scan(s.db.Read().QueryRowContext(ctx, `SELECT `+columns+` FROM decisions d WHERE d.run_id = $1 AND d.stage = 'request' ORDER BY d.id DESC LIMIT 1`, runID))
+}
+
+// principal gives who asked, with the roles of that moment.
+func (d Record) principal() principal.Principal {
+	p := principal.Principal{ID: d.PrincipalID, Name: d.PrincipalName, Attributes: map[string]string{}}
+	doc, _ := d.Document["principal"].(map[string]any)
+	kind, _ := doc["kind"].(string)
+	p.Kind = principal.Kind(kind)
+	roles, _ := doc["roles"].([]any)
+	for _, r := range roles {
+		if name, ok := r.(string); ok {
+			p.OrgRoles = append(p.OrgRoles, principal.Role(name))
+		}
+	}
+	teams, _ := doc["teams"].([]any)
+	for _, t := range teams {
+		m, _ := t.(map[string]any)
+		id, _ := m["id"].(string)
+		name, _ := m["name"].(string)
+		role, _ := m["role"].(string)
+		p.Memberships = append(p.Memberships, principal.Membership{TeamID: id, Team: name, Role: principal.Role(role)})
+	}
+	attributes, _ := doc["attributes"].(map[string]any)
+	for k, v := range attributes {
+		if text, ok := v.(string); ok {
+			p.Attributes[k] = text
+		}
+	}
+	return p
+}
+
+func refusal(j Judgement) access.Decision {
+	d := access.Decision{}
+	for _, v := range j.With(Deny) {
+		d.Policies = append(d.Policies, v.Rule)
+	}
+	return d
+}

@@ -1,0 +1,270 @@
+package gate
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"fairlead/internal/audit"
+	"fairlead/internal/event"
+	"fairlead/internal/fault"
+	"fairlead/internal/sqldb"
+)
+
+// Judge asks every gate about f and gives all that they have to say. It
+// writes nothing. At the plan it also asks again what was asked of the
+// request: guardrails, roles and the hour may have changed since. A worker
+// leaves f.Principal empty; it is taken from the record of the request.
+func (s *Service) Judge(ctx context.Context, f Facts) (Judgement, error) {
+	if f.Principal.ID == "" && f.RunID != "" {
+		if err := s.recall(ctx, &f); err != nil {
+			return Judgement{}, err
+		}
+	}
+	var verdicts []Verdict
+	if err := s.complete(ctx, &f, &verdicts); err != nil {
+		return Judgement{}, err
+	}
+	j := Judgement{At: f.Now}
+	for _, stage := range stages(f) {
+		asked := f
+		asked.Stage = stage
+		said, policy, err := s.Rules.Evaluate(ctx, asked)
+		if err != nil {
+			return Judgement{}, fmt.Errorf("guardrails: %w", err)
+		}
+		verdicts, j.Policy = append(verdicts, said...), policy
+	}
+	j.Facts, j.Verdicts = f, verdicts
+	return j, nil
+}
+
+func stages(f Facts) []Stage {
+	if f.Stage == Plan && f.Action != Keep {
+		return []Stage{Request, Plan}
+	}
+	return []Stage{f.Stage}
+}
+
+// complete fills in what the gates know and f's author does not.
+func (s *Service) complete(ctx context.Context, f *Facts, verdicts *[]Verdict) error {
+	var err error
+	if f.Now.IsZero() {
+		if f.Now, err = s.DB.Now(ctx); err != nil {
+			return err
+		}
+	}
+	if f.Window, err = s.Calendar.Window(ctx, *f); err != nil {
+		return fmt.Errorf("calendar: %w", err)
+	}
+	if f.Window.Closed && f.Stage == Request {
+		*verdicts = append(*verdicts, windowVerdict(f.Window))
+	}
+	if f.Action == Destroy {
+		return nil
+	}
+	if need := f.Template.Approval; need != nil && f.Action != Keep {
+		*verdicts = append(*verdicts, Verdict{Source: "template", Rule: f.Template.Name + "@" + f.Template.Version, Strength: Approve, Need: need,
+			Message: "the template " + f.Template.Name + " asks for an approval"})
+	}
+	var said []Verdict
+	if f.Lease, said, err = s.Leases.Check(ctx, *f); err != nil {
+		return fmt.Errorf("leases: %w", err)
+	}
+	if f.Stage == Request {
+		*verdicts = append(*verdicts, said...)
+	}
+	if f.Cost, err = s.Prices.Estimate(ctx, *f); err != nil {
+		return fmt.Errorf("cost: %w", err)
+	}
+	if f.Usage, err = s.Limits.Usage(ctx, *f); err != nil {
+		return fmt.Errorf("quotas: %w", err)
+	}
+	if f.Stage == Request { // at the plan it is reserved already
+		*verdicts = append(*verdicts, limitVerdicts(f.Usage, f.Cost.Currency)...)
+	}
+	return nil
+}
+
+func windowVerdict(w Window) Verdict {
+	v := Verdict{Source: "window", Rule: w.Name, Strength: Advise, Message: join("changes wait now", w.Reason), Remedy: "it goes on by itself"}
+	if !w.Until.IsZero() {
+		v.Remedy = "it goes on by itself at " + w.Until.UTC().Format("2006-01-02 15:04 MST")
+	}
+	return v
+}
+
+// limitVerdicts says which limits a request would pass, and which it comes near.
+func limitVerdicts(list []Use, currency string) []Verdict {
+	var out []Verdict
+	for _, u := range list {
+		total := u.Used + u.Wanted
+		v := Verdict{Source: "quota", Rule: u.Scope + " " + u.Name + ": " + u.Metric, Strength: Deny}
+		unit := u.Metric
+		if u.Metric == MonthlyCost {
+			v.Source, unit = "budget", currency+" a month"
+		}
+		said := fmt.Sprintf("%s of %s %s would be used in the %s %s", number(total), number(u.Max), unit, u.Scope, u.Name)
+		switch {
+		case u.Wanted <= u.Held:
+			continue
+		case total > u.Max:
+			v.Message, v.Remedy = said, "free something, ask for less, or ask whoever keeps the limits for more: fairlead quota ls"
+			if !u.Enforce {
+				v.Strength = Advise
+			}
+		case u.WarnAt > 0 && total >= u.WarnAt*u.Max:
+			v.Strength, v.Message, v.Remedy = Advise, said, "see what uses it: fairlead quota ls"
+		default:
+			continue
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+// MonthlyCost is the metric of a budget; its unit is the price table's currency.
+const MonthlyCost = "monthly_cost"
+
+func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+
+// recall fills in who asked for the run, as the record has it.
+func (s *Service) recall(ctx context.Context, f *Facts) error {
+	d, err := s.db.ofRun(ctx, f.RunID)
+	if errors.Is(err, sql.ErrNoRows) {
+		f.Action = Keep // nobody asked
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	f.Principal, f.Action, f.RequestID = d.principal(), d.Action, d.RequestID
+	return nil
+}
+
+// Refuse records a denial, with its audit record, and gives the fault that
+// says so and how to read it up. Nothing else happens.
+func (s *Service) Refuse(ctx context.Context, j Judgement) error {
+	err := s.DB.Write(ctx, "gate.refuse", func(tx *sqldb.Tx) error {
+		var err error
+		if j.ID, err = s.db.insert(ctx, tx, j, j.Facts.ResourceID, j.Facts.RunID); err != nil {
+			return err
+		}
+		audit.Append(ctx, tx, audit.Entry{Action: "gate:deny", Target: j.Facts.Target(), Decision: refusal(j),
+			Details: map[string]any{"decision": j.ID, "stage": j.Facts.Stage, "wanted": j.Facts.Action, "verdicts": sentences(j.With(Deny)), "guardrails": j.Policy}})
+		return event.Emit(ctx, tx, s.happened("request.denied", j, map[string]any{"decision": j.ID, "verdicts": sentences(j.With(Deny))}))
+	})
+	if err != nil {
+		return err
+	}
+	return j.Err()
+}
+
+// Admit takes what a request was judged fit for, in the transaction that
+// writes it: quota and budget are reserved, its lease begins, the judgement is
+// recorded under the run.
+func (s *Service) Admit(ctx context.Context, tx *sqldb.Tx, j Judgement, resourceID, runID string) (decision string, err error) {
+	f := j.Facts
+	f.ResourceID, f.RunID = resourceID, runID
+	if f.Action != Destroy {
+		if err := s.Limits.Reserve(ctx, tx, f); err != nil {
+			return "", err
+		}
+		if err := s.Leases.Begin(ctx, tx, f); err != nil {
+			return "", err
+		}
+	}
+	return s.db.insert(ctx, tx, j, resourceID, runID)
+}
+
+// Pass is whether a run may go on now.
+type Pass struct {
+	Go       bool
+	Reason   string // code of why it waits
+	Message  string
+	Hint     string
+	Until    time.Time // look again then; zero: when woken
+	Approval string
+	Decision string
+	Refused  error // it will never go on: rejected or expired
+}
+
+// Pass settles whether a planned run may go on, in the fenced transaction that
+// lets it: the approvals that it needs are asked for, found or voided; a
+// closed change window holds it. b is what an approval is bound to; the cost
+// and the guardrails are added here.
+func (s *Service) Pass(ctx context.Context, tx *sqldb.Tx, j Judgement, b Binding) (Pass, error) {
+	f := j.Facts
+	bound := Binding{PartPolicy: j.Policy}
+	for k, v := range b {
+		bound[k] = v
+	}
+	var err error
+	if bound[PartCost], err = Bind(f.Cost.document()); err != nil {
+		return Pass{}, err
+	}
+	a, err := s.Approvals.Settle(ctx, tx, Ask{Facts: f, Verdicts: j.With(Approve), Binding: bound})
+	if err != nil {
+		return Pass{}, err
+	}
+	p := Pass{Approval: a.Approval}
+	switch a.Status {
+	case "pending":
+		p.Reason, p.Until = "awaiting_approval", a.Until
+		p.Message = join("waits for approval "+a.Approval, a.Who)
+		p.Hint = "whoever may decide: fairlead approvals approve " + a.Approval
+		return p, nil
+	case "rejected":
+		p.Refused = fault.New(fault.Denied, "approval_rejected", "%s", join("the approval was rejected by "+a.By, a.Comment)).
+			WithHint("change the request, or ask again: fairlead retry %s", f.Resource)
+		return p, nil
+	case "expired":
+		p.Refused = fault.New(fault.Denied, "approval_expired", "nobody decided on the approval in time").
+			WithHint("ask again: fairlead retry %s", f.Resource)
+		return p, nil
+	}
+	if f.Window.Closed && a.Status != "bypassed" {
+		p.Reason, p.Message, p.Until = "change_window", join("waits: "+f.Window.Name, f.Window.Reason), f.Window.Until
+		p.Hint = windowVerdict(f.Window).Remedy
+		return p, nil
+	}
+	if f.Action != Destroy {
+		if err := s.Prices.Meter(ctx, tx, f, &f.Cost); err != nil {
+			return Pass{}, err
+		}
+	}
+	if p.Decision, err = s.db.insert(ctx, tx, j, f.ResourceID, f.RunID); err != nil {
+		return Pass{}, err
+	}
+	p.Go = true
+	return p, nil
+}
+
+// Release gives back what a resource that is gone had taken.
+func (s *Service) Release(ctx context.Context, tx *sqldb.Tx, f Facts) error {
+	return errors.Join(
+		s.Limits.Release(ctx, tx, f.ResourceID),
+		s.Prices.Meter(ctx, tx, f, nil),
+		s.Leases.End(ctx, tx, f.ResourceID),
+		s.Approvals.Void(ctx, tx, f.ResourceID, "the resource is gone"),
+	)
+}
+
+func (s *Service) happened(kind string, j Judgement, data map[string]any) event.Event {
+	f := j.Facts
+	data["resource"], data["environment"], data["project"], data["by"] = f.Resource, f.Environment.Name, f.Environment.Project, f.Principal.Name
+	return event.Event{Type: kind, Subject: f.ResourceID, TeamID: f.Environment.TeamID, ProjectID: f.Environment.ProjectID,
+		EnvironmentID: f.Environment.ID, To: []string{f.Principal.ID}, Data: data}
+}
+
+func sentences(list []Verdict) []string {
+	out := make([]string, len(list))
+	for i, v := range list {
+		out[i] = strings.TrimPrefix(v.Rule+": "+v.Message, ": ")
+	}
+	return out
+}
