@@ -73,7 +73,7 @@ func BenchmarkDecision(b *testing.B) {
 				}
 			}
 		})
-		sliced := s.index.candidates(r, nil)
+		sliced := s.index.find(r, nil)
 		b.Run("raw-slice/10/"+string(a), func(b *testing.B) {
 			b.ReportAllocs()
 			for range b.N {

@@ -2,6 +2,7 @@ package access
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/cedar-policy/cedar-go"
 
@@ -22,21 +23,80 @@ const systemPolicy = "built-in:system"
 // erroredForbid marks a denial by a forbid that could not be evaluated.
 const erroredForbid = ":error"
 
-// decide answers one question by one index of the set.
+// decide answers one question by one index of the set. A rule's scope is held
+// against the request here; Cedar evaluates the conditions of those that match.
 func (s *Set) decide(x *index, r *request) verdict {
-	var buf [16]*rule
-	cand := x.candidates(r, slice(buf[:0]))
+	r.candidates = x.find(r, r.candidates[:0])
 	v := verdict{Decision: Decision{Version: s.version}}
-	if len(cand) == 0 {
+	if r.puid == r.ruid {
+		// What the principal is in and what the thing is in are then one:
+		// rare, and left to Cedar as a whole.
+		r.wants, r.pwants = allAttributes, allAttributes
+		if len(r.candidates) > 0 {
+			v.evaluate(&r.candidates, r.candidates, r)
+		}
 		return v
 	}
-	r.wants = 0
-	for _, c := range cand {
-		r.wants |= c.wants
+	r.conditional, r.wants, r.pwants = r.conditional[:0], 0, 0
+	var forbid, permit *rule // that apply without a condition
+	more := false            // of either
+	for _, c := range r.candidates {
+		switch {
+		case !r.matches(c):
+		case !c.bare:
+			r.conditional = append(r.conditional, c)
+			r.wants |= c.wants
+			r.pwants |= c.pwants
+		case c.effect == cedar.Forbid:
+			more = more || forbid != nil
+			forbid = c
+		default:
+			more = more || permit != nil
+			permit = c
+		}
 	}
-	decision, diag := cedar.Authorize(cand, r, r.query())
+	if len(r.conditional) > 0 {
+		v.evaluate((*conditions)(&r.conditional), r.conditional, r)
+	}
+	v.add(r, forbid, permit, more)
+	return v
+}
+
+// add puts the rules that apply without a condition to what the others said: a
+// forbid wins, then a permit.
+func (v *verdict) add(r *request, forbid, permit *rule, more bool) {
+	denied := !v.Allowed && len(v.Policies) > 0
+	var effect cedar.Effect
+	var decides *rule
+	switch {
+	case forbid != nil:
+		effect, decides = cedar.Forbid, forbid
+		if v.Allowed {
+			v.Policies = nil
+		}
+	case permit != nil && !denied:
+		effect, decides = cedar.Permit, permit
+	default:
+		return
+	}
+	v.Allowed = effect == cedar.Permit
+	if !more && len(v.Policies) == 0 {
+		v.Policies = decides.reason[:1:1]
+		return
+	}
+	for _, c := range r.candidates {
+		if c.bare && c.effect == effect && r.matches(c) {
+			v.Policies = append(v.Policies, string(c.id))
+		}
+	}
+	slices.Sort(v.Policies)
+}
+
+// evaluate asks Cedar about some rules.
+func (v *verdict) evaluate(policies cedar.PolicyIterator, cand slice, r *request) {
+	decision, diag := cedar.Authorize(policies, r, r.query())
 	v.errors = diag.Errors
-	v.Policies = idsOf(diag.Reasons)
+	v.Policies = idsOf(diag.Reasons, cand)
 	v.Allowed = decision == cedar.Allow
 	// Cedar passes over a forbid whose condition errs. Here it denies: types
 	// are checked on write, so this takes arithmetic overflow or a defect.
@@ -50,7 +110,6 @@ func (s *Set) decide(x *index, r *request) verdict {
 			}
 		}
 	}
-	return v
 }
 
 // ask is decide for a principal, an action and a target, token scopes
@@ -70,7 +129,7 @@ func (s *Set) ask(p principal.Principal, a Action, t Target) (verdict, error) {
 	if err != nil {
 		return verdict{Decision: Decision{Version: s.version}}, err
 	}
-	return s.decide(&s.index, newRequest(p, info, kind, t, s.scopedRoles)), nil
+	return s.settle(&s.index, p, info, kind, t), nil
 }
 
 // question looks up an action and a kind that go together by the schema.

@@ -8,9 +8,10 @@
 // roles look to a policy; it must leave a platform-admin able to change it
 // again, and must not give its author what they do not hold.
 //
-// On the way of a decision: a token's scopes (tokenscope.go), then the
-// question becomes entities (entity.go), the rules whose scope can match are
-// sliced from the set (index.go), and Cedar decides among them (decide.go). A
+// On the way of a decision: a token's scopes (tokenscope.go), then the rules
+// whose scope matches are sliced from the set (index.go), and Cedar
+// evaluates the conditions of those that have any (decide.go), on entities
+// with what these look at (entity.go). A
 // refusal says no more than the caller may know (refusal.go). Lists ask for a
 // Scope (scope.go, relax.go), people ask Why (why.go).
 //

@@ -2,6 +2,7 @@ package access
 
 import (
 	"slices"
+	"sync"
 
 	"github.com/cedar-policy/cedar-go"
 
@@ -26,7 +27,26 @@ type request struct {
 	principal         cedar.Entity
 	resource          cedar.Entity
 	built             uint8
-	wants             attributes // what the candidates look at; the rest is not built
+	// What is looked at of the resource and of the principal; the rest is not built.
+	wants, pwants attributes
+
+	candidates, conditional slice // room for them, kept with the request
+}
+
+// requests are kept: one is a kilobyte, and is needed for every decision.
+var requests = sync.Pool{New: func() any { return new(request) }}
+
+// settle makes a question, decides it by an index of the set and forgets it.
+func (s *Set) settle(x *index, p principal.Principal, a actionInfo, k kindInfo, t Target) verdict {
+	r, _ := requests.Get().(*request)
+	r.prepare(p, a, k, t, s.scopedRoles)
+	v := s.decide(x, r)
+	cand, cond := r.candidates, r.conditional
+	clear(cand)
+	clear(cond)
+	*r = request{candidates: cand[:0], conditional: cond[:0]}
+	requests.Put(r)
+	return v
 }
 
 // attributes is a set of attribute names, and whether tags are among them.
@@ -42,6 +62,7 @@ const (
 	wantProject
 	wantEnvironment
 	wantTags
+	wantParents
 
 	allAttributes attributes = 1<<iota - 1
 )
@@ -61,10 +82,16 @@ var (
 	contextSession = cedar.NewRecord(cedar.RecordMap{"token": cedar.False})
 )
 
-// newRequest prepares a question. scopedRoles adds the Role::"x@team" parents,
-// which cost an allocation each and are wanted only by sets that use them.
 func newRequest(p principal.Principal, a actionInfo, k kindInfo, t Target, scopedRoles bool) *request {
-	r := &request{p: p, t: t.normal(), kind: k, action: a, wants: allAttributes}
+	r := &request{}
+	r.prepare(p, a, k, t, scopedRoles)
+	return r
+}
+
+// prepare makes r a question. scopedRoles adds the Role::"x@team" parents,
+// which cost an allocation each and are wanted only by sets that use them.
+func (r *request) prepare(p principal.Principal, a actionInfo, k kindInfo, t Target, scopedRoles bool) {
+	r.p, r.t, r.kind, r.action, r.wants, r.pwants = p, t.normal(), k, a, allAttributes, allAttributes
 	typ := typeUser
 	if p.Kind == principal.Robot {
 		typ = typeRobot
@@ -77,7 +104,6 @@ func newRequest(p principal.Principal, a actionInfo, k kindInfo, t Target, scope
 	}
 	r.addAbove(scopedRoles)
 	r.addOver()
-	return r
 }
 
 // normal fills in what the kind implies: a team's team is itself.
@@ -120,7 +146,7 @@ func (r *request) addAbove(scopedRoles bool) {
 		}
 		r.above = appendNew(r.above, cedar.NewEntityUID(typeTeam, cedar.String(m.TeamID)))
 		if scopedRoles {
-			r.above = append(r.above, cedar.NewEntityUID(typeRole, cedar.String(string(m.Role)+"@"+m.TeamID)))
+			r.above = appendNew(r.above, cedar.NewEntityUID(typeRole, cedar.String(string(m.Role)+"@"+m.TeamID)))
 		}
 	}
 }
@@ -189,30 +215,50 @@ func idRecord(u cedar.EntityUID) cedar.Record {
 // the same user it is both; its parents are the principal's alone, so that
 // what a target claims to be in never becomes a membership.
 func (r *request) buildPrincipal() cedar.Entity {
-	e := cedar.Entity{UID: r.puid, Parents: cedar.NewEntityUIDSet(r.above...)}
-	if r.wants == 0 {
-		return e
-	}
-	m := cedar.RecordMap{"id": cedar.String(r.p.ID)}
-	if r.p.Name != "" && r.wants&wantName != 0 {
-		m["name"] = cedar.String(r.p.Name)
-	}
+	e := cedar.Entity{UID: r.puid}
+	wants := r.pwants
 	if r.puid == r.ruid {
-		m["owner"] = cedar.String(r.p.ID)
+		wants |= r.wants
 	}
-	e.Attributes = cedar.NewRecord(m)
-	if r.wants&wantTags != 0 {
+	if wants&wantParents != 0 {
+		e.Parents = cedar.NewEntityUIDSet(r.above...)
+	}
+	if wants&(wantID|wantName|wantOwner) != 0 {
+		m := cedar.RecordMap{"id": cedar.String(r.p.ID)}
+		if r.p.Name != "" && wants&wantName != 0 {
+			m["name"] = cedar.String(r.p.Name)
+		}
+		if r.puid == r.ruid {
+			m["owner"] = cedar.String(r.p.ID)
+		}
+		e.Attributes = cedar.NewRecord(m)
+	}
+	if wants&wantTags != 0 {
 		e.Tags = tags(r.p.Attributes)
 	}
 	return e
 }
 
 func (r *request) buildResource() cedar.Entity {
-	e := cedar.Entity{UID: r.ruid, Parents: cedar.NewEntityUIDSet(r.over...)}
-	if r.wants == 0 {
+	e := cedar.Entity{UID: r.ruid}
+	if r.wants&wantParents != 0 {
+		e.Parents = cedar.NewEntityUIDSet(r.over...)
+	}
+	if r.wants&wantTags != 0 {
+		e.Tags = tags(r.t.Attributes)
+	}
+	wants := r.wants &^ (wantParents | wantTags)
+	if wants == 0 {
 		return e
 	}
-	m := cedar.RecordMap{"id": r.ruid.ID}
+	if known, ok := classRecords[r.t.EnvironmentClass]; ok && wants == wantClass {
+		e.Attributes = known
+		return e
+	}
+	m := cedar.RecordMap{}
+	if wants&wantID != 0 {
+		m["id"] = r.ruid.ID
+	}
 	for _, a := range [...]struct {
 		want attributes
 		key  cedar.String
@@ -242,11 +288,17 @@ func (r *request) buildResource() cedar.Entity {
 		}
 	}
 	e.Attributes = cedar.NewRecord(m)
-	if r.wants&wantTags != 0 {
-		e.Tags = tags(r.t.Attributes)
-	}
 	return e
 }
+
+// classRecords are what most conditions look at, made once.
+var classRecords = func() map[string]cedar.Record {
+	m := map[string]cedar.Record{}
+	for _, c := range classes {
+		m[c] = cedar.NewRecord(cedar.RecordMap{"class": cedar.String(c)})
+	}
+	return m
+}()
 
 func tags(attributes map[string]string) cedar.Record {
 	if len(attributes) == 0 {

@@ -12,7 +12,7 @@ import (
 // telling part of its scope: the thing that the resource is in, else the role
 // or principal, else the action.
 //
-// It only ever leaves out rules whose scope cannot match; Cedar decides.
+// It only ever leaves out rules whose scope cannot match.
 type index struct {
 	byResource  map[cedar.EntityUID]*bucket
 	byPrincipal map[cedar.EntityUID]*bucket
@@ -83,8 +83,22 @@ func (s slice) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] {
 	}
 }
 
-// candidates appends the rules whose scope may match the request.
-func (x *index) candidates(r *request, into slice) slice {
+// conditions is a set of policies that are known to match but for their
+// conditions. It implements cedar.PolicyIterator.
+type conditions []*rule
+
+func (s *conditions) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] {
+	return func(yield func(cedar.PolicyID, *cedar.Policy) bool) {
+		for _, r := range *s {
+			if !yield(r.id, r.conditions()) {
+				return
+			}
+		}
+	}
+}
+
+// find appends the rules whose scope may match the request.
+func (x *index) find(r *request, into slice) slice {
 	into = r.pick(&x.rest, into)
 	if len(x.byPrincipal) > 0 {
 		into = r.pick(x.byPrincipal[r.puid], into)
@@ -125,6 +139,16 @@ func (r *request) mayMatch(c *rule) bool {
 		return false
 	}
 	return c.pentity == noEntity || c.pentity == r.puid || contains(r.above, c.pentity)
+}
+
+// matches tells whether the scope of a candidate does match: as Cedar, which
+// need not look at it again. It is for requests in which principal and resource
+// are not the same.
+func (r *request) matches(c *rule) bool {
+	if c.pself && c.pentity != r.puid || c.rtype != "" && c.rtype != r.ruid.Type {
+		return false
+	}
+	return c.rentity == noEntity || c.rentity == r.ruid || !c.rself && contains(r.over, c.rentity)
 }
 
 func contains(set []cedar.EntityUID, u cedar.EntityUID) bool {

@@ -8,8 +8,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/cedar-policy/cedar-go"
+	cedarast "github.com/cedar-policy/cedar-go/ast"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
 
 	"fairlead/internal/fault"
@@ -36,7 +38,30 @@ type rule struct {
 	ptype   cedar.EntityType // of the principal; "" is all
 	pentity cedar.EntityUID  // the principal is or is in it; zero is any
 	rentity cedar.EntityUID  // the resource is or is in it; zero is any
-	wants   attributes       // that its conditions look at
+	rtype   cedar.EntityType // of the resource; "" is all
+	pself   bool             // the principal is pentity itself: in it is not enough
+	rself   bool             // the resource is rentity itself
+	// wants and pwants are what its conditions look at of the resource and of
+	// the principal.
+	wants, pwants attributes
+	bare          bool                         // it has no conditions: its scope is all
+	stripped      atomic.Pointer[cedar.Policy] // see conditions
+	reason        []string                     // its id alone, as a decision's Policies
+}
+
+// conditions is the policy without its scope, for requests that are known to
+// match that. It is made when first asked for: most of a large set never are.
+func (r *rule) conditions() *cedar.Policy {
+	if p := r.stripped.Load(); p != nil {
+		return p
+	}
+	tree := (*ast.Policy)(r.policy.AST())
+	p := cedar.NewPolicyFromAST((*cedarast.Policy)(&ast.Policy{
+		Effect: tree.Effect, Position: tree.Position, Conditions: tree.Conditions,
+		Principal: ast.ScopeTypeAll{}, Action: ast.ScopeTypeAll{}, Resource: ast.ScopeTypeAll{},
+	}))
+	r.stripped.Store(p)
+	return p
 }
 
 type actionBits uint64 // 64 actions are enough; a test watches
@@ -128,10 +153,11 @@ func policyID(p *cedar.Policy) (cedar.PolicyID, string) {
 // newRule reads off a policy's scope which requests it can ever match.
 func newRule(id cedar.PolicyID, p *cedar.Policy) *rule {
 	tree := (*ast.Policy)(p.AST())
-	r := &rule{id: id, policy: p, effect: p.Effect(), wants: wanted(tree)}
+	r := &rule{id: id, policy: p, effect: p.Effect(), bare: len(tree.Conditions) == 0, reason: []string{string(id)}}
+	r.wants, r.pwants = wanted(tree)
 	switch sc := tree.Principal.(type) {
 	case ast.ScopeTypeEq:
-		r.pentity = sc.Entity
+		r.pentity, r.pself = sc.Entity, true
 	case ast.ScopeTypeIn:
 		r.pentity = sc.Entity
 	case ast.ScopeTypeIs:
@@ -153,35 +179,45 @@ func newRule(id cedar.PolicyID, p *cedar.Policy) *rule {
 	}
 	switch sc := tree.Resource.(type) {
 	case ast.ScopeTypeEq:
-		r.rentity = sc.Entity
+		r.rentity, r.rself = sc.Entity, true
 	case ast.ScopeTypeIn:
 		r.rentity = sc.Entity
 	case ast.ScopeTypeIs:
-		r.types = typeMask(sc.Type)
+		r.types, r.rtype = typeMask(sc.Type), sc.Type
 	case ast.ScopeTypeIsIn:
-		r.types, r.rentity = typeMask(sc.Type), sc.Entity
+		r.types, r.rtype, r.rentity = typeMask(sc.Type), sc.Type, sc.Entity
 	}
 	return r
 }
 
-// wanted are the attributes that a policy's conditions can see: an attribute
-// is reached by its name and in no other way.
-func wanted(tree *ast.Policy) attributes {
-	var w attributes
+// wanted are the attributes that a policy's conditions can see of the resource
+// and of the principal: an attribute is reached by its name and in no other way.
+func wanted(tree *ast.Policy) (w, p attributes) {
+	of := func(n ast.IsNode, a attributes) {
+		v, _ := n.(ast.NodeTypeVariable)
+		if v.Name != "principal" {
+			w |= a
+		}
+		if v.Name != "resource" {
+			p |= a
+		}
+	}
 	for _, c := range tree.Conditions {
 		ast.Inspect(ast.NewNode(c.Body), func(n ast.IsNode) bool {
 			switch n := n.(type) {
 			case ast.NodeTypeAccess:
-				w |= attributeNames[n.Value]
+				of(n.Arg, attributeNames[n.Value])
 			case ast.NodeTypeHas:
-				w |= attributeNames[n.Value]
+				of(n.Arg, attributeNames[n.Value])
 			case ast.NodeTypeHasTag, ast.NodeTypeGetTag:
-				w |= wantTags
+				of(nil, wantTags)
+			case ast.NodeTypeIn, ast.NodeTypeIsIn:
+				of(nil, wantParents)
 			}
 			return true
 		})
 	}
-	return w
+	return w, p
 }
 
 // typeMask of a type that is none of ours matches no request.
@@ -331,7 +367,14 @@ func syntaxViolation(err error) fault.Violation {
 }
 
 // ids of rules, in order, for answers.
-func idsOf(reasons []cedar.DiagnosticReason) []string {
+func idsOf(reasons []cedar.DiagnosticReason, of slice) []string {
+	if len(reasons) == 1 {
+		for _, r := range of {
+			if r.id == reasons[0].PolicyID {
+				return r.reason[:1:1] // shared: whoever appends gets a copy
+			}
+		}
+	}
 	out := make([]string, len(reasons))
 	for i, r := range reasons {
 		out[i] = string(r.PolicyID)

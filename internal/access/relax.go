@@ -1,11 +1,14 @@
 package access
 
 import (
+	"strings"
 	"sync"
 
 	"github.com/cedar-policy/cedar-go"
 	cedarast "github.com/cedar-policy/cedar-go/ast"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
+
+	"fairlead/internal/principal"
 )
 
 // A list cannot ask about every single thing, so Scope asks about the places
@@ -86,13 +89,17 @@ func (r *rule) relax(l level, widen bool) *rule {
 	tree := *(*ast.Policy)(r.policy.AST())
 	scope, scopeKnown := relaxScope(tree.Resource, l)
 	conds, condsKnown := relaxConditions(tree.Conditions, l)
+	whom, whomKnown := tree.Principal, true
+	if widen { // a rule that is narrowed may keep it: a role that counts without a team counts in each
+		whom, whomKnown = relaxPrincipal(tree.Principal, l)
+	}
 	switch {
-	case scopeKnown && condsKnown:
+	case scopeKnown && condsKnown && whomKnown:
 		return r
 	case !widen:
 		return nil
 	}
-	tree.Resource, tree.Conditions = scope, conds
+	tree.Principal, tree.Resource, tree.Conditions = whom, scope, conds
 	return newRule(r.id, cedar.NewPolicyFromAST((*cedarast.Policy)(&tree)))
 }
 
@@ -118,6 +125,27 @@ func relaxScope(s ast.IsResourceScopeNode, l level) (ast.IsResourceScopeNode, bo
 		}
 	}
 	return s, true
+}
+
+// relaxPrincipal: who has a role depends on the team of the thing.
+func relaxPrincipal(s ast.IsPrincipalScopeNode, l level) (ast.IsPrincipalScopeNode, bool) {
+	switch sc := s.(type) {
+	case ast.ScopeTypeIn:
+		if !knownRole(sc.Entity, l) {
+			return ast.ScopeTypeAll{}, false
+		}
+	case ast.ScopeTypeIsIn:
+		if !knownRole(sc.Entity, l) {
+			return ast.ScopeTypeIs{Type: sc.Type}, false
+		}
+	}
+	return s, true
+}
+
+// knownRole tells whether being in u does not depend on a team that l leaves
+// open. Role::"x@team" names its team.
+func knownRole(u cedar.EntityUID, l level) bool {
+	return l >= levelTeam || u.Type != typeRole || strings.Contains(string(u.ID), "@") || u == roleUIDs[principal.PlatformAdmin]
 }
 
 func relaxConditions(conds []ast.ConditionType, l level) (kept []ast.ConditionType, all bool) {
@@ -180,6 +208,17 @@ func knownNode(body ast.IsNode, l level) bool {
 				known = known && ok && knownTypes[l][u.Type]
 				return false
 			}
+			if isPrincipal(n.Left) && l < levelTeam {
+				v, _ := n.Right.(ast.NodeValue)
+				u, ok := v.Value.(cedar.EntityUID)
+				known = known && ok && knownRole(u, l)
+			}
+		case ast.NodeTypeIsIn:
+			if isPrincipal(n.Left) && l < levelTeam {
+				v, _ := n.Entity.(ast.NodeValue)
+				u, ok := v.Value.(cedar.EntityUID)
+				known = known && ok && knownRole(u, l)
+			}
 		case ast.NodeTypeVariable:
 			known = known && n.Name != "resource"
 		}
@@ -191,6 +230,11 @@ func knownNode(body ast.IsNode, l level) bool {
 func isResource(n ast.IsNode) bool {
 	v, ok := n.(ast.NodeTypeVariable)
 	return ok && v.Name == "resource"
+}
+
+func isPrincipal(n ast.IsNode) bool {
+	v, ok := n.(ast.NodeTypeVariable)
+	return ok && v.Name == "principal"
 }
 
 // looksAtIDs tells whether a policy compares ids as text, or may.

@@ -150,7 +150,7 @@ func signature(p principal.Principal) string {
 // viewsAll tells whether nothing of the kind could be hidden from p.
 func (s *Set) viewsAll(p principal.Principal, info actionInfo) bool {
 	kind := kinds[info.kind]
-	return s.decide(s.lists[levelNone](), newRequest(p, info, kind, Target{Kind: info.kind}, s.scopedRoles)).Allowed
+	return s.settle(s.lists[levelNone](), p, info, kind, Target{Kind: info.kind}).Allowed
 }
 
 // scope goes through the places once. Places that no policy can tell apart
@@ -250,7 +250,7 @@ func (v *viewer) sees(at, thing Target) bool {
 }
 
 func (v *viewer) decide(t Target) bool {
-	return v.set.decide(v.index, newRequest(v.p, v.info, kinds[t.Kind], t, v.set.scopedRoles)).Allowed
+	return v.set.settle(v.index, v.p, v.info, kinds[t.Kind], t).Allowed
 }
 
 func (v *viewer) rolesIn(team string) string {

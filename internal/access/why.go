@@ -241,7 +241,7 @@ func (r *request) missing(c *rule) []string {
 
 func (r *request) holds(tree *ast.Policy) bool {
 	one := slice{{id: "part", policy: cedar.NewPolicyFromAST((*cedarast.Policy)(tree))}}
-	r.wants, r.built = allAttributes, 0
+	r.wants, r.pwants, r.built = allAttributes, allAttributes, 0
 	ok, _ := cedar.Authorize(one, r, r.query())
 	return ok == cedar.Allow
 }
