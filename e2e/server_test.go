@@ -283,3 +283,9 @@ func cli(t testing.TB, env []string, stdin string, args ...string) (string, erro
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
+
+// countIn tells how often a text is in a file.
+func countIn(file, text string) int {
+	b, _ := os.ReadFile(file)
+	return strings.Count(string(b), text)
+}

@@ -26,10 +26,9 @@ type clock struct {
 	saved time.Time // the latest that a restart will know of
 }
 
-// saveClock is how much of what was shown a restart may not know of.
 const (
-	saveClock  = 5 * time.Second
 	clockKey   = "clock"
+	saveClock  = 5 * time.Second // commits were shown no more than this after what was saved
 	worthAWord = time.Minute
 )
 
@@ -62,9 +61,12 @@ func (c *clock) resume(ctx context.Context, q Querier) (behind time.Duration, er
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.shown, c.when = time.UnixMicro(us).UTC(), time.Now()
-	c.saved = c.shown
-	return max(c.shown.Sub(c.machine()), 0), nil
+	c.saved = time.UnixMicro(us).UTC()
+	if behind = c.saved.Sub(c.machine()); behind <= 0 {
+		return 0, nil
+	}
+	c.shown, c.when = c.saved.Add(saveClock), time.Now()
+	return behind, nil
 }
 
 // save keeps what a group was shown, in its transaction, now and then. What it
