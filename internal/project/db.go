@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"strings"
 	"time"
 
 	"fairlead/internal/access"
@@ -63,14 +64,23 @@ func (s store) lock(alias string, lock bool) string {
 	return " FOR UPDATE OF " + alias
 }
 
+// byRef is the condition that a row is the one a reference means: a name has
+// no underscore, an id has one. An OR of both would be two searches.
+func byRef(alias, ref, placeholder string) string {
+	if strings.Contains(ref, "_") {
+		return alias + ".id = " + placeholder
+	}
+	return alias + ".name = " + placeholder
+}
+
 func (s store) project(ctx context.Context, q sqldb.Querier, ref string, lock bool) (Project, error) {
 	return scanProject(q.QueryRowContext(ctx, `SELECT `+projectColumns+projectTables+
-		` WHERE (p.id = $1 OR p.name = $1) AND p.deleted_at IS NULL`+s.lock("p", lock), ref))
+		` WHERE `+byRef("p", ref, "$1")+` AND p.deleted_at IS NULL`+s.lock("p", lock), ref))
 }
 
 func (s store) environment(ctx context.Context, q sqldb.Querier, projectID, ref string, lock bool) (Environment, error) {
 	return scanEnvironment(q.QueryRowContext(ctx, `SELECT `+environmentColumns+environmentTables+
-		` WHERE e.project_id = $1 AND (e.id = $2 OR e.name = $2) AND e.deleted_at IS NULL AND p.deleted_at IS NULL`+s.lock("e", lock), projectID, ref))
+		` WHERE e.project_id = $1 AND `+byRef("e", ref, "$2")+` AND e.deleted_at IS NULL AND p.deleted_at IS NULL`+s.lock("e", lock), projectID, ref))
 }
 
 func (s store) environmentByID(ctx context.Context, q sqldb.Querier, id string) (Environment, error) {

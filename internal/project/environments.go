@@ -2,6 +2,7 @@ package project
 
 import (
 	"context"
+	"time"
 
 	"fairlead/internal/access"
 	"fairlead/internal/fault"
@@ -60,9 +61,26 @@ func (s *Service) CreateEnvironment(ctx context.Context, projectRef string, in N
 }
 
 // Resolve finds an environment by its project's and its own name or id, for
-// the caller to see. Somebody else's is not found.
+// the caller to see. Somebody else's is not found. What it gives may be as old
+// as cache says: it is for reads, and for writes that look again in their
+// transaction. Its attributes are shared: do not change them.
 func (s *Service) Resolve(ctx context.Context, projectRef, environmentRef string) (Environment, error) {
+	key := cacheKey{projectRef, environmentRef}
+	e, generation, ok := s.cache.get(key)
+	if ok {
+		if err := known(ctx); err != nil {
+			return Environment{}, err
+		}
+		if _, err := s.check(ctx, access.EnvironmentView, e.Target()); err != nil {
+			return Environment{}, err
+		}
+		return e, nil
+	}
+	loaded := time.Now()
 	e, _, err := s.environmentFor(ctx, projectRef, environmentRef, access.EnvironmentView)
+	if err == nil {
+		s.cache.put(key, e, loaded, generation)
+	}
 	return e, err
 }
 

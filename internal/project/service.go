@@ -25,10 +25,13 @@ type Service struct {
 	db     *sqldb.DB
 	store  store
 	access access.Authorizer
+	cache  *cache
 }
 
 // New makes the service.
-func New(o Options) *Service { return &Service{db: o.DB, store: store{o.DB}, access: o.Access} }
+func New(o Options) *Service {
+	return &Service{db: o.DB, store: store{o.DB}, access: o.Access, cache: newCache(o.DB)}
+}
 
 // directoryTopic is woken when a team, project or environment changes.
 const directoryTopic = "directory"

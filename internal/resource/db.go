@@ -105,8 +105,11 @@ func toJSON(v any) string {
 
 // find gives the living resource of a name or id in an environment.
 func (s store) find(ctx context.Context, q sqldb.Querier, envID, name string) (Resource, error) {
-	return scanResource(q.QueryRowContext(ctx, `SELECT `+resourceColumns+`
-		WHERE r.environment_id = $1 AND ((r.name = $2 AND r.destroyed_at IS NULL) OR r.id = $2)`, envID, name))
+	which := `r.name = $2 AND r.destroyed_at IS NULL`
+	if strings.Contains(name, "_") { // an id: names have no underscore
+		which = `r.id = $2`
+	}
+	return scanResource(q.QueryRowContext(ctx, `SELECT `+resourceColumns+` WHERE r.environment_id = $1 AND `+which, envID, name))
 }
 
 func (s store) byID(ctx context.Context, q sqldb.Querier, id string) (Resource, error) {

@@ -19,9 +19,10 @@ import (
 // Environments finds where resources live.
 type Environments interface {
 	// Resolve finds an environment by names or ids for the principal in ctx;
-	// NotFound when it is not there or not theirs to know.
+	// NotFound when it is not there or not theirs to know. It may be a moment
+	// behind: a change looks again (Load, or in its transaction).
 	Resolve(ctx context.Context, project, environment string) (Environment, error)
-	// Load finds it by id, for a worker.
+	// Load finds it by id as it is now, for a worker or a change.
 	Load(ctx context.Context, id string) (Environment, error)
 }
 
@@ -90,6 +91,9 @@ type located struct {
 // locate finds a resource and asks whether the caller may do action on it.
 func (s *Service) locate(ctx context.Context, w Where, action access.Action) (located, error) {
 	env, err := s.Environments.Resolve(ctx, w.Project, w.Environment)
+	if err == nil && action != access.ResourceView {
+		env, err = s.Environments.Load(ctx, env.ID)
+	}
 	if err != nil {
 		return located{}, err
 	}
