@@ -2,6 +2,7 @@ package httpx
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"mime"
@@ -143,6 +144,24 @@ func checkShape(b []byte) error {
 		case c == '}' || c == ']':
 			depth--
 		}
+	}
+	return nil
+}
+
+// readJSON is json.Unmarshal, but what a handler gets as any keeps its numbers
+// as they were written: a float64 has 53 bits. What huma validates (the *any)
+// it wants as float64.
+func readJSON(data []byte, into any) error {
+	if _, ok := into.(*any); ok {
+		return json.Unmarshal(data, into)
+	}
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	if err := dec.Decode(into); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("more than one JSON value")
 	}
 	return nil
 }

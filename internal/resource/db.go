@@ -11,6 +11,7 @@ import (
 
 	"fairlead/internal/access"
 	"fairlead/internal/sqldb"
+	"fairlead/internal/yamlx"
 )
 
 // store is the SQL of resources, revisions and references.
@@ -48,44 +49,39 @@ func scanResource(row sqldb.Row) (Resource, error) {
 	if r.Inputs, err = readInputs(inputs); err != nil {
 		return r, err
 	}
-	return r, errors.Join(json.Unmarshal([]byte(outputs), &r.Outputs), json.Unmarshal([]byte(objects), &r.Objects),
-		json.Unmarshal([]byte(drift), &r.Drift), json.Unmarshal([]byte(sealed), &r.sealed))
+	return r, errors.Join(readOutputs(outputs, &r.Outputs), json.Unmarshal([]byte(objects), &r.Objects),
+		fromJSON(drift, &r.Drift), json.Unmarshal([]byte(sealed), &r.sealed))
 }
 
 // readInputs reads recorded inputs with numbers as a template's Check gives
-// them: int64 where whole, float64 otherwise.
+// them.
 func readInputs(s string) (map[string]any, error) {
-	d := json.NewDecoder(strings.NewReader(s))
-	d.UseNumber()
-	var m map[string]any
-	if err := d.Decode(&m); err != nil {
-		return nil, err
-	}
+	m := map[string]any{}
+	err := fromJSON(s, &m)
 	if m == nil {
 		m = map[string]any{}
 	}
-	out, _ := plainNumbers(m).(map[string]any)
-	return out, nil
+	return m, err
 }
 
-func plainNumbers(v any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		for k, item := range v {
-			v[k] = plainNumbers(item)
-		}
-	case []any:
-		for i, item := range v {
-			v[i] = plainNumbers(item)
-		}
-	case json.Number:
-		if n, err := v.Int64(); err == nil {
-			return n
-		}
-		f, _ := v.Float64() // it came from a float64
-		return f
+func readOutputs(s string, into *map[string]Output) error {
+	err := fromJSON(s, into)
+	for name, o := range *into {
+		o.Value = yamlx.Numbers(o.Value)
+		(*into)[name] = o
 	}
-	return v
+	return err
+}
+
+// fromJSON is json.Unmarshal, but no number loses a digit.
+func fromJSON[T any](s string, into *T) error {
+	d := json.NewDecoder(strings.NewReader(s))
+	d.UseNumber()
+	if err := d.Decode(into); err != nil {
+		return err
+	}
+	yamlx.Numbers(any(*into))
+	return nil
 }
 
 func toMicro(t time.Time) any {
@@ -120,12 +116,10 @@ func (s store) byID(ctx context.Context, q sqldb.Querier, id string) (Resource, 
 func (s store) lock(ctx context.Context, tx *sqldb.Tx, id string) (Resource, error) {
 	if suffix := s.db.ForUpdate(); suffix != "" {
 		// The job first, as a worker does: two orders would be a deadlock.
-		var one string
-		err := tx.QueryRowContext(ctx, `SELECT key FROM queue WHERE key = $1`+suffix, id).Scan(&one)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		if err := tx.Later(ctx, `SELECT key FROM queue WHERE key = $1`+suffix, id); err != nil {
 			return Resource{}, err
 		}
-		if err := tx.QueryRowContext(ctx, `SELECT id FROM resources WHERE id = $1`+suffix, id).Scan(&one); err != nil {
+		if err := tx.Later(ctx, `SELECT id FROM resources WHERE id = $1`+suffix, id); err != nil {
 			return Resource{}, err
 		}
 	}
@@ -149,13 +143,15 @@ func (s store) holdEnvironment(ctx context.Context, tx *sqldb.Tx, env Environmen
 	if s.db.Dialect() == sqldb.Postgres {
 		suffix = ` FOR KEY SHARE OF e, p`
 	}
-	var class, team string
-	err := tx.QueryRowContext(ctx, `SELECT e.class, p.team_id FROM environments e JOIN projects p ON p.id = e.project_id
-		WHERE e.id = $1 AND e.deleted_at IS NULL AND p.deleted_at IS NULL`+suffix, env.ID).Scan(&class, &team)
-	if errors.Is(err, sql.ErrNoRows) || err == nil && (class != env.Class || team != env.TeamID) {
-		return errMoved
-	}
-	return err
+	return tx.LaterRow(ctx, func(row sqldb.Row) error {
+		var class, team string
+		err := row.Scan(&class, &team)
+		if errors.Is(err, sql.ErrNoRows) || err == nil && (class != env.Class || team != env.TeamID) {
+			return errMoved
+		}
+		return err
+	}, `SELECT e.class, p.team_id FROM environments e JOIN projects p ON p.id = e.project_id
+		WHERE e.id = $1 AND e.deleted_at IS NULL AND p.deleted_at IS NULL`+suffix, env.ID)
 }
 
 func (s store) insert(ctx context.Context, tx *sqldb.Tx, r Resource) error {
@@ -170,7 +166,7 @@ func (s store) insert(ctx context.Context, tx *sqldb.Tx, r Resource) error {
 func (s store) update(ctx context.Context, tx *sqldb.Tx, r *Resource) error {
 	r.UpdatedAt = tx.Now()
 	r.Version++
-	_, err := tx.ExecContext(ctx, `UPDATE resources SET
+	err := tx.Later(ctx, `UPDATE resources SET
 		engine = $2, phase = $3, reason = $4, message = $5, hint = $6, revision = $7, applied_revision = $8, outputs = $9, objects = $10,
 		state = $11, drift = $12, observed_at = $13, rotation = $14, applied_rotation = $15, retire_due_at = $16,
 		destroy_wanted_at = $17, destroyed_at = $18, updated_at = $19, version = $20, wanted_version = $21 WHERE id = $1`,
@@ -183,16 +179,14 @@ func (s store) update(ctx context.Context, tx *sqldb.Tx, r *Resource) error {
 
 // scheduleObservation says when the observer looks at r next; nil is never.
 func (s store) scheduleObservation(ctx context.Context, tx *sqldb.Tx, id string, at time.Time) error {
-	_, err := tx.ExecContext(ctx, `UPDATE resources SET observe_due_at = $2 WHERE id = $1`, id, toMicro(at))
-	return err
+	return tx.Later(ctx, `UPDATE resources SET observe_due_at = $2 WHERE id = $1`, id, toMicro(at))
 }
 
 func (s store) insertRevision(ctx context.Context, tx *sqldb.Tx, resourceID string, v Revision) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO revisions
+	return tx.Later(ctx, `INSERT INTO revisions
 		(resource_id, number, template, template_version, template_digest, inputs, sealed, note, rolled_back_to, created_at, created_by)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
 		resourceID, v.Number, v.Template, v.TemplateVersion, v.TemplateDigest, toJSON(v.Inputs), sqldb.Strings(v.sealed), v.Note, v.RolledBackTo, v.CreatedAt.UnixMicro(), v.CreatedBy)
-	return err
 }
 
 const revisionColumns = `v.number, v.template, v.template_version, v.template_digest, v.inputs, v.sealed, v.note, v.rolled_back_to,
@@ -219,11 +213,11 @@ func (s store) revision(ctx context.Context, q sqldb.Querier, resourceID string,
 }
 
 func (s store) replaceReferences(ctx context.Context, tx *sqldb.Tx, resourceID string, refs []Reference) error {
-	if _, err := tx.ExecContext(ctx, `DELETE FROM resource_references WHERE resource_id = $1`, resourceID); err != nil {
+	if err := tx.Later(ctx, `DELETE FROM resource_references WHERE resource_id = $1`, resourceID); err != nil {
 		return err
 	}
 	for _, r := range refs {
-		if _, err := tx.ExecContext(ctx, `INSERT INTO resource_references (resource_id, input, target_id, output) VALUES ($1, $2, $3, $4)`,
+		if err := tx.Later(ctx, `INSERT INTO resource_references (resource_id, input, target_id, output) VALUES ($1, $2, $3, $4)`,
 			resourceID, r.Input, r.TargetID, r.Output); err != nil {
 			return err
 		}

@@ -3,7 +3,8 @@ package resource
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
+	"fmt"
+	"slices"
 	"time"
 
 	"fairlead/internal/engine"
@@ -28,7 +29,7 @@ func scanRun(row sqldb.Row) (Run, error) {
 	v.CreatedAt, v.StartedAt, v.FinishedAt, v.CancelAsked = sqldb.Time(created), sqldb.TimeOrZero(started), sqldb.TimeOrZero(finished), canceled.Valid
 	if plan != "" {
 		v.Plan = &engine.Plan{}
-		return v, json.Unmarshal([]byte(plan), v.Plan)
+		return v, fromJSON(plan, v.Plan)
 	}
 	return v, nil
 }
@@ -44,10 +45,9 @@ func (s store) runs(ctx context.Context, resourceID string, p sqldb.Page) ([]Run
 }
 
 func (s store) insertRun(ctx context.Context, tx *sqldb.Tx, v Run) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO runs (id, number, resource_id, environment_id, kind, revision, phase, status, requested_by, request_id, created_at)
+	return tx.Later(ctx, `INSERT INTO runs (id, number, resource_id, environment_id, kind, revision, phase, status, requested_by, request_id, created_at)
 		SELECT $1, coalesce((SELECT max(number) FROM runs WHERE resource_id = $2), 0) + 1, $2, $3, $4, CAST($5 AS BIGINT), $6, $7, $8, $9, CAST($10 AS BIGINT)`,
 		v.ID, v.ResourceID, v.EnvironmentID, v.Kind, v.Revision, v.Phase, v.Status, v.RequestedBy, v.RequestID, v.CreatedAt.UnixMicro())
-	return err
 }
 
 // supersede closes the open run for a newer request and tells whether there
@@ -64,25 +64,21 @@ func (s store) supersede(ctx context.Context, tx *sqldb.Tx, resourceID string, n
 
 // begin notes that an attempt of a run has started.
 func (s store) begin(ctx context.Context, tx *sqldb.Tx, runID string, fence int64) error {
-	_, err := tx.ExecContext(ctx, `UPDATE runs SET attempts = attempts + 1, fence = $2, started_at = coalesce(started_at, $3) WHERE id = $1 AND finished_at IS NULL`,
+	return tx.Later(ctx, `UPDATE runs SET attempts = attempts + 1, fence = $2, started_at = coalesce(started_at, $3) WHERE id = $1 AND finished_at IS NULL`,
 		runID, fence, tx.Now().UnixMicro())
-	return err
 }
 
 func (s store) runPhase(ctx context.Context, tx *sqldb.Tx, runID, phase string, plan *engine.Plan, digest string) error {
 	if plan == nil {
-		_, err := tx.ExecContext(ctx, `UPDATE runs SET phase = $2 WHERE id = $1 AND finished_at IS NULL`, runID, phase)
-		return err
+		return tx.Later(ctx, `UPDATE runs SET phase = $2 WHERE id = $1 AND finished_at IS NULL`, runID, phase)
 	}
-	_, err := tx.ExecContext(ctx, `UPDATE runs SET phase = $2, plan = $3, plan_digest = $4 WHERE id = $1 AND finished_at IS NULL`, runID, phase, toJSON(plan), digest)
-	return err
+	return tx.Later(ctx, `UPDATE runs SET phase = $2, plan = $3, plan_digest = $4 WHERE id = $1 AND finished_at IS NULL`, runID, phase, toJSON(plan), digest)
 }
 
 // finish closes a run that is still open.
 func (s store) finish(ctx context.Context, tx *sqldb.Tx, runID string, status RunStatus, code, message, hint string) error {
-	_, err := tx.ExecContext(ctx, `UPDATE runs SET status = $2, phase = 'done', error_code = $3, error_message = $4, error_hint = $5, finished_at = $6
+	return tx.Later(ctx, `UPDATE runs SET status = $2, phase = 'done', error_code = $3, error_message = $4, error_hint = $5, finished_at = $6
 		WHERE id = $1 AND finished_at IS NULL`, runID, status, code, message, hint, tx.Now().UnixMicro())
-	return err
 }
 
 func (s store) askCancel(ctx context.Context, tx *sqldb.Tx, runID string, now time.Time) (bool, error) {
@@ -96,17 +92,21 @@ func (s store) askCancel(ctx context.Context, tx *sqldb.Tx, runID string, now ti
 
 // appendLog adds lines after those that are there.
 func (s store) appendLog(ctx context.Context, tx *sqldb.Tx, runID string, lines []LogLine) error {
-	if len(lines) == 0 {
-		return nil
-	}
-	var seq int64
-	if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) FROM run_log WHERE run_id = $1`, runID).Scan(&seq); err != nil {
-		return err
-	}
-	for _, l := range lines {
-		seq++
-		if _, err := tx.ExecContext(ctx, `INSERT INTO run_log (run_id, seq, at, phase, level, message) VALUES ($1, $2, $3, $4, $5, $6)`,
-			runID, seq, l.At.UnixMicro(), l.Phase, l.Level, l.Message); err != nil {
+	for some := range slices.Chunk(lines, 8) { // few texts of statements, for those that a store keeps
+		query := []byte(`INSERT INTO run_log (run_id, seq, at, phase, level, message)
+			SELECT $1, last.n + new.i, new.at, new.phase, new.level, new.message
+			FROM (SELECT coalesce(max(seq), 0) AS n FROM run_log WHERE run_id = $1) last CROSS JOIN (`)
+		args := []any{runID}
+		for i, l := range some {
+			if i > 0 {
+				query = append(query, ` UNION ALL `...)
+			}
+			n := len(args)
+			query = fmt.Appendf(query, `SELECT %d AS i, CAST($%d AS BIGINT) AS at, CAST($%d AS TEXT) AS phase, CAST($%d AS TEXT) AS level, CAST($%d AS TEXT) AS message`,
+				i+1, n+1, n+2, n+3, n+4)
+			args = append(args, l.At.UnixMicro(), l.Phase, l.Level, l.Message)
+		}
+		if err := tx.Later(ctx, string(append(query, `) new`...)), args...); err != nil {
 			return err
 		}
 	}

@@ -49,7 +49,7 @@ func veil(p engine.Plan, secrets []string) engine.Plan {
 	}
 	if len(p.Engine) > 0 {
 		var own any
-		if err := json.Unmarshal(p.Engine, &own); err != nil {
+		if err := fromJSON(string(p.Engine), &own); err != nil {
 			out.Engine = nil // not JSON: nothing can be said about what is in it
 		} else if raw, err := json.Marshal(veiled(own, secrets)); err == nil {
 			out.Engine = raw

@@ -16,7 +16,7 @@ import (
 )
 
 // check validates inputs and gives them with defaults filled in and numbers as
-// int64 or float64. With references allowed, a value that is one fits
+// yamlx.Number gives them. With references allowed, a value that is one fits
 // anywhere; it is validated for real once it is resolved.
 func (s *schema) check(inputs map[string]any, references bool) (map[string]any, error) {
 	var refs map[string]bool
@@ -104,13 +104,10 @@ func (n *normaliser) value(v any, at string, depth int) (any, error) {
 	case redact.Secret: // an output that was resolved
 		return x.Reveal(), nil
 	case json.Number:
-		if i, err := x.Int64(); err == nil {
-			return i, nil
+		if v, ok := yamlx.Number(string(x)); ok {
+			return v, nil
 		}
-		if f, err := x.Float64(); err == nil {
-			return n.value(f, at, depth)
-		}
-		return nil, bad("is a number out of range")
+		return nil, bad("is a number out of range, or of too many digits: at most 400")
 	case float64:
 		switch {
 		case math.IsNaN(x) || math.IsInf(x, 0):

@@ -284,6 +284,8 @@ func scalarText(v any) (string, bool) {
 		return strconv.FormatInt(x, 10), true
 	case float64:
 		return strconv.FormatFloat(x, 'g', -1, 64), true
+	case json.Number:
+		return string(x), true
 	}
 	return "", false
 }

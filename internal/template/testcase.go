@@ -301,10 +301,12 @@ func plainJSON(v any) any {
 		return nil
 	}
 	var out any
-	if json.Unmarshal(raw, &out) != nil {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.UseNumber()
+	if dec.Decode(&out) != nil {
 		return nil
 	}
-	return out
+	return yamlx.Numbers(out)
 }
 
 func subset(want, got any, at string) []string {

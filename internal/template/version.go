@@ -29,10 +29,10 @@ type Version struct {
 }
 
 // Check validates inputs as a developer wrote them and gives a copy with
-// defaults filled in and whole numbers as int64, others as float64. A value
-// that is a reference fits anywhere; CheckResolved looks again. The fault is
-// Invalid with code "invalid_inputs" (or "invalid_reference") and lists every
-// violation. No message repeats a value.
+// defaults filled in and numbers as yamlx.Number gives them. A value that is a
+// reference fits anywhere; CheckResolved looks again. The fault is Invalid with
+// code "invalid_inputs" (or "invalid_reference") and lists every violation. No
+// message repeats a value.
 func (v *Version) Check(inputs map[string]any) (map[string]any, error) {
 	out, err := v.schema.check(inputs, true)
 	return out, v.hinted(err)

@@ -1,7 +1,6 @@
 package yamlx
 
 import (
-	"math"
 	"strconv"
 	"strings"
 )
@@ -49,7 +48,7 @@ type Doc struct {
 	Root *Node
 }
 
-// Value gives the node as map[string]any, []any, string, int64, float64, bool
+// Value gives the node as map[string]any, []any, string, int64, float64 or json.Number (see Number), bool
 // or nil. Maps and lists are new each time.
 func (n *Node) Value() any {
 	switch n.Kind {
@@ -114,14 +113,11 @@ func Unescape(token string) string {
 	return strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~")
 }
 
-// number reads a JSON or YAML 1.2 decimal. A whole number that does not fit
-// into 64 bits, and any that float64 cannot hold, is refused: losing digits
-// silently is worse.
+// number reads a JSON or YAML 1.2 decimal.
 func number(s string) (any, Kind, bool) {
+	v, ok := Number(s)
 	if !strings.ContainsAny(s, ".eE") {
-		i, err := strconv.ParseInt(s, 10, 64)
-		return i, Int, err == nil
+		return v, Int, ok
 	}
-	f, err := strconv.ParseFloat(s, 64)
-	return f, Float, err == nil && !math.IsInf(f, 0)
+	return v, Float, ok
 }

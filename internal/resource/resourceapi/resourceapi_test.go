@@ -49,7 +49,7 @@ type face struct {
 
 func newFace(t *testing.T, db *sqldb.DB) *face {
 	b := resourcetest.New(t, db)
-	api, srv := httpx.New(httpx.Options{Auth: people{"ann": resourcetest.Ann, "sam": resourcetest.Stranger}, DB: db})
+	api, srv := httpx.New(httpx.Options{Auth: people{"ann": resourcetest.Ann, "sam": resourcetest.Stranger}, DB: db, Rate: httpx.Rate{PerSecond: -1}})
 	resourceapi.Register(api, b.Svc)
 	ts := httptest.NewServer(srv)
 	t.Cleanup(ts.Close)

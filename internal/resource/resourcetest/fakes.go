@@ -19,6 +19,7 @@ import (
 	"fairlead/internal/redact"
 	"fairlead/internal/resource"
 	"fairlead/internal/sqldb"
+	"fairlead/internal/yamlx"
 )
 
 // environments finds environments in the database, by name or id.
@@ -153,6 +154,8 @@ func (v version) Check(inputs map[string]any) (map[string]any, error) {
 		out["size"] = int64(1)
 	}
 	for k, x := range out {
+		x = yamlx.Numbers(x)
+		out[k] = x
 		bad := fault.New(fault.Invalid, "invalid_inputs", "the input %s is not valid", k).WithField("/" + k)
 		switch k {
 		case "size":
