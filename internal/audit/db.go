@@ -79,12 +79,20 @@ func insert(ctx context.Context, tx sqldb.Querier, bare, together bool, records 
 			query = `WITH head AS (UPDATE audit_head SET seq = $` + strconv.Itoa(k+1) + `, hash = $` + strconv.Itoa(k+2) + ` WHERE id = 1) ` + query
 			args = append(args, last.Seq, last.Hash)
 		}
-		if _, err := tx.ExecContext(ctx, query, args...); err != nil || done {
+		if err := execute(ctx, tx, query, args...); err != nil || done {
 			return err
 		}
 		records = records[n:]
 	}
-	_, err := tx.ExecContext(ctx, `UPDATE audit_head SET seq = $1, hash = $2 WHERE id = 1`, last.Seq, last.Hash)
+	return execute(ctx, tx, `UPDATE audit_head SET seq = $1, hash = $2 WHERE id = 1`, last.Seq, last.Hash)
+}
+
+// execute runs what needs no answer.
+func execute(ctx context.Context, q sqldb.Querier, query string, args ...any) error {
+	if tx, ok := q.(*sqldb.Tx); ok {
+		return tx.Later(ctx, query, args...)
+	}
+	_, err := q.ExecContext(ctx, query, args...)
 	return err
 }
 

@@ -28,7 +28,7 @@ type Work struct {
 // that is being worked on is looked at again afterwards.
 func Enqueue(ctx context.Context, tx *sqldb.Tx, w Work) error {
 	due := tx.Now().Add(w.After).UnixMicro()
-	_, err := tx.ExecContext(ctx, `
+	err := tx.Later(ctx, `
 		INSERT INTO queue (key, lane, team, generation, due_at) VALUES ($1, $2, $3, 1, $4)
 		ON CONFLICT (key) DO UPDATE SET
 			lane = excluded.lane, team = excluded.team, generation = queue.generation + 1, attempts = 0,
@@ -139,13 +139,17 @@ func (c *Claim) Alive(ctx context.Context) error {
 	return err
 }
 
+// check locks the row and refuses a newer fence; the answer may come with that
+// of a later statement, and is there before the commit.
 func (c *Claim) check(ctx context.Context, tx *sqldb.Tx) error {
-	var fence int64
-	err := tx.QueryRowContext(ctx, `SELECT fence FROM queue WHERE key = $1`+c.db.ForUpdate(), c.Key).Scan(&fence)
-	if errors.Is(err, sql.ErrNoRows) || (err == nil && fence != c.Fence) {
-		return ErrFenced
-	}
-	return err
+	return tx.LaterRow(ctx, func(row sqldb.Row) error {
+		var fence int64
+		err := row.Scan(&fence)
+		if errors.Is(err, sql.ErrNoRows) || (err == nil && fence != c.Fence) {
+			return ErrFenced
+		}
+		return err
+	}, `SELECT fence FROM queue WHERE key = $1`+c.db.ForUpdate(), c.Key)
 }
 
 // Done ends the claim inside a Write, together with what it achieved: the key
@@ -162,7 +166,7 @@ func (c *Claim) Done(ctx context.Context, tx *sqldb.Tx, again time.Duration) err
 // Remove ends the claim and the row, inside the Write that records that the
 // resource is gone.
 func (c *Claim) Remove(ctx context.Context, tx *sqldb.Tx) error {
-	_, err := tx.ExecContext(ctx, `DELETE FROM queue WHERE key = $1 AND fence = $2`, c.Key, c.Fence)
+	err := tx.Later(ctx, `DELETE FROM queue WHERE key = $1 AND fence = $2`, c.Key, c.Fence)
 	tx.After(func() { c.ended = true })
 	return err
 }
@@ -180,7 +184,7 @@ func (c *Claim) end(ctx context.Context, tx *sqldb.Tx, due any, set, reason stri
 		set = ""
 	}
 	// A parameter's type must be plain to PostgreSQL also when it is NULL.
-	_, err := tx.ExecContext(ctx, `UPDATE queue SET `+set+` holder = '', lease_until = 0, cancel_requested = 0,
+	err := tx.Later(ctx, `UPDATE queue SET `+set+` holder = '', lease_until = 0, cancel_requested = 0,
 		due_at = CASE WHEN generation > claimed_generation THEN CAST($4 AS BIGINT) ELSE CAST($3 AS BIGINT) END
 		WHERE key = $1 AND fence = $2`, args...)
 	tx.Notify(topic, c.Lane)

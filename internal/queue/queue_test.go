@@ -159,10 +159,22 @@ func TestAStaleClaimWritesNothing(t *testing.T) {
 		if err := queue.Release(t.Context(), db); err != nil {
 			t.Fatal(err)
 		}
-		wrote := false
-		err := stale.Write(t.Context(), "test.stale", func(*sqldb.Tx) error { wrote = true; return nil })
-		if !errors.Is(err, queue.ErrFenced) || wrote {
-			t.Errorf("a stale write: %v, ran: %v", err, wrote)
+		err := stale.Write(t.Context(), "test.stale", func(tx *sqldb.Tx) error {
+			_, err := tx.ExecContext(t.Context(), `INSERT INTO settings (key, value) VALUES ('stale', '')`)
+			return err
+		})
+		if !errors.Is(err, queue.ErrFenced) {
+			t.Errorf("a stale write: %v", err)
+		}
+		err = stale.Write(t.Context(), "test.stale", func(tx *sqldb.Tx) error {
+			return tx.Later(t.Context(), `INSERT INTO settings (key, value) VALUES ('stale', '')`)
+		})
+		if !errors.Is(err, queue.ErrFenced) {
+			t.Errorf("a stale write that looks at nothing: %v", err)
+		}
+		var n int
+		if err := db.Read().QueryRowContext(t.Context(), `SELECT count(*) FROM settings WHERE key = 'stale'`).Scan(&n); err != nil || n != 0 {
+			t.Errorf("stale writes left %d rows, %v", n, err)
 		}
 		if err := receive(t, cause, "the heartbeat to notice"); !errors.Is(err, queue.ErrFenced) {
 			t.Errorf("the handler was told %v", err)

@@ -16,12 +16,11 @@ type row struct {
 }
 
 func (t table) put(ctx context.Context, tx *sqldb.Tx, r row) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO secrets (id, owner, name, key_id, wrapped_key, ciphertext, created_at)
+	return tx.Later(ctx, `INSERT INTO secrets (id, owner, name, key_id, wrapped_key, ciphertext, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (owner, name) DO UPDATE SET id = excluded.id, key_id = excluded.key_id,
 			wrapped_key = excluded.wrapped_key, ciphertext = excluded.ciphertext, created_at = excluded.created_at`,
 		r.id, r.owner, r.name, r.keyID, r.wrapped, r.ciphertext, tx.Now().UnixMicro())
-	return err
 }
 
 const rowColumns = `id, owner, name, key_id, wrapped_key, ciphertext`
