@@ -181,10 +181,13 @@ func (a *App) reportNewer(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	for name, why := range found.NotLooked {
-		fmt.Fprintf(out, "Engine %s could not be asked what it has made: %v. The server asks again by itself; what it finds is at /api/v1/suspects\n", name, why)
+		fmt.Fprintf(out, "Engine %s could not be asked what it has made: %v. The server asks again by itself; see what it finds with: fairlead suspects\n", name, why)
 	}
 	for _, s := range found.Suspects {
 		fmt.Fprintf(out, "Newer than the backup, left as it is: %s %s at %s (%s)\n", s.Kind, s.Name, s.Host, s.Reason)
+	}
+	if len(found.Suspects) > 0 {
+		fmt.Fprintln(out, "Once the server runs, `fairlead suspects` lists them again; `fairlead suspects --help` tells what to do with them.")
 	}
 	if len(found.Suspects) == 0 && len(found.NotLooked) == 0 {
 		fmt.Fprintln(out, "Every external object has its record.")

@@ -13,6 +13,7 @@ import (
 type getFlags struct {
 	all, destroyed          bool
 	template, phase, search string
+	sort                    string
 }
 
 func (k kit) get() *cobra.Command {
@@ -20,7 +21,7 @@ func (k kit) get() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "get [TYPE] [NAME]", Short: "List resources, or show one",
 		Long: "List the resources of the environment in use, or everywhere with --all. TYPE is resources (the default), templates, teams, projects or environments.",
-		Example: "  fairlead get\n  fairlead get resources orders -o json\n  fairlead get --all --phase failed\n" +
+		Example: "  fairlead get\n  fairlead get resources orders -o json\n  fairlead get --all --phase failed\n  fairlead get --sort -updated\n" +
 			"  fairlead get templates",
 		Args: clikit.Args(0, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -48,6 +49,7 @@ func (k kit) get() *cobra.Command {
 	fl.BoolVar(&f.destroyed, "destroyed", false, "also those that are gone")
 	fl.StringVarP(&f.template, "template", "t", "", "only those made from this template")
 	fl.StringVar(&f.phase, "phase", "", "only those in this phase: ready, failed, applying, …")
+	fl.StringVar(&f.sort, "sort", "name", "by name, created or updated; with - before it the other way round")
 	fl.StringVar(&f.search, "search", "", "part of the name")
 	return cmd
 }
@@ -93,6 +95,10 @@ func (k kit) list(ctx context.Context, f getFlags) error {
 	if f.phase != "" {
 		phase := apiclient.ListResourcesParamsPhase(f.phase)
 		params.Phase = &phase
+	}
+	if f.sort != "" {
+		sort := apiclient.ListResourcesParamsSort(f.sort)
+		params.Sort = &sort
 	}
 	var where clikit.Where
 	if f.all {

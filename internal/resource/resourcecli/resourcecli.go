@@ -22,7 +22,9 @@ func Commands(c *clikit.CLI) []*cobra.Command {
 		cmd.GroupID = clikit.GroupWork
 		k.complete(cmd)
 	}
-	return commands
+	suspects := k.suspects()
+	suspects.ValidArgsFunction = clikit.Fixed() // it takes none: no files either
+	return append(commands, suspects)
 }
 
 // complete says what a shell may offer as a command's arguments and flags.
@@ -34,6 +36,7 @@ func (k kit) complete(cmd *cobra.Command) {
 		cmd.ValidArgsFunction = k.typeOrName
 		k.CompleteFlag(cmd, "template", k.Templates)
 		_ = cmd.RegisterFlagCompletionFunc("phase", clikit.Fixed("pending", "waiting", "planning", "applying", "retrying", "ready", "failed", "canceled", "lost", "destroying", "destroyed"))
+		_ = cmd.RegisterFlagCompletionFunc("sort", clikit.Fixed("name", "-name", "created", "-created", "updated", "-updated"))
 	case "apply":
 	case "destroy":
 		cmd.ValidArgsFunction = k.Complete(0, k.Resources)
