@@ -15,6 +15,7 @@ const Topic = "events"
 // Event is one thing that happened. Data holds no secrets.
 type Event struct {
 	ID            string // ULID with the prefix evt_; made by Emit
+	Position      int64  // its place in the order that readers follow; 0 until it has one
 	At            time.Time
 	Type          string // "approval.requested", "lease.warned", …: noun.verb
 	Subject       string // id of what it is about
