@@ -17,6 +17,7 @@ import (
 	"fairlead/internal/conf"
 	"fairlead/internal/engine"
 	"fairlead/internal/fault"
+	"fairlead/internal/gate"
 	"fairlead/internal/httpx"
 	"fairlead/internal/ident"
 	"fairlead/internal/identity"
@@ -46,6 +47,7 @@ type App struct {
 	masterKey    *secret.Service
 	engines      engineSet
 	templates    *template.Service
+	gates        *gate.Service
 	resources    *resource.Service
 	backups      *backup.Service
 	web          *httpx.Server
@@ -70,6 +72,7 @@ func Build(ctx context.Context, c conf.Server, log *slog.Logger, fatal func(erro
 		{"secrets", a.buildSecrets},
 		{"engines", a.buildEngines},
 		{"templates", a.buildTemplates},
+		{"gates", a.buildGates},
 		{"resources", a.buildResources},
 		{"backup", a.buildBackup},
 		{"faces", a.buildFaces},
@@ -118,11 +121,11 @@ func (a *App) keyDir() string { return filepath.Join(a.conf.Data, "keys") }
 
 // buildGovernance wires audit, access and identity. They need each other: the
 // log asks access who may read it, and access writes its first policies to the
-// log. The gate closes the ring.
+// log. lateAuthorizer closes the ring.
 func (a *App) buildGovernance(ctx context.Context) error {
-	gate := &gate{}
+	late := &lateAuthorizer{}
 	var err error
-	a.audit, err = audit.NewLog(ctx, audit.Options{DB: a.db, KeyDir: a.keyDir(), Authorizer: gate, Log: a.log})
+	a.audit, err = audit.NewLog(ctx, audit.Options{DB: a.db, KeyDir: a.keyDir(), Authorizer: late, Log: a.log})
 	if err != nil {
 		return err
 	}
@@ -130,7 +133,7 @@ func (a *App) buildGovernance(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	gate.Authorizer = a.access
+	late.Authorizer = a.access
 	a.identity = identity.New(identity.Options{DB: a.db, Access: a.access, Log: a.log})
 	a.access.SetPrincipals(identity.NewDirectory(a.db))
 	group := loop.NewGroup(a.db, a.log)
@@ -190,7 +193,7 @@ func (a *App) buildTemplates(ctx context.Context) error {
 
 func (a *App) buildResources(ctx context.Context) error {
 	a.resources = resource.New(resource.Options{
-		DB: a.db, Access: a.access, Environments: environments{a.projects}, Templates: &templateBridge{svc: a.templates}, Secrets: a.secrets,
+		DB: a.db, Access: a.access, Environments: environments{a.projects}, Templates: &templateBridge{svc: a.templates}, Secrets: a.secrets, Gates: a.gates,
 		Engines: a.engines, Inventories: a.inventories(), Installation: a.installation, ObserveEvery: time.Duration(a.conf.ObserveEvery), Log: a.log,
 	})
 	if !a.conf.Replicated() { // the data directory is locked: no other worker can be alive

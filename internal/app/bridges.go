@@ -8,14 +8,15 @@ import (
 	"fairlead/internal/access"
 	"fairlead/internal/audit"
 	"fairlead/internal/engine"
+	"fairlead/internal/gate"
 	"fairlead/internal/project"
 	"fairlead/internal/resource"
 	"fairlead/internal/sqldb"
 	"fairlead/internal/template"
 )
 
-// gate stands for the authorizer until there is one.
-type gate struct{ access.Authorizer }
+// lateAuthorizer stands for the authorizer until there is one.
+type lateAuthorizer struct{ access.Authorizer }
 
 // appendAudit is audit.Append in the form that access asks for.
 func appendAudit(ctx context.Context, tx *sqldb.Tx, action access.Action, target access.Target, d access.Decision, details map[string]any) {
@@ -77,8 +78,13 @@ type templateVersion struct{ v *template.Version }
 func (t templateVersion) Info() resource.TemplateInfo {
 	return resource.TemplateInfo{
 		Name: t.v.Name, Version: t.v.Version, Digest: t.v.Digest, Engine: t.v.Engine, ObserveEvery: t.v.ObserveEvery,
-		Outputs: t.v.SensitiveOutputs(), Attributes: t.v.Target().Attributes,
+		Outputs: t.v.SensitiveOutputs(), Attributes: t.v.Target().Attributes, Gate: t.gate,
 	}
+}
+
+// gate is what the gates know of a version with these inputs.
+func (t templateVersion) gate(map[string]any) gate.Template {
+	return gate.Template{Name: t.v.Name, Version: t.v.Version, Digest: t.v.Digest, Engine: t.v.Engine, Stateful: t.v.Stateful, Attributes: t.v.Access}
 }
 
 func (t templateVersion) Check(inputs map[string]any) (map[string]any, error) {

@@ -25,6 +25,7 @@ type Record struct {
 	RunID           string
 	ResourceID      string
 	Resource        string
+	Revision        int64
 	EnvironmentID   string
 	ProjectID       string
 	TeamID          string
@@ -37,14 +38,14 @@ type Record struct {
 
 type store struct{ db *sqldb.DB }
 
-const columns = `d.id, d.at, d.stage, d.action, d.outcome, d.principal_id, d.principal_name, d.request_id, d.run_id, d.resource_id, d.resource,
+const columns = `d.id, d.at, d.stage, d.action, d.outcome, d.principal_id, d.principal_name, d.request_id, d.run_id, d.resource_id, d.resource, d.revision,
 	d.environment_id, d.project_id, d.team_id, d.template, d.template_version, d.policy, d.document, d.verdicts`
 
 func scan(r sqldb.Row) (Record, error) {
 	var d Record
 	var at int64
 	var document, verdicts string
-	if err := r.Scan(&d.ID, &at, &d.Stage, &d.Action, &d.Outcome, &d.PrincipalID, &d.PrincipalName, &d.RequestID, &d.RunID, &d.ResourceID, &d.Resource,
+	if err := r.Scan(&d.ID, &at, &d.Stage, &d.Action, &d.Outcome, &d.PrincipalID, &d.PrincipalName, &d.RequestID, &d.RunID, &d.ResourceID, &d.Resource, &d.Revision,
 		&d.EnvironmentID, &d.ProjectID, &d.TeamID, &d.Template, &d.TemplateVersion, &d.Policy, &document, &verdicts); err != nil {
 		return d, err
 	}
@@ -76,16 +77,23 @@ func (s store) insert(ctx context.Context, tx *sqldb.Tx, j Judgement, resourceID
 	}
 	id := ident.New("dec")
 	_, err = tx.ExecContext(ctx, `INSERT INTO decisions (id, at, stage, action, outcome, principal_id, principal_name, request_id, run_id, resource_id,
-		resource, environment_id, project_id, team_id, template, template_version, policy, document, verdicts)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)`,
+		resource, revision, environment_id, project_id, team_id, template, template_version, policy, document, verdicts)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
 		id, tx.Now().UnixMicro(), string(f.Stage), string(f.Action), j.Outcome(), f.Principal.ID, f.Principal.Name, f.RequestID, runID, resourceID,
-		f.Resource, f.Environment.ID, f.Environment.ProjectID, f.Environment.TeamID, f.Template.Name, f.Template.Version, j.Policy, string(document), string(verdicts))
+		f.Resource, f.Revision, f.Environment.ID, f.Environment.ProjectID, f.Environment.TeamID, f.Template.Name, f.Template.Version, j.Policy, string(document), string(verdicts))
 	return id, err
 }
 
-// ofRun gives the newest record of the request behind a run.
-func (s store) ofRun(ctx context.Context, runID string) (Record, error) {
-	return scan(s.db.Read().QueryRowContext(ctx, `SELECT `+columns+` FROM decisions d WHERE d.run_id = $1 AND d.stage = 'request' ORDER BY d.id DESC LIMIT 1`, runID))
+// asked gives the newest record of somebody's asking for a revision of a
+// resource, or for its end.
+func (s store) asked(ctx context.Context, resourceID string, revision int64, destroy bool) (Record, error) {
+	q := `SELECT ` + columns + ` FROM decisions d WHERE d.resource_id = $1 AND d.revision = $2 AND d.stage = 'request' AND d.outcome <> 'denied' AND d.action `
+	if destroy {
+		q += `= 'destroy'`
+	} else {
+		q += `<> 'destroy'`
+	}
+	return scan(s.db.Read().QueryRowContext(ctx, q+` ORDER BY d.id DESC LIMIT 1`, resourceID, revision))
 }
 
 // principal gives who asked, with the roles of that moment.
@@ -115,6 +123,12 @@ func (d Record) principal() principal.Principal {
 		}
 	}
 	return p
+}
+
+func (d Record) note() string {
+	doc, _ := d.Document["resource"].(map[string]any)
+	note, _ := doc["note"].(string)
+	return note
 }
 
 func refusal(j Judgement) access.Decision {

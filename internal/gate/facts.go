@@ -37,6 +37,7 @@ type Facts struct {
 	Stage     Stage
 	Action    Action
 	Principal principal.Principal // who asked, also when a worker asks later
+	Author    string              // id of who made the revision; "" at the request: Principal
 	RunID     string
 	RunKind   string // apply, heal, rotate, destroy; "" at the request
 	RequestID string

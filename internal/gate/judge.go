@@ -18,9 +18,10 @@ import (
 // Judge asks every gate about f and gives all that they have to say. It
 // writes nothing. At the plan it also asks again what was asked of the
 // request: guardrails, roles and the hour may have changed since. A worker
-// leaves f.Principal empty; it is taken from the record of the request.
+// leaves f.Action empty; who asked for what is taken from the record then, and
+// what nobody asked for is Keep.
 func (s *Service) Judge(ctx context.Context, f Facts) (Judgement, error) {
-	if f.Principal.ID == "" && f.RunID != "" {
+	if f.Action == "" {
 		if err := s.recall(ctx, &f); err != nil {
 			return Judgement{}, err
 		}
@@ -61,7 +62,8 @@ func (s *Service) complete(ctx context.Context, f *Facts, verdicts *[]Verdict) e
 	if f.Window, err = s.Calendar.Window(ctx, *f); err != nil {
 		return fmt.Errorf("calendar: %w", err)
 	}
-	if f.Window.Closed && f.Stage == Request {
+	admitted := f.RunID != "" // what it takes is reserved already
+	if f.Window.Closed && !admitted {
 		*verdicts = append(*verdicts, windowVerdict(f.Window))
 	}
 	if f.Action == Destroy {
@@ -75,7 +77,7 @@ func (s *Service) complete(ctx context.Context, f *Facts, verdicts *[]Verdict) e
 	if f.Lease, said, err = s.Leases.Check(ctx, *f); err != nil {
 		return fmt.Errorf("leases: %w", err)
 	}
-	if f.Stage == Request {
+	if !admitted {
 		*verdicts = append(*verdicts, said...)
 	}
 	if f.Cost, err = s.Prices.Estimate(ctx, *f); err != nil {
@@ -84,7 +86,7 @@ func (s *Service) complete(ctx context.Context, f *Facts, verdicts *[]Verdict) e
 	if f.Usage, err = s.Limits.Usage(ctx, *f); err != nil {
 		return fmt.Errorf("quotas: %w", err)
 	}
-	if f.Stage == Request { // at the plan it is reserved already
+	if !admitted {
 		*verdicts = append(*verdicts, limitVerdicts(f.Usage, f.Cost.Currency)...)
 	}
 	return nil
@@ -132,17 +134,17 @@ const MonthlyCost = "monthly_cost"
 
 func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
-// recall fills in who asked for the run, as the record has it.
+// recall fills in who asked for what, as the record has it.
 func (s *Service) recall(ctx context.Context, f *Facts) error {
-	d, err := s.db.ofRun(ctx, f.RunID)
+	d, err := s.db.asked(ctx, f.ResourceID, f.Revision, f.RunKind == string(Destroy))
 	if errors.Is(err, sql.ErrNoRows) {
-		f.Action = Keep // nobody asked
+		f.Action = Keep
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	f.Principal, f.Action, f.RequestID = d.principal(), d.Action, d.RequestID
+	f.Principal, f.Action, f.RequestID, f.Note = d.principal(), d.Action, d.RequestID, d.note()
 	return nil
 }
 
@@ -244,14 +246,28 @@ func (s *Service) Pass(ctx context.Context, tx *sqldb.Tx, j Judgement, b Binding
 	return p, nil
 }
 
-// Release gives back what a resource that is gone had taken.
-func (s *Service) Release(ctx context.Context, tx *sqldb.Tx, f Facts) error {
-	return errors.Join(
-		s.Limits.Release(ctx, tx, f.ResourceID),
-		s.Prices.Meter(ctx, tx, f, nil),
-		s.Leases.End(ctx, tx, f.ResourceID),
-		s.Approvals.Void(ctx, tx, f.ResourceID, "the resource is gone"),
-	)
+// Ending is why something needs its gates no more.
+type Ending string
+
+// The endings. All but Gone only withdraw what is asked for.
+const (
+	Gone     Ending = "the resource is gone"
+	Canceled Ending = "the run was canceled"
+)
+
+// Release gives back what a resource had taken, or only withdraws what it
+// asks for.
+func (s *Service) Release(ctx context.Context, tx *sqldb.Tx, f Facts, why Ending) error {
+	if err := s.Approvals.Void(ctx, tx, f.ResourceID, string(why)); err != nil || why != Gone {
+		return err
+	}
+	if err := s.Limits.Release(ctx, tx, f.ResourceID); err != nil {
+		return err
+	}
+	if err := s.Prices.Meter(ctx, tx, f, nil); err != nil {
+		return err
+	}
+	return s.Leases.End(ctx, tx, f.ResourceID)
 }
 
 func (s *Service) happened(kind string, j Judgement, data map[string]any) event.Event {

@@ -30,8 +30,8 @@ func (w *work) apply(ctx context.Context) error {
 	}
 	w.log.step("planning", "plan: %s", PlanSummary(plan))
 	shown := veil(plan, secretTexts(w.tmpl, req.Inputs))
-	if err := w.phase(ctx, "run.apply", Applying, "applying", &shown); err != nil {
-		return w.fail(ctx, err)
+	if on, err := w.enter(ctx, "run.apply", Applying, shown); !on {
+		return err
 	}
 	var result engine.Result
 	err = w.external(ctx, "applying", "engine.apply", func() error {

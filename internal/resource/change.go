@@ -9,6 +9,7 @@ import (
 	"fairlead/internal/access"
 	"fairlead/internal/audit"
 	"fairlead/internal/fault"
+	"fairlead/internal/gate"
 	"fairlead/internal/queue"
 	"fairlead/internal/sqldb"
 )
@@ -40,6 +41,11 @@ func (s *Service) Change(ctx context.Context, w Where, ch Change) (Resource, err
 		}
 		if same && !l.Phase.stuck() {
 			return l.Resource, nil
+		}
+		if !same {
+			if err := s.gateRequest(ctx, l.env, &c, gate.Update, &l.Resource); err != nil {
+				return Resource{}, err
+			}
 		}
 		var r Resource
 		err = s.DB.Write(ctx, "resource.change", func(tx *sqldb.Tx) error {
@@ -153,6 +159,9 @@ func (s *Service) Rollback(ctx context.Context, w Where, to int64, note string, 
 		if err := s.checkReferences(ctx, l.env, c, nil); err != nil {
 			return Resource{}, err
 		}
+		if err := s.gateRequest(ctx, l.env, &c, gate.Update, &l.Resource); err != nil {
+			return Resource{}, err
+		}
 		var r Resource
 		err = s.DB.Write(ctx, "resource.rollback", func(tx *sqldb.Tx) error {
 			var err error
@@ -185,10 +194,15 @@ func (s *Service) revise(ctx context.Context, tx *sqldb.Tx, l located, c checked
 	if r, err = s.startRun(ctx, tx, r, RunApply); err != nil {
 		return r, err
 	}
+	r.Verdicts = c.judgement.Verdicts
+	decision, err := s.Gates.Admit(ctx, tx, c.judgement, r.ID, r.RunID)
+	if err != nil {
+		return r, err
+	}
 	audit.Append(ctx, tx, audit.Entry{
 		Action: string(access.ResourceUpdate), Target: l.env.target("resource", r.ID, r.Name, r.Template), Decision: l.decision,
 		Details: map[string]any{"revision": r.Revision, "templateVersion": r.TemplateVersion, "templateDigest": r.templateDigest,
-			"rolledBackTo": rolledBackTo, "note": c.Note, "before": before, "after": r.Inputs, "run": r.RunID},
+			"rolledBackTo": rolledBackTo, "note": c.Note, "before": before, "after": r.Inputs, "run": r.RunID, "gates": decision},
 	})
 	return r, nil
 }

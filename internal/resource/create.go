@@ -2,10 +2,12 @@ package resource
 
 import (
 	"context"
+	"time"
 
 	"fairlead/internal/access"
 	"fairlead/internal/audit"
 	"fairlead/internal/fault"
+	"fairlead/internal/gate"
 	"fairlead/internal/ident"
 	"fairlead/internal/principal"
 	"fairlead/internal/sqldb"
@@ -17,18 +19,20 @@ type Wanted struct {
 	Template string
 	Version  string // number, constraint; "" is the one in use, for a new resource the newest stable
 	Inputs   map[string]any
-	Note     string // why
-	IfMatch  int64  // Apply only: the version that the caller knows; 0 does not check
+	Note     string        // why
+	IfMatch  int64         // Apply only: the version that the caller knows; 0 does not check
+	Lease    time.Duration // of a new resource; 0: what its environment's rules say
 }
 
 // checked is a Wanted that passed everything that needs no transaction.
 type checked struct {
 	Wanted
-	template Template
-	info     TemplateInfo
-	secret   []string // pointers of the secret inputs
-	refs     []Reference
-	decision access.Decision
+	template  Template
+	info      TemplateInfo
+	secret    []string // pointers of the secret inputs
+	refs      []Reference
+	decision  access.Decision
+	judgement gate.Judgement
 }
 
 // Create accepts a request: the record, its first revision, its run, its job
@@ -45,6 +49,9 @@ func (s *Service) Create(ctx context.Context, project, environment string, w Wan
 			return Resource{}, err
 		}
 		if err := s.checkReferences(ctx, env, c, nil); err != nil {
+			return Resource{}, err
+		}
+		if err := s.gateRequest(ctx, env, &c, gate.Create, nil); err != nil {
 			return Resource{}, err
 		}
 		var made Resource
@@ -168,10 +175,14 @@ func (s *Service) insert(ctx context.Context, tx *sqldb.Tx, env Environment, c c
 	if err := s.db.insertRun(ctx, tx, run); err != nil {
 		return r, err
 	}
-	r.RunID = run.ID
+	r.RunID, r.Verdicts = run.ID, c.judgement.Verdicts
+	decision, err := s.Gates.Admit(ctx, tx, c.judgement, r.ID, r.RunID)
+	if err != nil {
+		return r, err
+	}
 	audit.Append(ctx, tx, audit.Entry{
 		Action: string(access.ResourceCreate), Target: env.target("resource", r.ID, r.Name, r.Template), Decision: c.decision,
-		Details: map[string]any{"templateVersion": r.TemplateVersion, "templateDigest": c.info.Digest, "note": c.Note, "inputs": r.Inputs, "run": r.RunID},
+		Details: map[string]any{"templateVersion": r.TemplateVersion, "templateDigest": c.info.Digest, "note": c.Note, "inputs": r.Inputs, "run": r.RunID, "gates": decision},
 	})
 	return r, s.enqueue(ctx, tx, r, 0)
 }

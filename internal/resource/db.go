@@ -49,8 +49,7 @@ func scanResource(row sqldb.Row) (Resource, error) {
 	if r.Inputs, err = readInputs(inputs); err != nil {
 		return r, err
 	}
-	return r, errors.Join(readOutputs(outputs, &r.Outputs), json.Unmarshal([]byte(objects), &r.Objects),
-		fromJSON(drift, &r.Drift), json.Unmarshal([]byte(sealed), &r.sealed))
+	return r, errors.Join(readOutputs(outputs, &r.Outputs), array(objects, &r.Objects), array(drift, &r.Drift), array(sealed, &r.sealed))
 }
 
 // readInputs reads recorded inputs with numbers as a template's Check gives
@@ -65,6 +64,10 @@ func readInputs(s string) (map[string]any, error) {
 }
 
 func readOutputs(s string, into *map[string]Output) error {
+	if s == "{}" {
+		*into = map[string]Output{}
+		return nil
+	}
 	err := fromJSON(s, into)
 	for name, o := range *into {
 		o.Value = yamlx.Numbers(o.Value)
@@ -73,8 +76,20 @@ func readOutputs(s string, into *map[string]Output) error {
 	return err
 }
 
+// array reads a JSON array; most are empty, and a list has many.
+func array[E any](s string, into *[]E) error {
+	if s == "[]" {
+		*into = []E{}
+		return nil
+	}
+	return fromJSON(s, into)
+}
+
 // fromJSON is json.Unmarshal, but no number loses a digit.
 func fromJSON[T any](s string, into *T) error {
+	if !strings.ContainsAny(s, "0123456789") {
+		return json.Unmarshal([]byte(s), into) // no number in it: that costs less than a Decoder
+	}
 	d := json.NewDecoder(strings.NewReader(s))
 	d.UseNumber()
 	if err := d.Decode(into); err != nil {

@@ -18,6 +18,13 @@ func (s *Service) Destroy(ctx context.Context, w Where, ifMatch int64) (Resource
 	if err != nil {
 		return Resource{}, err
 	}
+	if !l.DestroyWantedAt.IsZero() {
+		return l.Resource, nil
+	}
+	j, err := s.gateEnd(ctx, l)
+	if err != nil {
+		return Resource{}, err
+	}
 	var r Resource
 	err = s.DB.Write(ctx, "resource.destroy", func(tx *sqldb.Tx) error {
 		// References appear and go under this lock, so none can be missed.
@@ -46,9 +53,16 @@ func (s *Service) Destroy(ctx context.Context, w Where, ifMatch int64) (Resource
 		if r, err = s.startRun(ctx, tx, r, RunDestroy); err != nil {
 			return err
 		}
+		r.Verdicts = j.Verdicts
+		decision := ""
+		if j.Facts.Action != "" {
+			if decision, err = s.Gates.Admit(ctx, tx, j, r.ID, r.RunID); err != nil {
+				return err
+			}
+		}
 		audit.Append(ctx, tx, audit.Entry{
 			Action: string(access.ResourceDestroy), Target: l.env.target("resource", r.ID, r.Name, r.Template), Decision: l.decision,
-			Details: map[string]any{"revision": r.Revision, "objects": r.Objects, "run": r.RunID},
+			Details: map[string]any{"revision": r.Revision, "objects": r.Objects, "run": r.RunID, "gates": decision},
 		})
 		return nil
 	})

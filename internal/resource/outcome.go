@@ -8,6 +8,7 @@ import (
 	"fairlead/internal/access"
 	"fairlead/internal/audit"
 	"fairlead/internal/fault"
+	"fairlead/internal/gate"
 	"fairlead/internal/queue"
 	"fairlead/internal/sqldb"
 )
@@ -40,6 +41,9 @@ func (w *work) fail(ctx context.Context, err error) error {
 		w.s.Log.Info("a run failed", "resource", w.res.ID, "run", w.run.ID, "code", f.Code, "error", w.text(err.Error()))
 	}
 	w.log.add("error", message)
+	if f.Kind == fault.Denied && w.run.Kind == RunDestroy && w.run.passed == nil {
+		return w.spare(ctx, f.Code, message, hint)
+	}
 	if final(f.Kind) && w.res.DestroyWantedAt.IsZero() && w.run.ID != "" {
 		phase := Failed
 		if f.Code == codeLost {
@@ -113,6 +117,35 @@ func (w *work) giveUp(ctx context.Context, phase Phase, code, message, hint stri
 	})
 }
 
+// spare lets a resource live on whose destroy the gates refuse.
+func (w *work) spare(ctx context.Context, code, message, hint string) error {
+	return w.write(ctx, "run.spare", func(tx *sqldb.Tx) error {
+		r, err := w.s.db.lock(ctx, tx, w.res.ID)
+		if err != nil {
+			return err
+		}
+		if err := w.s.db.finish(ctx, tx, w.run.ID, RunFailed, code, message, hint); err != nil {
+			return err
+		}
+		r.DestroyWantedAt = time.Time{}
+		r.Phase, r.Reason, r.Message, r.Hint = Failed, code, message, hint
+		if r.AppliedRevision == r.Revision {
+			r.Phase, r.Message = Ready, "not destroyed: "+message
+		}
+		r.wantedVersion = r.Version + 1
+		if err := w.s.db.update(ctx, tx, &r); err != nil {
+			return err
+		}
+		w.audit(ctx, tx, "resource:spared", map[string]any{"code": code, "message": message})
+		return w.claim.Done(ctx, tx, nextTurn(tx, r))
+	})
+}
+
+// gone is what the gates need to let go of a resource.
+func (w *work) gone() gate.Facts {
+	return gate.Facts{ResourceID: w.res.ID, Resource: w.res.Name, RunID: w.run.ID, Environment: w.env.gate()}
+}
+
 // interrupted ends work that was told to stop: because somebody canceled its
 // run, or because something newer was asked for.
 func (w *work) interrupted(ctx context.Context) error {
@@ -134,6 +167,9 @@ func (w *work) canceled(ctx context.Context) error {
 			return err
 		}
 		if err := w.s.db.finish(ctx, tx, w.run.ID, RunCanceled, "canceled", "canceled on request", ""); err != nil {
+			return err
+		}
+		if err := w.s.Gates.Release(ctx, tx, w.gone(), gate.Canceled); err != nil {
 			return err
 		}
 		if !w.overtaken(r) {

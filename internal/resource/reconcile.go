@@ -11,6 +11,7 @@ import (
 
 	"fairlead/internal/engine"
 	"fairlead/internal/failpoint"
+	"fairlead/internal/gate"
 	"fairlead/internal/principal"
 	"fairlead/internal/queue"
 	"fairlead/internal/sqldb"
@@ -196,14 +197,22 @@ func nextTurn(tx *sqldb.Tx, r Resource) time.Duration {
 	return max(r.RetireAt.Sub(tx.Now()), time.Millisecond)
 }
 
-// phase records where the work is, for whoever watches. What was overtaken
-// gives errOvertaken: nothing external may be done for it any more.
-func (w *work) phase(ctx context.Context, op string, p Phase, runPhase string, plan *engine.Plan) error {
-	digest := ""
-	if plan != nil {
-		digest = PlanDigest(*plan)
+// enter takes a planned run through the gates into the phase in which it
+// changes things, and records the plan for whoever watches. on is false when
+// it may not go on now: then the claim is ended, with err as its outcome.
+func (w *work) enter(ctx context.Context, op string, p Phase, plan engine.Plan) (on bool, err error) {
+	g, err := w.judge(ctx, plan)
+	if err != nil {
+		return false, w.fail(ctx, err)
 	}
-	err := w.write(ctx, op, func(tx *sqldb.Tx) error {
+	return w.step(ctx, op, p, g)
+}
+
+// step records that the run goes on into a phase, past the gates in g. What
+// was overtaken does not go on: nothing external may be done for it any more.
+func (w *work) step(ctx context.Context, op string, p Phase, g *gating) (on bool, err error) {
+	var held *gate.Pass
+	err = w.write(ctx, op, func(tx *sqldb.Tx) error {
 		r, err := w.s.db.lock(ctx, tx, w.res.ID)
 		if err != nil {
 			return err
@@ -211,22 +220,74 @@ func (w *work) phase(ctx context.Context, op string, p Phase, runPhase string, p
 		if w.overtaken(r) {
 			return errOvertaken
 		}
+		if held, err = w.pass(ctx, tx, g); err != nil {
+			return err
+		}
+		if held != nil {
+			return w.hold(ctx, tx, r, *held, g.plan)
+		}
 		if !w.begun {
 			if err := w.s.db.begin(ctx, tx, w.run.ID, w.claim.Fence); err != nil {
 				return err
 			}
 		}
-		if err := w.s.db.runPhase(ctx, tx, w.run.ID, runPhase, plan, digest); err != nil {
+		if err := w.recordPlan(ctx, tx, string(p), g); err != nil {
 			return err
 		}
 		r.Phase, r.Reason, r.Message, r.Hint = p, "", "", ""
 		return w.s.db.update(ctx, tx, &r)
 	})
-	if err == nil {
-		w.begun, w.run.PlanDigest = true, digest
+	switch {
+	case err != nil:
+		return false, w.fail(ctx, err)
+	case held != nil && held.Refused != nil:
+		return false, w.fail(ctx, held.Refused)
+	case held != nil:
+		return false, nil
 	}
-	return err
+	w.begun = true
+	if g != nil {
+		w.run.passed, w.run.PlanDigest = g.binding, PlanDigest(g.plan)
+	}
+	return true, nil
 }
+
+// recordPlan notes the phase of the run, with its plan. What an earlier
+// attempt passed the gates with stays: this one only finishes it.
+func (w *work) recordPlan(ctx context.Context, tx *sqldb.Tx, phase string, g *gating) error {
+	if g == nil {
+		return w.s.db.runPhase(ctx, tx, w.run.ID, phase, nil, "")
+	}
+	return w.s.db.runPhase(ctx, tx, w.run.ID, phase, &g.plan, PlanDigest(g.plan))
+}
+
+// hold lets a run wait at a gate, its plan there to be looked at. It is woken
+// when somebody decides, and looks by itself whether something has changed.
+func (w *work) hold(ctx context.Context, tx *sqldb.Tx, r Resource, held gate.Pass, plan engine.Plan) error {
+	if held.Refused != nil {
+		return nil
+	}
+	if err := w.s.db.runPhase(ctx, tx, w.run.ID, "waiting", &plan, PlanDigest(plan)); err != nil {
+		return err
+	}
+	if r.Phase != Waiting || r.Reason != held.Reason || r.Message != held.Message {
+		r.Phase, r.Reason, r.Message, r.Hint = Waiting, held.Reason, held.Message, held.Hint
+		if err := w.s.db.update(ctx, tx, &r); err != nil {
+			return err
+		}
+	}
+	again := lookAtGates
+	if wait := held.Until.Sub(tx.Now()); !held.Until.IsZero() && wait < again {
+		again = max(wait, time.Millisecond)
+	}
+	if turn := nextTurn(tx, r); turn > 0 {
+		again = min(again, turn)
+	}
+	return w.claim.Done(ctx, tx, again)
+}
+
+// lookAtGates is how often a run that waits at a gate looks by itself.
+const lookAtGates = time.Minute
 
 var errOvertaken = errors.New("something newer was asked for")
 

@@ -7,6 +7,7 @@ import (
 
 	"fairlead/internal/engine"
 	"fairlead/internal/fault"
+	"fairlead/internal/gate"
 	"fairlead/internal/sqldb"
 )
 
@@ -24,8 +25,8 @@ func (w *work) destroy(ctx context.Context) error {
 	if err != nil {
 		return w.fail(ctx, err)
 	}
-	if err := w.phase(ctx, "run.destroy", Destroying, "destroying", nil); err != nil {
-		return w.fail(ctx, err)
+	if on, err := w.enter(ctx, "run.destroy", Destroying, w.planEnd()); !on {
+		return err
 	}
 	err = w.external(ctx, "destroying", "engine.destroy", func() error { return w.eng.Destroy(ctx, req, w.log) })
 	if err != nil {
@@ -35,6 +36,15 @@ func (w *work) destroy(ctx context.Context) error {
 		return w.fail(ctx, err)
 	}
 	return w.destroyed(ctx)
+}
+
+// planEnd is the plan of a destroy: all that is recorded goes.
+func (w *work) planEnd() engine.Plan {
+	p := engine.Plan{Changes: []engine.Change{}}
+	for _, o := range w.res.Objects {
+		p.Changes = append(p.Changes, engine.Change{Address: o.Kind + "." + o.Name, Kind: o.Kind, Action: engine.Delete})
+	}
+	return p
 }
 
 // requestForEnd is the engine's request for taking away: inputs that can no
@@ -84,6 +94,9 @@ func (w *work) destroyed(ctx context.Context) error {
 			return err
 		}
 		if err := w.s.Secrets.Delete(ctx, tx, r.ID); err != nil {
+			return err
+		}
+		if err := w.s.Gates.Release(ctx, tx, w.gone(), gate.Gone); err != nil {
 			return err
 		}
 		targets, err := sqldb.Collect(ctx, tx, sqldb.Text, `SELECT DISTINCT target_id FROM resource_references WHERE resource_id = $1`, r.ID)

@@ -5,6 +5,7 @@ import (
 
 	"fairlead/internal/access"
 	"fairlead/internal/engine"
+	"fairlead/internal/gate"
 )
 
 // Phase is where a resource is on its way.
@@ -66,8 +67,9 @@ type Resource struct {
 	CreatedBy       string
 	CreatedByName   string
 	UpdatedAt       time.Time
-	Version         int64  // changes with every write; the ETag
-	RunID           string // the newest run
+	Version         int64          // changes with every write; the ETag
+	RunID           string         // the newest run
+	Verdicts        []gate.Verdict // what the gates said of the request that gave this; empty when read
 
 	state           string
 	rotation        string
@@ -162,6 +164,8 @@ type Run struct {
 	StartedAt       time.Time
 	FinishedAt      time.Time
 	CancelAsked     bool
+
+	passed gate.Binding // what an attempt passed the gates with; nil before
 }
 
 // LogLine is one line of a run's log.
@@ -216,4 +220,7 @@ type TemplateInfo struct {
 	ObserveEvery time.Duration   // 0 is the service's default
 	Outputs      map[string]bool // name -> sensitive
 	Attributes   map[string]string
+
+	// Gate gives what the gates know of it with these inputs.
+	Gate func(inputs map[string]any) gate.Template
 }

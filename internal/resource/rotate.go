@@ -30,8 +30,8 @@ func (w *work) rotate(ctx context.Context) error {
 	if err != nil {
 		return w.fail(ctx, err)
 	}
-	if err := w.phase(ctx, "run.rotate", Applying, "applying", nil); err != nil {
-		return w.fail(ctx, err)
+	if on, err := w.step(ctx, "run.rotate", Applying, nil); !on {
+		return err
 	}
 	var result engine.Result
 	rotation := w.res.rotation

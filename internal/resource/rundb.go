@@ -8,25 +8,31 @@ import (
 	"time"
 
 	"fairlead/internal/engine"
+	"fairlead/internal/gate"
 	"fairlead/internal/sqldb"
 )
 
 const runColumns = `u.id, u.number, u.resource_id, r.name, u.environment_id, u.kind, u.revision, u.phase, u.status, u.plan, u.plan_digest,
 	u.error_code, u.error_message, u.error_hint, u.attempts, u.requested_by, coalesce(c.name, u.requested_by), u.request_id,
-	u.created_at, u.started_at, u.finished_at, u.cancel_requested_at
+	u.created_at, u.started_at, u.finished_at, u.cancel_requested_at, u.passed
 	FROM runs u JOIN resources r ON r.id = u.resource_id LEFT JOIN principals c ON c.id = u.requested_by`
 
 func scanRun(row sqldb.Row) (Run, error) {
 	var v Run
-	var plan string
+	var plan, passed string
 	var created int64
 	var started, finished, canceled sql.NullInt64
 	if err := row.Scan(&v.ID, &v.Number, &v.ResourceID, &v.Resource, &v.EnvironmentID, &v.Kind, &v.Revision, &v.Phase, &v.Status, &plan, &v.PlanDigest,
 		&v.ErrorCode, &v.ErrorMessage, &v.ErrorHint, &v.Attempts, &v.RequestedBy, &v.RequestedByName, &v.RequestID,
-		&created, &started, &finished, &canceled); err != nil {
+		&created, &started, &finished, &canceled, &passed); err != nil {
 		return v, err
 	}
 	v.CreatedAt, v.StartedAt, v.FinishedAt, v.CancelAsked = sqldb.Time(created), sqldb.TimeOrZero(started), sqldb.TimeOrZero(finished), canceled.Valid
+	if passed != "" {
+		if err := fromJSON(passed, &v.passed); err != nil {
+			return v, err
+		}
+	}
 	if plan != "" {
 		v.Plan = &engine.Plan{}
 		return v, fromJSON(plan, v.Plan)
@@ -73,6 +79,11 @@ func (s store) runPhase(ctx context.Context, tx *sqldb.Tx, runID, phase string, 
 		return tx.Later(ctx, `UPDATE runs SET phase = $2 WHERE id = $1 AND finished_at IS NULL`, runID, phase)
 	}
 	return tx.Later(ctx, `UPDATE runs SET phase = $2, plan = $3, plan_digest = $4 WHERE id = $1 AND finished_at IS NULL`, runID, phase, toJSON(plan), digest)
+}
+
+// passed notes what the run passed the gates with.
+func (s store) passed(ctx context.Context, tx *sqldb.Tx, runID string, b gate.Binding) error {
+	return tx.Later(ctx, `UPDATE runs SET passed = $2 WHERE id = $1 AND finished_at IS NULL`, runID, toJSON(b))
 }
 
 // finish closes a run that is still open.

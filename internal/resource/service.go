@@ -52,6 +52,7 @@ type Options struct {
 	Environments Environments
 	Templates    Templates
 	Secrets      Secrets
+	Gates        Gates
 	Engines      map[string]engine.Engine
 	Inventories  map[string]Inventory // of the engines that can list what they made
 	Installation string               // this control plane's id

@@ -9,6 +9,7 @@ import (
 
 	"fairlead/internal/access"
 	"fairlead/internal/fault"
+	"fairlead/internal/gate"
 	"fairlead/internal/sqldb"
 )
 
@@ -64,6 +65,9 @@ func (s *Service) Apply(ctx context.Context, project, environment string, wanted
 		if err != nil {
 			return nil, err
 		}
+		if err := s.gateSet(ctx, env, ordered); err != nil {
+			return nil, err
+		}
 		return s.writeSet(ctx, env, ordered)
 	})
 }
@@ -81,6 +85,9 @@ func (s *Service) Put(ctx context.Context, project, environment string, w Wanted
 			return Applied{}, err
 		}
 		if err := s.checkReferences(ctx, env, it.checked, nil); err != nil {
+			return Applied{}, err
+		}
+		if err := it.gate(ctx, s, env); err != nil {
 			return Applied{}, err
 		}
 		out, err := s.writeSet(ctx, env, []*item{it})
@@ -145,6 +152,40 @@ func (s *Service) checkItem(ctx context.Context, env Environment, w Wanted) (*it
 	c, same, err := s.checkDesired(ctx, l, Change{Version: w.Version, Inputs: inputs, Note: w.Note})
 	c.IfMatch = w.IfMatch
 	return &item{checked: c, old: &l, same: same}, err
+}
+
+// gate asks the gates about what an item wants anew.
+func (it *item) gate(ctx context.Context, s *Service, env Environment) error {
+	switch {
+	case it.old == nil:
+		return s.gateRequest(ctx, env, &it.checked, gate.Create, nil)
+	case !it.same:
+		return s.gateRequest(ctx, env, &it.checked, gate.Update, &it.old.Resource)
+	}
+	return nil
+}
+
+// gateSet asks the gates about each item, and gives all denials at once.
+func (s *Service) gateSet(ctx context.Context, env Environment, items []*item) error {
+	var all *fault.Error
+	for _, it := range items {
+		err := it.gate(ctx, s, env)
+		if err == nil {
+			continue
+		}
+		f := *fault.From(within(err, place(it.index)))
+		if f.Kind != fault.Denied {
+			return err
+		}
+		if all != nil {
+			f.Violations = append(all.Violations, f.Violations...)
+		}
+		all = &f
+	}
+	if all == nil {
+		return nil
+	}
+	return all
 }
 
 // inOrder sorts items so that each comes after those that it refers to.

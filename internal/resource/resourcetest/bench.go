@@ -12,6 +12,7 @@ import (
 	"fairlead/internal/audit"
 	"fairlead/internal/audit/audittest"
 	"fairlead/internal/engine"
+	"fairlead/internal/gate/gatetest"
 	"fairlead/internal/principal"
 	"fairlead/internal/queue"
 	"fairlead/internal/resource"
@@ -26,6 +27,7 @@ type Bench struct {
 	Svc    *resource.Service
 	Engine *Engine
 	Audit  *audit.Log
+	Gates  *gatetest.Gates
 	Ctx    context.Context
 }
 
@@ -39,7 +41,7 @@ var (
 func New(t testing.TB, db *sqldb.DB) *Bench {
 	t.Helper()
 	log := audittest.New(t, db)
-	b := &Bench{T: t, DB: db, Engine: NewEngine(), Audit: log, Ctx: principal.With(context.Background(), Ann)}
+	b := &Bench{T: t, DB: db, Engine: NewEngine(), Audit: log, Gates: &gatetest.Gates{}, Ctx: principal.With(context.Background(), Ann)}
 	err := db.Write(t.Context(), "test.world", func(tx *sqldb.Tx) error {
 		for _, q := range []string{
 			`INSERT INTO teams (id, name, created_at, updated_at) VALUES ('team_alpha', 'alpha', 1, 1), ('team_beta', 'beta', 1, 1)`,
@@ -64,7 +66,7 @@ func New(t testing.TB, db *sqldb.DB) *Bench {
 // Service makes another service on a database, such as a replica's.
 func (b *Bench) Service(db *sqldb.DB, a access.Authorizer) *resource.Service {
 	return resource.New(resource.Options{
-		DB: db, Access: a, Environments: environments{db, a}, Templates: Templates{}, Secrets: secrets{db},
+		DB: db, Access: a, Environments: environments{db, a}, Templates: Templates{}, Secrets: secrets{db}, Gates: b.Gates.Service(db, a),
 		Engines: map[string]engine.Engine{"fake": b.Engine}, Installation: "inst", ObserveEvery: time.Millisecond, Log: slog.New(slog.DiscardHandler),
 	})
 }

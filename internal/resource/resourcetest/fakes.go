@@ -15,6 +15,7 @@ import (
 	"fairlead/internal/access"
 	"fairlead/internal/engine"
 	"fairlead/internal/fault"
+	"fairlead/internal/gate"
 	"fairlead/internal/ident"
 	"fairlead/internal/redact"
 	"fairlead/internal/resource"
@@ -82,8 +83,12 @@ func (Templates) Find(_ context.Context, name, v string) (resource.Template, err
 	if name == "orphan" {
 		engineName = "nowhere"
 	}
-	return version{resource.TemplateInfo{Name: name, Version: v, Digest: "digest-of-" + name + v, Engine: engineName,
-		Outputs: map[string]bool{"name": false, "key": true}}}, nil
+	digest := "digest-of-" + name + v
+	return version{resource.TemplateInfo{Name: name, Version: v, Digest: digest, Engine: engineName,
+		Outputs: map[string]bool{"name": false, "key": true},
+		Gate: func(map[string]any) gate.Template {
+			return gate.Template{Name: name, Version: v, Digest: digest, Engine: engineName}
+		}}}, nil
 }
 
 // Load implements resource.Templates.

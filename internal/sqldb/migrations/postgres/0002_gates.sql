@@ -14,6 +14,7 @@ CREATE TABLE decisions (
     run_id           TEXT NOT NULL DEFAULT '',
     resource_id      TEXT NOT NULL DEFAULT '', -- '' when it was refused before it was made
     resource         TEXT NOT NULL,            -- name
+    revision         BIGINT NOT NULL DEFAULT 0,
     environment_id   TEXT NOT NULL,
     project_id       TEXT NOT NULL,
     team_id          TEXT NOT NULL,
@@ -26,7 +27,7 @@ CREATE TABLE decisions (
 CREATE INDEX decisions_at ON decisions (at);
 CREATE INDEX decisions_run ON decisions (run_id) WHERE run_id <> '';
 CREATE INDEX decisions_request ON decisions (request_id) WHERE request_id <> '';
-CREATE INDEX decisions_resource ON decisions (resource_id, id);
+CREATE INDEX decisions_resource ON decisions (resource_id, revision, stage);
 CREATE INDEX decisions_team ON decisions (team_id, id);
 
 -- What happened, written with the change itself.
@@ -43,6 +44,10 @@ CREATE TABLE events (
 );
 CREATE INDEX events_at ON events (at);
 
+-- What an attempt of the run passed, as JSON: a later attempt goes on with it.
+ALTER TABLE runs ADD COLUMN passed TEXT NOT NULL DEFAULT '';
+
 -- +goose Down
+ALTER TABLE runs DROP COLUMN passed;
 DROP TABLE events;
 DROP TABLE decisions;

@@ -1,0 +1,210 @@
+package resource
+
+import (
+	"context"
+
+	"fairlead/internal/audit"
+	"fairlead/internal/engine"
+	"fairlead/internal/gate"
+	"fairlead/internal/principal"
+	"fairlead/internal/sqldb"
+)
+
+// Gates is what a request and its plan must pass. Package gate has it.
+type Gates interface {
+	// Judge asks every gate and writes nothing.
+	Judge(ctx context.Context, f gate.Facts) (gate.Judgement, error)
+	// Refuse records a denial and gives it as a fault.
+	Refuse(ctx context.Context, j gate.Judgement) error
+	// Admit takes what a request was judged fit for and records it.
+	Admit(ctx context.Context, tx *sqldb.Tx, j gate.Judgement, resourceID, runID string) (decision string, err error)
+	// Pass settles whether a planned run may go on now.
+	Pass(ctx context.Context, tx *sqldb.Tx, j gate.Judgement, b gate.Binding) (gate.Pass, error)
+	// Release gives back what a resource had taken, or withdraws what it asks for.
+	Release(ctx context.Context, tx *sqldb.Tx, f gate.Facts, why gate.Ending) error
+}
+
+// facts is what the gates may know of a request. old is what it changes.
+func (c checked) facts(ctx context.Context, env Environment, action gate.Action, old *Resource) gate.Facts {
+	f := gate.Facts{
+		Stage: gate.Request, Action: action, Principal: principal.From(ctx), RequestID: audit.OriginFrom(ctx).RequestID,
+		Resource: c.Name, Revision: 1, Note: c.Note, Inputs: c.shown(), Environment: env.gate(), Template: c.info.Gate(c.Inputs), Lease: c.Lease,
+	}
+	if old != nil {
+		f.ResourceID, f.Revision, f.Before = old.ID, old.Revision+1, old.Inputs
+	}
+	return f
+}
+
+// shown is the inputs as they may be seen: no secret in the clear.
+func (c checked) shown() map[string]any {
+	out := c.Inputs
+	for _, p := range c.toSeal() {
+		out, _ = editInputs(out, p, func(any) (any, error) { return masked, nil })
+	}
+	return out
+}
+
+func (e Environment) gate() gate.Environment {
+	return gate.Environment{ID: e.ID, Name: e.Name, Class: e.Class, ProjectID: e.ProjectID, Project: e.Project, TeamID: e.TeamID, Team: e.Team, Attributes: e.Attributes}
+}
+
+// gateRequest asks the gates about c, and keeps what they say; a denial is recorded
+// and given as a fault.
+func (s *Service) gateRequest(ctx context.Context, env Environment, c *checked, action gate.Action, old *Resource) error {
+	var err error
+	if c.judgement, err = s.Gates.Judge(ctx, c.facts(ctx, env, action, old)); err != nil {
+		return err
+	}
+	if c.judgement.Denied() {
+		return s.Gates.Refuse(ctx, c.judgement)
+	}
+	return nil
+}
+
+// gateEnd is gateRequest for a destroy. What Fairlead itself ends was agreed to
+// when its lease was.
+func (s *Service) gateEnd(ctx context.Context, l located) (gate.Judgement, error) {
+	if principal.From(ctx).Kind == principal.Internal {
+		return gate.Judgement{}, nil
+	}
+	f := gate.Facts{
+		Stage: gate.Request, Action: gate.Destroy, Principal: principal.From(ctx), RequestID: audit.OriginFrom(ctx).RequestID,
+		ResourceID: l.ID, Resource: l.Name, Revision: l.Revision, Inputs: l.Inputs, Environment: l.env.gate(), Template: s.gateTemplate(ctx, l.Resource),
+	}
+	j, err := s.Gates.Judge(ctx, f)
+	if err == nil && j.Denied() {
+		err = s.Gates.Refuse(ctx, j)
+	}
+	return j, err
+}
+
+// gateTemplate is what the gates know of a resource's template, which may be
+// hard to read by now: that does not keep anything alive.
+func (s *Service) gateTemplate(ctx context.Context, r Resource) gate.Template {
+	t, err := s.Templates.Load(ctx, r.Template, r.TemplateVersion)
+	if err != nil {
+		return gate.Template{Name: r.Template, Version: r.TemplateVersion, Digest: r.templateDigest, Engine: r.Engine}
+	}
+	return t.Info().Gate(r.Inputs)
+}
+
+// judge asks the gates about a planned run. nil is no question: an earlier
+// attempt of the same run passed them with what this one wants, and what it
+// had begun is gone on with.
+func (w *work) judge(ctx context.Context, plan engine.Plan) (*gating, error) {
+	b, err := w.binding(ctx, plan)
+	if err != nil {
+		return nil, err
+	}
+	if w.goesOn(b, plan) {
+		return nil, nil
+	}
+	f := gate.Facts{
+		Stage: gate.Plan, RunID: w.run.ID, RunKind: string(w.run.Kind), ResourceID: w.res.ID, Resource: w.res.Name, Revision: w.res.Revision,
+		Inputs: w.res.Inputs, Environment: w.env.gate(), Template: w.tmpl.Info().Gate(w.res.Inputs), Plan: &plan,
+	}
+	rev, err := w.s.db.revision(ctx, w.s.DB.Read(), w.res.ID, w.res.Revision)
+	if err != nil {
+		return nil, err
+	}
+	f.Author = rev.CreatedBy
+	if w.res.Revision == w.res.AppliedRevision && w.run.Kind != RunDestroy {
+		f.Action = gate.Keep // nothing new is wanted
+	}
+	j, err := w.s.Gates.Judge(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	if j.Denied() {
+		return nil, w.s.Gates.Refuse(context.WithoutCancel(ctx), j)
+	}
+	return &gating{judgement: j, binding: b, plan: plan}, nil
+}
+
+// gating is what a run must still pass.
+type gating struct {
+	judgement gate.Judgement
+	binding   gate.Binding
+	plan      engine.Plan
+}
+
+// binding is what an approval of this run is bound to. Secrets are bound by
+// where they come from: each change of one is a new revision, or a new
+// rotation of what it is taken from.
+func (w *work) binding(ctx context.Context, plan engine.Plan) (gate.Binding, error) {
+	b := gate.Binding{gate.PartTemplate: w.res.templateDigest, gate.PartPlan: PlanDigest(plan)}
+	inputs := map[string]any{"inputs": w.res.Inputs}
+	if len(w.res.sealed) > 0 {
+		inputs["secretsOfRevision"] = w.res.Revision
+	}
+	var err error
+	if b[gate.PartInputs], err = gate.Bind(inputs); err != nil {
+		return nil, err
+	}
+	refs, err := w.s.db.references(ctx, w.res.ID)
+	if err != nil {
+		return nil, err
+	}
+	taken := map[string]any{}
+	for _, ref := range refs {
+		target, err := w.s.db.byID(ctx, w.s.DB.Read(), ref.TargetID)
+		if err != nil {
+			return nil, err
+		}
+		out := target.Outputs[ref.Output]
+		taken[ref.Input] = []any{ref.TargetID, ref.Output, out.Value}
+		if out.Sensitive {
+			taken[ref.Input] = []any{ref.TargetID, ref.Output, target.AppliedRevision, target.appliedRotation}
+		}
+	}
+	b[gate.PartReferences], err = gate.Bind(taken)
+	return b, err
+}
+
+// goesOn tells whether an earlier attempt of this run passed the gates for the
+// same template, inputs and references, and for a plan that did at least what
+// this one still does: then what was begun is finished, without asking anew.
+func (w *work) goesOn(b gate.Binding, now engine.Plan) bool {
+	if w.run.passed == nil || w.run.Plan == nil {
+		return false
+	}
+	for _, part := range []string{gate.PartTemplate, gate.PartInputs, gate.PartReferences} {
+		if w.run.passed[part] != b[part] {
+			return false
+		}
+	}
+	return w.run.Kind == RunDestroy || covers(*w.run.Plan, now)
+}
+
+// covers tells whether all that now does was in the plan before: the same
+// objects, and nothing worse done to them.
+func covers(before, now engine.Plan) bool {
+	weight := map[engine.Action]int{engine.NoOp: 0, engine.Read: 0, engine.Create: 1, engine.Update: 1, engine.Replace: 2, engine.Delete: 3}
+	had := map[string]int{}
+	for _, c := range before.Changes {
+		had[c.Address] = weight[c.Action]
+	}
+	for _, c := range now.Changes {
+		if weight[c.Action] > had[c.Address] {
+			return false
+		}
+	}
+	return true
+}
+
+// pass settles, in the transaction that would let the run go on, whether it
+// may. It gives what holds it up; nil is nothing.
+func (w *work) pass(ctx context.Context, tx *sqldb.Tx, g *gating) (*gate.Pass, error) {
+	if g == nil {
+		return nil, nil
+	}
+	p, err := w.s.Gates.Pass(ctx, tx, g.judgement, g.binding)
+	if err != nil || p.Go {
+		if err == nil {
+			err = w.s.db.passed(ctx, tx, w.run.ID, g.binding)
+		}
+		return nil, err
+	}
+	return &p, nil
+}
