@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 
+	"fairlead/internal/backup"
 	"fairlead/internal/conf"
 	"fairlead/internal/engine"
 	"fairlead/internal/engine/null"
@@ -43,6 +44,11 @@ func newPostgres(ctx context.Context, a *App, raw conf.Raw) (engine.Engine, erro
 	}
 	o := c.Options(url)
 	o.Installation, o.Ledger, o.Log = a.installation, &postgres.SQLLedger{DB: a.db}, a.log
+	dumps, err := backup.NewDumps(ctx, a.db, a.secrets)
+	if err != nil {
+		return nil, err
+	}
+	o.Seal = dumps.Seal
 	e, err := postgres.New(o)
 	if err != nil {
 		return nil, err

@@ -23,5 +23,5 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) int {
 
 // serverCommands work without a server: they are it, or describe it.
 func serverCommands() []*cobra.Command {
-	return []*cobra.Command{upCommand(), restoreCommand(), openapiCommand()}
+	return []*cobra.Command{upCommand(), restoreCommand(), openDumpCommand(), openapiCommand()}
 }

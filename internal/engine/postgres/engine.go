@@ -37,7 +37,8 @@ type Options struct {
 	Extensions []string // what an input may ask for; DefaultExtensions when nil
 
 	SnapshotDir string // where Destroy keeps last dumps; none can be kept when empty
-	// Seal wraps the writer of a dump, to encrypt it; dumps are plain when nil.
+	// Seal wraps the writer of a dump, to encrypt it (as an age file); dumps are
+	// plain when nil.
 	Seal func(dst io.Writer) (io.WriteCloser, error)
 	// DumpProgram is pg_dump; found on the machine when empty.
 	DumpProgram string

@@ -19,10 +19,13 @@ import (
 )
 
 // snapshot keeps a last dump of the database, in pg_dump's custom format, as
-// SnapshotDir/<database>.dump. A dump has its name only when it is whole and
+// SnapshotDir/<database>.dump, or .dump.age when it is sealed. A dump has its name only when it is whole and
 // on the disk.
 func (ses *session) snapshot(w *want, wd *world, p engine.Progress) error {
 	name := w.names.Database + ".dump"
+	if ses.e.opt.Seal != nil {
+		name += ".age"
+	}
 	p.Step("keeping a last dump as %s", name)
 	failed := func(err error) error {
 		return fault.New(fault.Unavailable, "snapshot_failed", "the last dump of %s could not be kept, so nothing was dropped", w.names.Database).
