@@ -9,11 +9,10 @@ import (
 	"fairlead/internal/sqldb"
 )
 
-// topic and cancelTopic carry the wake-ups; the payload is the lane or the key.
-const (
-	topic       = "queue"
-	cancelTopic = "queue-cancel"
-)
+// Wake-ups: of a lane on a topic of its own, of a cancel with the key.
+const cancelTopic = "queue-cancel"
+
+func topic(lane string) string { return "queue." + lane }
 
 // Work asks for a look at a resource.
 type Work struct {
@@ -35,7 +34,7 @@ func Enqueue(ctx context.Context, tx *sqldb.Tx, w Work) error {
 			due_at = CASE WHEN queue.due_at IS NULL OR queue.due_at > excluded.due_at THEN excluded.due_at ELSE queue.due_at END`,
 		w.Key, w.Lane, w.Team, due)
 	if err == nil && w.After == 0 {
-		tx.Notify(topic, w.Lane)
+		tx.Notify(topic(w.Lane), "")
 	}
 	return err
 }
@@ -187,7 +186,7 @@ func (c *Claim) end(ctx context.Context, tx *sqldb.Tx, due any, set, reason stri
 	err := tx.Later(ctx, `UPDATE queue SET `+set+` holder = '', lease_until = 0, cancel_requested = 0,
 		due_at = CASE WHEN generation > claimed_generation THEN CAST($4 AS BIGINT) ELSE CAST($3 AS BIGINT) END
 		WHERE key = $1 AND fence = $2`, args...)
-	tx.Notify(topic, c.Lane)
+	tx.Notify(topic(c.Lane), "")
 	tx.After(func() { c.ended = true })
 	return err
 }

@@ -82,7 +82,7 @@ func (r *Runner) Run(ctx context.Context) {
 
 // lane keeps up to n claims of one lane busy.
 func (r *Runner) lane(ctx, base context.Context, lane string, n int) {
-	wake, unsubscribe := r.o.DB.Subscribe(topic)
+	wake, unsubscribe := r.o.DB.Subscribe(topic(lane))
 	defer unsubscribe()
 	freed := make(chan struct{}, n)
 	free := n

@@ -158,13 +158,17 @@ func (db *DB) openPostgres(ctx context.Context, u string) error {
 		}
 	}
 	db.dialect, db.pgURL = Postgres, u
-	pool := sql.OpenDB(pipeConnector{stdlib.GetConnector(*cfg)})
-	pool.SetMaxOpenConns(16)
-	pool.SetMaxIdleConns(16) // a log-in costs more than a hundred statements
-	pool.SetConnMaxIdleTime(5 * time.Minute)
-	db.write, db.read = pool, pool
-	if err := pool.PingContext(ctx); err != nil {
-		pool.Close()
+	open := func(conns int) *sql.DB {
+		pool := sql.OpenDB(pipeConnector{stdlib.GetConnector(*cfg)})
+		pool.SetMaxOpenConns(conns)
+		pool.SetMaxIdleConns(conns) // a log-in costs more than a hundred statements
+		pool.SetConnMaxIdleTime(5 * time.Minute)
+		return pool
+	}
+	// The committer does not queue behind sixty readers.
+	db.write, db.read = open(2), open(14)
+	if err := db.write.PingContext(ctx); err != nil {
+		_ = db.closePools()
 		return openFailed(err)
 	}
 	return nil
