@@ -2,6 +2,8 @@ package resource
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 
 	"fairlead/internal/audit"
 	"fairlead/internal/engine"
@@ -207,4 +209,17 @@ func (w *work) pass(ctx context.Context, tx *sqldb.Tx, g *gating) (*gate.Pass, e
 		return nil, err
 	}
 	return &p, nil
+}
+
+// Wake has a worker look at a resource again, because what it waits for may
+// have happened. Of what is gone nothing is left to look at.
+func (s *Service) Wake(ctx context.Context, tx *sqldb.Tx, resourceID string) error {
+	r, err := s.db.lock(ctx, tx, resourceID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil || !r.DestroyedAt.IsZero() {
+		return err
+	}
+	return s.enqueue(ctx, tx, r, 0)
 }

@@ -149,7 +149,7 @@ type Run struct {
 	EnvironmentID   string
 	Kind            RunKind
 	Revision        int64
-	Phase           string // queued, applying, destroying, done
+	Phase           string // queued, waiting (at a gate), applying, destroying, done
 	Status          RunStatus
 	Plan            *engine.Plan
 	PlanDigest      string

@@ -1,0 +1,4 @@
+package resource
+
+// Covers is covers, for its test.
+var Covers = covers
