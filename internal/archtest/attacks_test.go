@@ -57,13 +57,14 @@ func TestAttacksPageNamesRealTests(t *testing.T) {
 	}
 }
 
-// Nobody can make the server ask an address of their choice, because it asks
-// none: only the command line's client does. Whoever changes this owes the one
-// HTTP client that checks what it dials, and its tests.
+// Nobody can make the server ask an address of their choice: internal/egress
+// alone dials, and it checks what it dials. Only the command line's client asks
+// besides it. Mail goes through a library, which must be handed egress's Dial.
 func TestTheServerAsksNobody(t *testing.T) {
-	asks := regexp.MustCompile(`http\.(Client\{|Transport\{|Get\(|Post\(|PostForm\(|Head\(|DefaultClient|DefaultTransport)|net\.(Dial|Dialer\{)|smtp\.|websocket\.Dial`)
+	asks := regexp.MustCompile(`http\.(Client\{|Transport\{|Get\(|Post\(|PostForm\(|Head\(|DefaultClient|DefaultTransport)|net\.(Dial|Dialer\{)|"net/smtp"|websocket\.Dial`)
+	mails := regexp.MustCompile(`mail\.NewClient\(`)
 	each(t, func(p pkg, at string) {
-		if at == "internal/apiclient" || !strings.HasPrefix(at, "internal/") || strings.HasSuffix(at, "test") || strings.HasSuffix(at, "cli") {
+		if at == "internal/apiclient" || at == "internal/egress" || !strings.HasPrefix(at, "internal/") || strings.HasSuffix(at, "test") || strings.HasSuffix(at, "cli") {
 			return
 		}
 		for _, name := range p.GoFiles {
@@ -73,6 +74,9 @@ func TestTheServerAsksNobody(t *testing.T) {
 			}
 			if m := asks.Find(src); m != nil {
 				t.Errorf("%s/%s makes requests: %s", at, name, m)
+			}
+			if mails.Match(src) && !strings.Contains(string(src), "mail.WithDialContextFunc(") {
+				t.Errorf("%s/%s sends mail by a way of its own", at, name)
 			}
 		}
 	})

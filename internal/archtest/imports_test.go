@@ -112,6 +112,7 @@ var (
 		"internal/engine/null":              "internal/engine",
 		"internal/engine/postgres":          "internal/engine",
 		"internal/engine/postgres/pgserver": "internal/engine",
+		"internal/notify/mailer":            "internal/notify",
 		"internal/secret/embedded":          "internal/secret",
 		"internal/template/bundle":          "internal/template",
 	}
