@@ -41,6 +41,10 @@ type Server struct {
 	Workers      map[string]int `yaml:"workers"`      // how many resources an engine works on at once
 
 	Engines map[string]Raw `yaml:"engines"` // each engine's own section
+
+	Egress     Raw      `yaml:"egress"`     // whom the server may ask besides the open Internet
+	SMTP       Raw      `yaml:"smtp"`       // the mail server; none: no mail is sent
+	KeepEvents Duration `yaml:"keepEvents"` // how long events and deliveries can be looked at
 }
 
 // Rate is how many requests are answered: so many a second in the long run,
@@ -95,7 +99,7 @@ func strict(r io.Reader, v any) error {
 func Default() Server {
 	return Server{
 		Listen: "127.0.0.1:8080", Data: ".fairlead", Store: "sqlite", LogFormat: "text", LogLevel: "info",
-		Rate: Rate{PerSecond: 100, Burst: 1200}, Lease: Duration(30 * time.Second), ObserveEvery: Duration(time.Minute),
+		Rate: Rate{PerSecond: 100, Burst: 1200}, Lease: Duration(30 * time.Second), ObserveEvery: Duration(time.Minute), KeepEvents: Duration(30 * 24 * time.Hour),
 		Workers: map[string]int{"postgres": 8, "null": 64}, Engines: map[string]Raw{},
 	}
 }
