@@ -1,0 +1,4 @@
+package quota
+
+// Topic is woken when a limit changes.
+const Topic = "quotas"

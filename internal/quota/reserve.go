@@ -1,0 +1,179 @@
+package quota
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"fairlead/internal/fault"
+	"fairlead/internal/gate"
+	"fairlead/internal/sqldb"
+)
+
+// wanted is what a resource would hold, by metric. What is zero is not held.
+func wanted(f gate.Facts) (map[string]Amount, error) {
+	out := map[string]Amount{Count: unit}
+	put := func(metric string, v float64) error {
+		a, err := ToAmount(v)
+		if err != nil {
+			return fault.New(fault.Invalid, "invalid_amount", "the template's unit %s comes to an amount that cannot be counted", metric).
+				WithHint("amounts are from 0 to a million millions; ask whoever owns the template %s", f.Template.Name)
+		}
+		if a > 0 {
+			out[metric] = a
+		}
+		return nil
+	}
+	for _, metric := range slices.Sorted(maps.Keys(f.Template.Units)) {
+		if metric == Count || metric == MonthlyCost {
+			continue // not a template's to say
+		}
+		if err := put(metric, f.Template.Units[metric]); err != nil {
+			return nil, err
+		}
+	}
+	return out, put(MonthlyCost, f.Cost.Monthly)
+}
+
+// What a limit and a holding have to do with each other. The difference that a
+// change makes counts what is held now where the limit's class is the class
+// now, less what was held where it was the class then.
+const (
+	matches = `l.metric = h.metric AND l.place IN ('', h.team_id, h.project_id, h.environment_id)
+		AND l.class IN ('', h.class, h.prev_class) AND l.template IN ('', h.template)`
+	difference = `(CASE WHEN l.class IN ('', h.class) THEN h.amount ELSE 0 END - CASE WHEN l.class IN ('', h.prev_class) THEN h.prev ELSE 0 END)`
+
+	// Rows are locked in one order, whoever does it.
+	lockLimits = `SELECT l.id FROM quota_holdings h JOIN quota_limits l ON ` + matches + ` WHERE h.resource_id = $1 ORDER BY l.id FOR UPDATE OF l`
+	moveLimits = `UPDATE quota_limits AS l SET used = l.used + ` + difference + ` FROM quota_holdings AS h
+		WHERE h.resource_id = $1 AND ` + matches + ` AND ` + difference + ` <> 0`
+	// One row always: nothing but zeros when no limit is passed.
+	passedLimit = `SELECT count(v.id), COALESCE(max(v.scope), ''), COALESCE(max(v.class), ''), COALESCE(max(v.template), ''), COALESCE(max(v.metric), ''),
+		COALESCE(max(v.max), 0), COALESCE(max(v.used), 0), COALESCE(max(v.d), 0)
+		FROM (SELECT l.id, l.scope, l.class, l.template, l.metric, l.max, l.used, ` + difference + ` AS d
+			FROM quota_holdings h JOIN quota_limits l ON ` + matches + `
+			WHERE h.resource_id = $1 AND ` + difference + ` > 0 AND (l.used > l.max AND l.enforce = 1 OR l.used > $2)
+			ORDER BY l.id LIMIT 1) v`
+)
+
+// Reserve implements gate.Limits. What it finds may come up only when the
+// closure ends (sqldb.Tx.LaterRow); then the closure fails with it, and
+// nothing of it is kept.
+//
+// Holdings are written before limits are looked at: whoever sets a limit holds
+// off all who write holdings, so none is left out of the limit's sum.
+func (s *Service) Reserve(ctx context.Context, tx *sqldb.Tx, f gate.Facts) error {
+	want, err := wanted(f)
+	if err != nil {
+		return err
+	}
+	if err := hold(ctx, tx, f, want); err != nil {
+		return err
+	}
+	if err := move(ctx, tx, f.ResourceID); err != nil {
+		return err
+	}
+	return tx.LaterRow(ctx, func(r sqldb.Row) error {
+		var n int
+		var l Limit
+		var d Amount
+		if err := r.Scan(&n, &l.Scope, &l.Class, &l.Template, &l.Metric, &l.Max, &l.Used, &d); err != nil || n == 0 {
+			return err
+		}
+		l.Team, l.Project, l.Environment = f.Environment.Team, f.Environment.Project, f.Environment.Name
+		return exceeded(l, d, f.Cost.Currency)
+	}, passedLimit, f.ResourceID, int64(mostUsed))
+}
+
+func exceeded(l Limit, d Amount, currency string) error {
+	code, what, of := "quota_exceeded", "the quota", l.Metric
+	if l.Metric == MonthlyCost {
+		code, what, of = "budget_exceeded", "the budget", strings.TrimSpace(currency+" a month")
+	}
+	return fault.New(fault.Denied, code, "%s of the %s does not allow %s more: %s of %s %s are in use", what, l.Place(), d, l.Used-d, l.Max, of).
+		WithHint("free something, ask for less, or ask whoever keeps the limits for more: fairlead quota ls")
+}
+
+// hold writes what a resource holds from now on, beside what it held.
+func hold(ctx context.Context, tx *sqldb.Tx, f gate.Facts, want map[string]Amount) error {
+	metrics := slices.Sorted(maps.Keys(want))
+	e := f.Environment
+	args := []any{f.ResourceID, e.Class, e.TeamID, e.ProjectID, e.ID, f.Template.Name}
+	var rows []string
+	for _, m := range metrics {
+		n := len(args)
+		args = append(args, m, int64(want[m]))
+		rows = append(rows, "($1, $"+strconv.Itoa(n+1)+", $"+strconv.Itoa(n+2)+", 0, $2, $2, $3, $4, $5, $6)")
+	}
+	if f.Action != gate.Create { // what it held and does not want any more
+		err := tx.Later(ctx, `UPDATE quota_holdings SET prev = amount, amount = 0, prev_class = class, class = $2 WHERE resource_id = $1`, f.ResourceID, e.Class)
+		if err != nil {
+			return err
+		}
+		err = tx.Later(ctx, `INSERT INTO quota_holdings (resource_id, metric, amount, prev, class, prev_class, team_id, project_id, environment_id, template)
+			VALUES `+strings.Join(rows, ", ")+` ON CONFLICT (resource_id, metric) DO UPDATE SET amount = excluded.amount`, args...)
+		return err
+	}
+	return tx.Later(ctx, `INSERT INTO quota_holdings (resource_id, metric, amount, prev, class, prev_class, team_id, project_id, environment_id, template)
+		VALUES `+strings.Join(rows, ", ")+` ON CONFLICT (resource_id, metric) DO UPDATE
+		SET prev = quota_holdings.amount, amount = excluded.amount, prev_class = quota_holdings.class, class = excluded.class`, args...)
+}
+
+// move brings the limits up with what hold wrote.
+func move(ctx context.Context, tx *sqldb.Tx, resourceID string) error {
+	if tx.DB().Dialect() == sqldb.Postgres { // SQLite has one writer
+		if err := tx.Later(ctx, lockLimits, resourceID); err != nil {
+			return err
+		}
+	}
+	return tx.Later(ctx, moveLimits, resourceID)
+}
+
+// Release implements gate.Limits.
+func (s *Service) Release(ctx context.Context, tx *sqldb.Tx, resourceID string) error {
+	err := tx.Later(ctx, `UPDATE quota_holdings SET prev = amount, prev_class = class, amount = 0 WHERE resource_id = $1`, resourceID)
+	if err != nil {
+		return err
+	}
+	if err := move(ctx, tx, resourceID); err != nil {
+		return err
+	}
+	return tx.Later(ctx, `DELETE FROM quota_holdings WHERE resource_id = $1`, resourceID)
+}
+
+// Usage implements gate.Limits.
+func (s *Service) Usage(ctx context.Context, f gate.Facts) ([]gate.Use, error) {
+	e := f.Environment
+	found, err := sqldb.Collect(ctx, s.db.Read(), func(r sqldb.Row) (use, error) {
+		var u use
+		err := r.Scan(&u.ID, &u.Scope, &u.Class, &u.Template, &u.Metric, &u.Max, &u.Used, &u.warn, &u.Enforce, &u.held)
+		return u, err
+	}, `SELECT l.id, l.scope, l.class, l.template, l.metric, l.max, l.used, l.warn, l.enforce,
+			COALESCE(CASE WHEN l.class IN ('', h.class) THEN h.amount ELSE 0 END, 0)
+		FROM quota_limits l LEFT JOIN quota_holdings h ON h.resource_id = $1 AND h.metric = l.metric
+		WHERE l.place IN ('', $2, $3, $4) AND l.class IN ('', $5) AND l.template IN ('', $6) ORDER BY l.id`,
+		f.ResourceID, e.TeamID, e.ProjectID, e.ID, e.Class, f.Template.Name)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	want, err := wanted(f)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]gate.Use, len(found))
+	for i, u := range found {
+		u.Team, u.Project, u.Environment = e.Team, e.Project, e.Name
+		scope, name := u.named()
+		out[i] = gate.Use{Limit: u.ID, Scope: scope, Name: name, Metric: u.Metric, Max: u.Max.Float(), Used: (u.Used - u.held).Float(),
+			Held: u.held.Float(), Wanted: want[u.Metric].Float(), WarnAt: float64(u.warn) / unit, Enforce: u.Enforce}
+	}
+	return out, nil
+}
+
+type use struct {
+	Limit
+	warn int64
+	held Amount
+}
