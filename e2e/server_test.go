@@ -27,6 +27,7 @@ type server struct {
 	addr   string
 	store  string // "sqlite" or a URL
 	engine *box
+	own    bool // it runs its own PostgreSQL
 	pool   int
 	lease  time.Duration
 	env    []string
@@ -44,6 +45,7 @@ func withBox(b *box) serverOption        { return func(s *server) { s.engine = b
 func withPool(n int) serverOption        { return func(s *server) { s.pool = n } }
 func withEnv(env ...string) serverOption { return func(s *server) { s.env = append(s.env, env...) } }
 func withData(dir string) serverOption   { return func(s *server) { s.dir = dir } }
+func withOwnPostgres() serverOption      { return func(s *server) { s.own = true } }
 func (s *server) url() string            { return "http://" + s.addr }
 func (s *server) sqliteFile() string     { return filepath.Join(s.dir, "fairlead.db") }
 func (s *server) link() string           { return readLink(filepath.Join(s.dir, "first-sign-in-link")) }
@@ -63,7 +65,7 @@ func newServer(t testing.TB, options ...serverOption) *server {
 	for _, o := range options {
 		o(s)
 	}
-	if s.engine == nil {
+	if s.engine == nil && !s.own {
 		s.engine = sharedBox(t)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -113,8 +115,11 @@ func (s *server) launch(env ...string) {
 	cmd := exec.Command(binary, "up", "--config", config, "--data", s.dir, "--listen", s.addr, "--store", s.store, "--log-level", "debug")
 	// Standard output is for the person who starts it: the first link is there.
 	cmd.Stdout, cmd.Stderr = printed, out
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Dir(s.log), "TMPDIR=" + os.TempDir(), "FAIRLEAD_POSTGRES_URL=" + s.engine.url("postgres"),
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + filepath.Dir(s.log), "TMPDIR=" + os.TempDir(),
 		"FAIRLEAD_LEASE=" + s.lease.String(), "FAIRLEAD_OBSERVE_EVERY=5s"}
+	if !s.own {
+		cmd.Env = append(cmd.Env, "FAIRLEAD_POSTGRES_URL="+s.engine.url("postgres"))
+	}
 	cmd.Env = append(append(cmd.Env, s.env...), env...)
 	if err := spawn(cmd); err != nil {
 		s.t.Fatal(err)

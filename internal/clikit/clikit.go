@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"charm.land/fang/v2"
 	"github.com/spf13/cobra"
@@ -153,6 +154,10 @@ func (c *CLI) Execute(ctx context.Context, root *cobra.Command, args []string) i
 	return ExitCode(err)
 }
 
+// sameSignal is for how long a signal is still the first one: timeout(1) and
+// some supervisors signal the process and then its whole group.
+const sameSignal = time.Second
+
 // interruptible ends the context at the first interrupt, and the process at
 // the second, silently.
 func (c *CLI) interruptible(ctx context.Context) (context.Context, func()) {
@@ -161,13 +166,17 @@ func (c *CLI) interruptible(ctx context.Context) (context.Context, func()) {
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	done := make(chan struct{})
 	go func() {
-		for n := 0; ; n++ {
+		var first time.Time
+		for {
 			select {
 			case <-signals:
-				if n > 0 {
+				switch {
+				case first.IsZero():
+					first = time.Now()
+					cancel()
+				case time.Since(first) > sameSignal:
 					os.Exit(ExitInterrupted)
 				}
-				cancel()
 			case <-done:
 				return
 			}

@@ -9,7 +9,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
+	"time"
 
 	"fairlead/internal/failpoint"
 	"fairlead/internal/fault"
@@ -65,6 +68,7 @@ func (s *Server) initialise(ctx context.Context) error {
 		return dirFault(work, err)
 	}
 	if err := s.runInitdb(ctx, work); err != nil {
+		_ = os.RemoveAll(work)
 		return err
 	}
 	conf := filepath.Join(work, "postgresql.conf")
@@ -109,8 +113,15 @@ func (s *Server) runInitdb(ctx context.Context, work string) error {
 			"--pwfile="+passfile, "-E", "UTF8", "--locale="+locale, "--data-checksums")
 		cmd.Dir, cmd.Env, cmd.SysProcAttr = filepath.Dir(work), s.environment(), s.place.Account.attributes()
 		cmd.Stdout, cmd.Stderr = &out, &out
+		// It must not outlive us: told to stop, it ends its own children, and
+		// until all of them are gone they hold the lock that the next start
+		// waits for.
+		cmd.SysProcAttr.Pdeathsig = syscall.SIGTERM
+		cmd.ExtraFiles = []*os.File{s.lock}
+		cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+		cmd.WaitDelay = 5 * time.Second
 		failpoint.Hit("pgserver.initdb.before")
-		err := cmd.Run()
+		err := run(cmd)
 		failpoint.Hit("pgserver.initdb.after")
 		if err == nil {
 			return nil
@@ -121,6 +132,14 @@ func (s *Server) runInitdb(ctx context.Context, work string) error {
 		}
 	}
 	return nil
+}
+
+// run runs cmd on a thread of its own: the signal at a parent's death follows
+// the thread that forked.
+func run(cmd *exec.Cmd) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	return cmd.Run()
 }
 
 // environment is what PostgreSQL's programs get: nothing of Fairlead's own,

@@ -42,6 +42,8 @@ type Server struct {
 	password redact.Secret
 	bin      string
 	adopted  bool
+	fresh    bool     // this start chose the place
+	lock     *os.File // one start at a time; initdb's processes hold it too
 
 	mu       sync.Mutex
 	proc     *process
@@ -78,13 +80,11 @@ func Start(ctx context.Context, opt Options) (*Server, error) {
 	if err := makePassable(dir); err != nil {
 		return nil, dirFault(dir, err)
 	}
-	unlock, err := lock(filepath.Join(dir, "lock"))
-	if err != nil {
+	s := &Server{opt: opt, stopping: make(chan struct{}), watched: make(chan struct{})}
+	if s.lock, err = lock(filepath.Join(dir, "lock")); err != nil {
 		return nil, dirFault(dir, err)
 	}
-	defer unlock()
-
-	s := &Server{opt: opt, stopping: make(chan struct{}), watched: make(chan struct{})}
+	defer func() { _ = s.lock.Close() }()
 	if s.bin, err = Binaries("initdb"); err != nil {
 		return nil, err
 	}
@@ -92,8 +92,10 @@ func Start(ctx context.Context, opt Options) (*Server, error) {
 		return nil, err
 	}
 	if err := s.initialise(ctx); err != nil {
+		s.forget()
 		return nil, err
 	}
+	interrupted := ctx.Done()
 	ctx, cancel := context.WithTimeout(ctx, opt.StartTimeout)
 	defer cancel()
 	if _, port := readPIDFile(s.place.Data); port != 0 {
@@ -103,13 +105,49 @@ func Start(ctx context.Context, opt Options) (*Server, error) {
 		s.adopted = true
 		opt.Log.InfoContext(ctx, "adopted the running PostgreSQL server", "pid", s.proc.pid, "port", s.place.Port)
 	} else if s.proc, err = s.launch(ctx, true); err != nil {
+		s.abandon(interrupted)
 		return nil, err
 	}
 	if err := s.closeToPublic(ctx); err != nil {
+		s.abandon(interrupted)
 		return nil, startFault("its maintenance databases cannot be closed to tenants", err)
 	}
 	go s.watch() //nolint:gosec // it watches for as long as the server lives, not as long as Start
 	return s, nil
+}
+
+// abandon ends the server after a start that failed: nobody else would. One
+// that runs since before is left alone, unless Fairlead is told to stop.
+func (s *Server) abandon(interrupted <-chan struct{}) {
+	select {
+	case <-interrupted:
+	default:
+		if s.adopted || s.proc == nil {
+			return
+		}
+	}
+	if p := postmasterOf(s.place.Data); p != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := p.stop(ctx); err != nil {
+			s.opt.Log.Error("the PostgreSQL server could not be stopped", "error", err)
+		}
+	}
+}
+
+// forget takes back what a first start made that did not get as far as a data
+// directory.
+func (s *Server) forget() {
+	if !s.fresh {
+		return
+	}
+	if _, err := os.Stat(s.place.Data); !errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	home := fallback(s.opt.Dir)
+	for _, file := range []string{filepath.Join(s.opt.Dir, "server.json"), filepath.Join(s.opt.Dir, "password"), home} {
+		_ = os.Remove(file) // a folder only when it is empty
+	}
 }
 
 // closeToPublic keeps tenants out of the maintenance databases, into which
@@ -163,7 +201,7 @@ func (s *Server) settle() error {
 			return dirFault(file, err)
 		}
 	}
-	s.place = place{Data: data, Port: port, Account: acc}
+	s.place, s.fresh = place{Data: data, Port: port, Account: acc}, true
 	return errors.Join(s.openFallback(), s.save())
 }
 
@@ -352,7 +390,7 @@ func Remove(ctx context.Context, dir string) error {
 	return nil
 }
 
-func lock(file string) (func(), error) {
+func lock(file string) (*os.File, error) {
 	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
@@ -360,7 +398,7 @@ func lock(file string) (func(), error) {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return func() { _ = f.Close() }, nil
+	return f, nil
 }
 
 func freePort() (int, error) {
