@@ -2,7 +2,10 @@ package quota
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 
+	"fairlead/internal/principal"
 	"fairlead/internal/sqldb"
 )
 
@@ -112,11 +115,7 @@ func (s store) sum(ctx context.Context, q sqldb.Querier, l Limit) (Amount, error
 	err := q.QueryRowContext(ctx, `SELECT CAST(COALESCE(sum(h.amount / 1000000), 0) AS BIGINT), CAST(COALESCE(sum(h.amount % 1000000), 0) AS BIGINT) FROM quota_holdings h
 		WHERE h.metric = $1 AND ($2 = '' OR $2 IN (h.team_id, h.project_id, h.environment_id)) AND ($3 = '' OR h.class = $3) AND ($4 = '' OR h.template = $4)`,
 		l.Metric, l.at(), l.Class, l.Template).Scan(&whole, &rest)
-	whole += rest / unit
-	if whole > mostUsed/unit {
-		return mostUsed, err
-	}
-	return Amount(whole*unit + rest%unit), err
+	return total(whole, rest), err
 }
 
 func (s store) put(ctx context.Context, tx *sqldb.Tx, l Limit, warn int64) error {
@@ -129,5 +128,81 @@ func (s store) put(ctx context.Context, tx *sqldb.Tx, l Limit, warn int64) error
 		ON CONFLICT (id) DO UPDATE SET max = excluded.max, warn = excluded.warn, enforce = excluded.enforce, used = excluded.used,
 			updated_at = excluded.updated_at, version = quota_limits.version + 1`,
 		l.ID, l.Scope, l.at(), l.Class, l.Template, l.Metric, int64(l.Max), warn, enforce, int64(l.Used), tx.Now().UnixMicro(), l.CreatedBy)
+	return err
+}
+
+// owners are the ids of those who answer for a team; for the organisation, the
+// platform's administrators.
+func (s store) owners(ctx context.Context, q sqldb.Querier, teamID string) ([]string, error) {
+	role := principal.TeamOwner
+	if teamID == "" {
+		role = principal.PlatformAdmin
+	}
+	return sqldb.Collect(ctx, q, sqldb.Text, `SELECT b.principal_id FROM role_bindings b JOIN principals p ON p.id = b.principal_id
+		WHERE b.team_id = $1 AND b.role = $2 AND p.disabled_at IS NULL ORDER BY b.principal_id LIMIT 100`, teamID, string(role))
+}
+
+// reclass lets what a resource holds follow its environment's class.
+func (s store) reclass(ctx context.Context, tx *sqldb.Tx, resourceID string) error {
+	err := tx.Later(ctx, `UPDATE quota_holdings SET prev = amount, prev_class = class,
+		class = COALESCE((SELECT e.class FROM environments e WHERE e.id = quota_holdings.environment_id), class) WHERE resource_id = $1`, resourceID)
+	if err != nil {
+		return err
+	}
+	return move(ctx, tx, resourceID)
+}
+
+// unequal gives the limits whose use is not the sum of what is held: in one
+// pass over the holdings, without a lock, so some may only be on their way.
+func (s store) unequal(ctx context.Context) ([]Limit, error) {
+	all, err := sqldb.Collect(ctx, s.db.Read(), scanLimit, `SELECT `+limitColumns+limitTables)
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	type key struct{ place, metric, class, template string }
+	sums := map[key]Amount{}
+	rows, err := s.db.Read().QueryContext(ctx, `SELECT team_id, project_id, environment_id, metric, class, template, CAST(sum(amount / 1000000) AS BIGINT), CAST(sum(amount % 1000000) AS BIGINT)
+		FROM quota_holdings GROUP BY team_id, project_id, environment_id, metric, class, template`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var team, project, environment, metric, class, template string
+		var whole, rest int64
+		if err := rows.Scan(&team, &project, &environment, &metric, &class, &template, &whole, &rest); err != nil {
+			return nil, err
+		}
+		amount := total(whole, rest)
+		for _, place := range []string{"", team, project, environment} {
+			for _, c := range []string{"", class} {
+				for _, t := range []string{"", template} {
+					k := key{place, metric, c, t}
+					sums[k] = min(sums[k]+min(amount, mostUsed-sums[k]), mostUsed)
+				}
+			}
+		}
+	}
+	var out []Limit
+	for _, l := range all {
+		if sums[key{l.at(), l.Metric, l.Class, l.Template}] != l.Used {
+			out = append(out, l)
+		}
+	}
+	return out, rows.Err()
+}
+
+// total puts whole units and millionths together, as far as can be counted.
+func total(whole, rest int64) Amount {
+	if whole += rest / unit; whole >= mostUsed/unit {
+		return mostUsed
+	}
+	return Amount(whole*unit + rest%unit)
+}
+
+func ignoreMissing(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
 	return err
 }

@@ -88,12 +88,13 @@ func (s *Service) Reserve(ctx context.Context, tx *sqldb.Tx, f gate.Facts) error
 }
 
 func exceeded(l Limit, d Amount, currency string) error {
-	code, what, of := "quota_exceeded", "the quota", l.Metric
+	const hint = "free something, ask for less, or ask whoever keeps the limits for more: fairlead quota ls"
 	if l.Metric == MonthlyCost {
-		code, what, of = "budget_exceeded", "the budget", strings.TrimSpace(currency+" a month")
+		return fault.New(fault.Denied, "budget_exceeded", "the budget of the %s does not allow %s more: %s of %s %s are spoken for",
+			l.Place(), d, l.Used-d, l.Max, strings.TrimSpace(currency+" a month")).WithHint(hint)
 	}
-	return fault.New(fault.Denied, code, "%s of the %s does not allow %s more: %s of %s %s are in use", what, l.Place(), d, l.Used-d, l.Max, of).
-		WithHint("free something, ask for less, or ask whoever keeps the limits for more: fairlead quota ls")
+	return fault.New(fault.Denied, "quota_exceeded", "the quota of the %s does not allow %s more: %s of %s %s are in use",
+		l.Place(), d, l.Used-d, l.Max, l.Metric).WithHint(hint)
 }
 
 // hold writes what a resource holds from now on, beside what it held.
