@@ -98,6 +98,7 @@ var (
 		"internal/template":  {"internal/engine", "internal/template/bundle", "internal/yamlx"},
 		"internal/resource":  {"internal/engine", "internal/queue", "internal/gate", "internal/event"},
 		"internal/gate":      {"internal/engine", "internal/event"},
+		"internal/why":       {"internal/engine", "internal/gate", "internal/queue", "internal/resource"},
 		"internal/guardrail": {"internal/gate", "internal/engine", "internal/rego", "internal/event", "internal/template/bundle", "internal/yamlx"},
 		"internal/approval":  {"internal/gate", "internal/event"},
 		"internal/quota":     {"internal/gate", "internal/event"},
