@@ -102,8 +102,15 @@ func (s *Set) rolesThatMay(kind principal.Kind, a Action, t Target) []string {
 
 func describe(a Action, t Target) string {
 	info := actionTable[a]
-	if t.Name == "" || t.Kind == "organisation" {
-		return info.verb + " a " + nounOf(info.kind)
+	switch {
+	case t.Kind == "access" || t.Kind == "audit" || t.Kind == "system": // there is one
+		return info.verb + " the " + nounOf(t.Kind)
+	case t.Name == "" || t.Kind == "organisation":
+		noun := nounOf(info.kind)
+		if strings.ContainsRune("aeio", rune(noun[0])) { // a user, but an environment
+			return info.verb + " an " + noun
+		}
+		return info.verb + " a " + noun
 	}
 	return info.verb + " the " + nounOf(info.kind) + " " + t.Name
 }

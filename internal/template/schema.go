@@ -25,7 +25,7 @@ const (
 	maxMatching = 100_000_000 // instructions times bytes of the inputs: a second or two at worst
 	maxValues   = 10_000
 	maxDepth    = 24
-	schemaURL   = "inputs.json"
+	schemaURL   = "fairlead:///inputs.json" // absolute: a relative one is looked up from the working directory
 	draft       = "https://json-schema.org/draft/2020-12/schema"
 )
 

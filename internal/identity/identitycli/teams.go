@@ -42,7 +42,7 @@ func (k kit) teamCreate() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&title, "title", "", "for people")
 	cmd.Flags().StringSliceVar(&owners, "owner", nil, "user who owns it from the start; may be given several times")
-	cmd.Flags().StringToStringVar(&attrs, "attribute", nil, "KEY=VALUE for access policies; may be given several times")
+	cmd.Flags().StringToStringVar(&attrs, "attribute", nil, "attribute for access policies, as KEY=VALUE; may be given several times")
 	return cmd
 }
 

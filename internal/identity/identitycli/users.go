@@ -47,7 +47,7 @@ func (k kit) userCreate() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&display, "display-name", "", "how people call them")
 	cmd.Flags().StringVar(&email, "email", "", "for people to read; it proves nothing")
-	cmd.Flags().StringToStringVar(&attrs, "attribute", nil, "KEY=VALUE for access policies; may be given several times")
+	cmd.Flags().StringToStringVar(&attrs, "attribute", nil, "attribute for access policies, as KEY=VALUE; may be given several times")
 	cmd.Flags().BoolVar(&link, "link", false, "also issue a one-time sign-in link, and print that")
 	return cmd
 }

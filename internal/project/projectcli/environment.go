@@ -55,7 +55,7 @@ func createEnvironment(c *clikit.CLI) *cobra.Command {
 	cmd.Flags().StringVar(&class, "class", "development", "development, staging or production")
 	_ = cmd.RegisterFlagCompletionFunc("class", clikit.Fixed("development", "staging", "production"))
 	cmd.Flags().StringVar(&title, "title", "", "for people")
-	cmd.Flags().StringToStringVar(&attrs, "attribute", nil, "KEY=VALUE for access policies; may be given several times")
+	cmd.Flags().StringToStringVar(&attrs, "attribute", nil, "attribute for access policies, as KEY=VALUE; may be given several times")
 	return cmd
 }
 

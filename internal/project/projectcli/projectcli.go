@@ -129,7 +129,7 @@ func createProject(c *clikit.CLI) *cobra.Command {
 	cmd.Flags().StringVar(&team, "team", "", "the team that owns it; may be left out when you see just one")
 	c.CompleteFlag(cmd, "team", c.Teams)
 	cmd.Flags().StringVar(&title, "title", "", "for people")
-	cmd.Flags().StringToStringVar(&attrs, "attribute", nil, "KEY=VALUE for access policies; may be given several times")
+	cmd.Flags().StringToStringVar(&attrs, "attribute", nil, "attribute for access policies, as KEY=VALUE; may be given several times")
 	return cmd
 }
 

@@ -24,7 +24,7 @@ func (f *inputFlags) flags(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringArrayVar(&f.set, "set", nil, "an input: KEY=VALUE; VALUE is JSON (3, true, \"3\", [1,2]) or else a string; KEY may be a path (a.b.c)")
 	fl.StringArrayVar(&f.setString, "set-string", nil, "as --set, but always a string")
-	fl.StringVarP(&f.file, "file", "f", "", "YAML or JSON file with inputs; - for standard input")
+	fl.StringVarP(&f.file, "file", "f", "", "file with inputs, YAML or JSON; - for standard input")
 	fl.StringVar(&f.version, "version", "", "version of the template: 1.4.0, or a range such as ^1.2")
 	fl.StringVar(&f.note, "note", "", "why, for whoever reads the history")
 }
