@@ -9,6 +9,7 @@ import (
 	"fairlead/internal/audit"
 	"fairlead/internal/engine"
 	"fairlead/internal/gate"
+	"fairlead/internal/principal"
 	"fairlead/internal/project"
 	"fairlead/internal/resource"
 	"fairlead/internal/sqldb"
@@ -27,13 +28,22 @@ func appendAudit(ctx context.Context, tx *sqldb.Tx, action access.Action, target
 type environments struct{ svc *project.Service }
 
 func (e environments) Resolve(ctx context.Context, projectRef, environmentRef string) (resource.Environment, error) {
-	env, err := e.svc.Resolve(ctx, projectRef, environmentRef)
+	env, err := e.svc.Resolve(whole(ctx), projectRef, environmentRef)
 	return environmentOf(env), err
 }
 
 func (e environments) Load(ctx context.Context, id string) (resource.Environment, error) {
-	env, err := e.svc.Environment(ctx, id)
+	env, err := e.svc.Environment(whole(ctx), id)
 	return environmentOf(env), err
+}
+
+// whole is who asks, whatever their token covers. A token for resources names
+// the environment that they are in: knowing it is its holder's. What is done
+// there is then checked with the token's scopes.
+func whole(ctx context.Context) context.Context {
+	p := principal.From(ctx)
+	p.Scopes = nil
+	return principal.With(ctx, p)
 }
 
 func environmentOf(e project.Environment) resource.Environment {

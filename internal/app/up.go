@@ -83,21 +83,22 @@ func up(ctx context.Context, c conf.Server, out, errOut io.Writer) error {
 	defer unlock()
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// The address is taken first: a server that cannot listen starts nothing,
+	// and leaves no credential behind. Who is early waits.
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
+	if err != nil {
+		return fault.New(fault.Conflict, "cannot_listen", "cannot listen on %s", c.Listen).
+			WithHint("is another server there already? name another address with --listen").WithCause(err)
+	}
+	defer l.Close()
+	c.ListensOn(l.Addr())
 	// A failed fsync ends the process without another word to the disk.
 	a, err := Build(ctx, c, log, func(error) { os.Exit(70) })
 	if err != nil {
 		return err
 	}
 	defer a.Close(context.WithoutCancel(ctx))
-	// The address is taken before the link is made: a server that cannot
-	// listen leaves no credential behind.
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
-	if err != nil {
-		return fault.New(fault.Conflict, "cannot_listen", "cannot listen on %s", c.Listen).
-			WithHint("is another server there already? name another address with --listen").WithCause(err)
-	}
 	if err := a.firstLink(ctx, out); err != nil {
-		l.Close()
 		return err
 	}
 	fmt.Fprintf(out, "Fairlead %s listens on %s\n", Version, c.PublicURL)

@@ -167,6 +167,21 @@ func (c *Server) readEnv(getenv func(string) string) error {
 	return nil
 }
 
+// ListensOn puts the port that the system chose into Listen and PublicURL,
+// where they say 0.
+func (c *Server) ListensOn(a net.Addr) {
+	_, port, err := net.SplitHostPort(a.String())
+	host, asked, err2 := net.SplitHostPort(c.Listen)
+	if err != nil || err2 != nil || asked != "0" {
+		return
+	}
+	c.Listen = net.JoinHostPort(host, port)
+	if u, err := url.Parse(c.PublicURL); err == nil && u.Port() == "0" {
+		u.Host = net.JoinHostPort(u.Hostname(), port)
+		c.PublicURL = u.String()
+	}
+}
+
 // Check completes the configuration and says what is wrong with it.
 func (c *Server) Check() error {
 	host, port, err := net.SplitHostPort(c.Listen)
