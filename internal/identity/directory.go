@@ -12,8 +12,8 @@ import (
 // directoryTopic is woken when a team, project or environment changes.
 const directoryTopic = "directory"
 
-// Directory tells access what there is, whoever asks: it stands below the
-// decisions and is asked by nobody else.
+// Directory tells access what there is, and approvals who is there, whoever
+// asks: it stands below the decisions and is asked by nobody else.
 type Directory struct{ store store }
 
 // NewDirectory makes the directory of teams and principals.
