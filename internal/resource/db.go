@@ -17,12 +17,36 @@ import (
 // store is the SQL of resources, revisions and references.
 type store struct{ db *sqldb.DB }
 
-const resourceColumns = `r.id, r.name, r.environment_id, e.name, e.class, r.project_id, p.name, r.team_id, t.name,
-	r.template, r.engine, r.phase, r.reason, r.message, r.hint, r.revision, r.applied_revision, r.outputs, r.objects, r.state, r.drift,
+// names are a resource's ids and names, of which none is null and none has a
+// control character, as one column: the SQLite driver pays several locks and
+// allocations for each column of each row.
+var names = strings.Join([]string{
+	"r.id", "r.name", "r.environment_id", "e.name", "e.class", "r.project_id", "p.name", "r.team_id", "t.name",
+	"r.template", "r.engine", "r.phase", "r.created_by", "v.template_version", "v.template_digest",
+	"coalesce((SELECT u.id FROM runs u WHERE u.resource_id = r.id ORDER BY u.number DESC LIMIT 1), '')",
+	"coalesce(c.name, r.created_by)", // the last: no rule of ours says what a person is called
+}, "||'"+unit+"'||")
+
+const unit = "\x1f"
+
+// readNames takes names apart again.
+func readNames(s string, r *Resource) error {
+	for _, into := range [...]*string{
+		&r.ID, &r.Name, &r.EnvironmentID, &r.Environment, &r.Class, &r.ProjectID, &r.Project, &r.TeamID, &r.Team,
+		&r.Template, &r.Engine, (*string)(&r.Phase), &r.CreatedBy, &r.TemplateVersion, &r.templateDigest, &r.RunID,
+	} {
+		var ok bool
+		if *into, s, ok = strings.Cut(s, unit); !ok {
+			return errors.New("a resource's names cannot be told apart")
+		}
+	}
+	r.CreatedByName = s
+	return nil
+}
+
+var resourceColumns = names + `, r.reason, r.message, r.hint, r.revision, r.applied_revision, r.outputs, r.objects, r.state, r.drift,
 	r.observed_at, r.rotation, r.applied_rotation, r.retire_due_at, r.destroy_wanted_at, r.destroyed_at,
-	r.created_at, r.created_by, coalesce(c.name, r.created_by), r.updated_at, r.version, r.wanted_version,
-	v.template_version, v.template_digest, v.inputs, v.sealed,
-	coalesce((SELECT u.id FROM runs u WHERE u.resource_id = r.id ORDER BY u.number DESC LIMIT 1), '')
+	r.created_at, r.updated_at, r.version, r.wanted_version, v.inputs, v.sealed
 	FROM resources r
 	JOIN revisions v ON v.resource_id = r.id AND v.number = r.revision
 	JOIN environments e ON e.id = r.environment_id
@@ -32,14 +56,15 @@ const resourceColumns = `r.id, r.name, r.environment_id, e.name, e.class, r.proj
 
 func scanResource(row sqldb.Row) (Resource, error) {
 	var r Resource
-	var outputs, objects, drift, inputs, sealed string
+	var texts, outputs, objects, drift, inputs, sealed string
 	var observed, retire, destroyWanted, destroyed sql.NullInt64
 	var created, updated int64
-	err := row.Scan(&r.ID, &r.Name, &r.EnvironmentID, &r.Environment, &r.Class, &r.ProjectID, &r.Project, &r.TeamID, &r.Team,
-		&r.Template, &r.Engine, &r.Phase, &r.Reason, &r.Message, &r.Hint, &r.Revision, &r.AppliedRevision, &outputs, &objects, &r.state, &drift,
+	err := row.Scan(&texts, &r.Reason, &r.Message, &r.Hint, &r.Revision, &r.AppliedRevision, &outputs, &objects, &r.state, &drift,
 		&observed, &r.rotation, &r.appliedRotation, &retire, &destroyWanted, &destroyed,
-		&created, &r.CreatedBy, &r.CreatedByName, &updated, &r.Version, &r.wantedVersion,
-		&r.TemplateVersion, &r.templateDigest, &inputs, &sealed, &r.RunID)
+		&created, &updated, &r.Version, &r.wantedVersion, &inputs, &sealed)
+	if err == nil {
+		err = readNames(texts, &r)
+	}
 	if err != nil {
 		return r, err
 	}
