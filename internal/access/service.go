@@ -40,8 +40,11 @@ type AuditFunc func(ctx context.Context, tx *sqldb.Tx, action Action, target Tar
 
 // Options are a Service's dependencies.
 type Options struct {
-	DB         *sqldb.DB
-	Audit      AuditFunc
+	DB    *sqldb.DB
+	Audit AuditFunc
+	// Keep gives a context with who asks and from where, and nothing else of
+	// the request; without it denials are not recorded.
+	Keep       func(ctx context.Context) context.Context
 	Directory  Directory  // may be set later with SetDirectory, before the first Scope
 	Principals Principals // may be set later with SetPrincipals, before the first Why
 	Log        *slog.Logger
@@ -52,6 +55,7 @@ type Options struct {
 type Service struct {
 	store      store
 	audit      AuditFunc
+	keep       func(ctx context.Context) context.Context
 	directory  Directory
 	principals Principals
 	log        *slog.Logger
@@ -59,6 +63,7 @@ type Service struct {
 	current atomic.Pointer[Set]
 	reload  sync.Mutex // one reload at a time
 	lists   listCache
+	denials denials
 	stats   struct{ allowed, denied, errors atomic.Int64 }
 }
 
@@ -68,7 +73,7 @@ var _ Authorizer = (*Service)(nil)
 // ones as version 1. Loop keeps up with later versions.
 func New(ctx context.Context, o Options) (*Service, error) {
 	s := &Service{
-		store: store{o.DB}, audit: o.Audit, directory: o.Directory, principals: o.Principals,
+		store: store{o.DB}, audit: o.Audit, keep: o.Keep, directory: o.Directory, principals: o.Principals,
 		log: o.Log,
 	}
 	if s.log == nil {
@@ -171,9 +176,9 @@ func (s *Service) adopt(set *Set) {
 	}
 }
 
-// Check implements Authorizer. A denied request has no side effect, so a
-// denial is logged and counted but writes no audit record: else anybody could
-// make the log, which is kept for ever, grow at will.
+// Check implements Authorizer. A denied request has no side effect: a denial
+// is logged and counted, and the sums go to the audit log apart from it (see
+// denials).
 func (s *Service) Check(ctx context.Context, a Action, t Target) (Decision, error) {
 	p := principal.From(ctx)
 	set := s.current.Load()
@@ -195,6 +200,7 @@ func (s *Service) Check(ctx context.Context, a Action, t Target) (Decision, erro
 	if f.Kind != fault.Unauthenticated {
 		s.log.InfoContext(ctx, "denied", "code", f.Code, "principal", p.ID, "action", a, "target", t.Kind, "id", t.ID, "team", t.TeamID,
 			"policies", v.Policies, "version", v.Version)
+		s.noteDenial(ctx, p, a, t, v.Decision, f.Code)
 	}
 	return v.Decision, f
 }

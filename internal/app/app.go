@@ -29,6 +29,7 @@ import (
 	"fairlead/internal/secret/embedded"
 	"fairlead/internal/sqldb"
 	"fairlead/internal/template"
+	"fairlead/internal/why"
 	"fairlead/templates"
 )
 
@@ -48,6 +49,7 @@ type App struct {
 	engines      engineSet
 	templates    *template.Service
 	gates        *gate.Service
+	why          *why.Service
 	resources    *resource.Service
 	backups      *backup.Service
 	web          *httpx.Server
@@ -74,6 +76,7 @@ func Build(ctx context.Context, c conf.Server, log *slog.Logger, fatal func(erro
 		{"templates", a.buildTemplates},
 		{"gates", a.buildGates},
 		{"resources", a.buildResources},
+		{"why", a.buildWhy},
 		{"backup", a.buildBackup},
 		{"faces", a.buildFaces},
 	} {
@@ -129,7 +132,7 @@ func (a *App) buildGovernance(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.access, err = access.New(ctx, access.Options{DB: a.db, Audit: appendAudit, Log: a.log})
+	a.access, err = access.New(ctx, access.Options{DB: a.db, Audit: appendAudit, Keep: whoAndWhence, Log: a.log})
 	if err != nil {
 		return err
 	}
@@ -139,6 +142,7 @@ func (a *App) buildGovernance(ctx context.Context) error {
 	group := loop.NewGroup(a.db, a.log)
 	a.run(func(ctx context.Context) error { return a.audit.Run(ctx) })
 	a.run(func(ctx context.Context) error { return a.identity.Run(ctx) })
+	a.run(a.access.RunDenials)
 	a.run(func(ctx context.Context) error { group.Run(ctx, a.access.Loop()); return nil })
 	return nil
 }

@@ -24,6 +24,11 @@ func appendAudit(ctx context.Context, tx *sqldb.Tx, action access.Action, target
 	audit.Append(ctx, tx, audit.Entry{Action: string(action), Target: target, Decision: d, Details: details})
 }
 
+// whoAndWhence is what audit.Append takes from a request, without the request.
+func whoAndWhence(ctx context.Context) context.Context {
+	return principal.With(audit.WithOrigin(context.Background(), audit.OriginFrom(ctx)), principal.From(ctx))
+}
+
 // environments fits project to what resource asks of it.
 type environments struct{ svc *project.Service }
 
