@@ -4,12 +4,157 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 
 	"fairlead/internal/access"
 	"fairlead/internal/fault"
 	"fairlead/internal/ident"
 	"fairlead/internal/principal"
+	"fairlead/internal/sqldb"
 )
+
+// Filter narrows a list of approvals; the zero value is all.
+type Filter struct {
+	Status      Status
+	Mine        bool // pending, and for the caller to decide, who has not yet
+	Requested   bool // by the caller
+	NeedsReview bool // bypassed, and nobody has looked at it since
+	Kind        string
+	Subject     string // id of a resource, say
+	Environment string // id
+	Project     string // id
+	Sort        string // created, expires; with - before it the other way round
+}
+
+// List lists what the caller may see: what is about things that they see, what
+// they asked for, what is theirs to decide. A page may be shorter than asked
+// for while more follows.
+func (s *Service) List(ctx context.Context, f Filter, page sqldb.Page) (items []Approval, next string, err error) {
+	p, err := known(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	scope, err := s.access.Scope(ctx, access.ResourceView)
+	if err != nil {
+		return nil, "", err
+	}
+	now, err := s.db.Now(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	keys, err := s.keysOf(ctx, p)
+	if err != nil {
+		return nil, "", err
+	}
+	var w sqldb.Where
+	s.seen(&w, scope, p, keys)
+	for _, c := range []struct{ column, value string }{
+		{"a.status", string(f.Status)}, {"a.kind", f.Kind}, {"a.subject_id", f.Subject}, {"a.environment_id", f.Environment}, {"a.project_id", f.Project}} {
+		if c.value == "" {
+			continue
+		}
+		if c.column != "a.status" && !ident.IsRef(c.value) {
+			return []Approval{}, "", nil
+		}
+		w.And(c.column+` = ?`, c.value)
+	}
+	if f.Mine {
+		w.And(`a.status = 'pending' AND a.expires_at > ?`, now.UnixMicro())
+		w.And(s.asks(), sqldb.Strings(keys))
+		w.And(`a.barred NOT LIKE ?`, `%"`+p.ID+`"%`)
+		w.And(`NOT EXISTS (SELECT 1 FROM approval_votes w WHERE w.approval_id = a.id AND w.voter_id = ?)`, p.ID)
+	}
+	if f.Requested {
+		w.And(`a.requested_by = ?`, p.ID)
+	}
+	if f.NeedsReview {
+		w.And(`a.status = 'bypassed' AND a.reviewed_at IS NULL`)
+	}
+	list, next, err := approvals.Page(ctx, s.db.Read(), w, f.Sort, page)
+	if err != nil {
+		return nil, "", err
+	}
+	items = []Approval{}
+	for _, a := range list {
+		err := error(nil)
+		if !covered(scope, a) || f.Mine { // by its needs alone: access has the last word
+			err = s.theirs(ctx, a, p, f.Mine)
+		}
+		switch {
+		case err == nil:
+			items = append(items, a)
+		case fault.Is(err, fault.Internal) || fault.Is(err, fault.Unavailable):
+			return nil, "", err
+		}
+	}
+	return items, next, nil
+}
+
+// keysOf says what the caller counts as, also in others' names.
+func (s *Service) keysOf(ctx context.Context, p principal.Principal) ([]string, error) {
+	if p.Kind != principal.User || !access.ScopeAllows(p.Scopes, access.ApprovalDecide) {
+		return nil, nil
+	}
+	now, err := s.db.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	keys := keysOf(p)
+	delegated, err := s.store.delegatedTo(ctx, s.db.Read(), p.ID, now)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range delegated {
+		from, enabled, err := s.people.Person(ctx, s.db.Read(), d.FromID)
+		if err != nil {
+			return nil, err
+		}
+		if enabled {
+			keys = append(keys, keysOf(from)...)
+		}
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys), nil
+}
+
+// asks is the condition that an approval asks for one of some keys.
+func (s *Service) asks() string {
+	return `EXISTS (SELECT 1 FROM approval_needs k WHERE k.approval_id = a.id AND ` + s.db.InArray("k.need_key", "?") + `)`
+}
+
+// seen lets through what the caller may know of.
+func (s *Service) seen(w *sqldb.Where, scope access.Scope, p principal.Principal, keys []string) {
+	if scope.All {
+		return
+	}
+	conds, args := `a.requested_by = ? OR `+s.asks(), []any{p.ID, sqldb.Strings(keys)}
+	for _, part := range []struct {
+		column string
+		ids    []string
+	}{{"a.environment_id", scope.EnvironmentIDs}, {"a.project_id", scope.ProjectIDs}, {"a.team_id", scope.TeamIDs}} {
+		if len(part.ids) > 0 {
+			conds += ` OR ` + s.db.InArray(part.column, "?")
+			args = append(args, sqldb.Strings(part.ids))
+		}
+	}
+	w.And(`(`+conds+`)`, args...)
+}
+
+func covered(s access.Scope, a Approval) bool {
+	return s.All || slices.Contains(s.EnvironmentIDs, a.EnvironmentID) || slices.Contains(s.ProjectIDs, a.ProjectID) || slices.Contains(s.TeamIDs, a.TeamID)
+}
+
+// theirs is nil when a may be shown: to decide on, or at all.
+func (s *Service) theirs(ctx context.Context, a Approval, p principal.Principal, decide bool) error {
+	if !decide {
+		return s.sees(ctx, a, p)
+	}
+	rights, err := s.rights(ctx, s.db.Read(), a, p)
+	if err == nil && len(rights) == 0 {
+		err = notFound()
+	}
+	return err
+}
 
 // Get gives an approval with all that it takes to decide on it.
 func (s *Service) Get(ctx context.Context, id string) (Approval, error) {

@@ -2,6 +2,7 @@ package approvaltest
 
 import (
 	"context"
+	"encoding/json"
 	"sync"
 	"testing"
 
@@ -151,4 +152,14 @@ func (w *World) Move(id string, seconds int64) {
 		_, err := tx.ExecContext(w.t.Context(), `UPDATE approvals SET expires_at = $2 WHERE id = $1`, id, tx.Now().UnixMicro()+seconds*1_000_000)
 		return err
 	}))
+}
+
+// Told gives the ids of whom the newest event of a type about an approval is for.
+func (w *World) Told(kind, id string) []string {
+	w.t.Helper()
+	var text string
+	w.Must(w.DB.Read().QueryRowContext(w.t.Context(), `SELECT recipients FROM events WHERE type = $1 AND subject = $2 ORDER BY id DESC LIMIT 1`, kind, id).Scan(&text))
+	var out []string
+	w.Must(json.Unmarshal([]byte(text), &out))
+	return out
 }
