@@ -137,6 +137,75 @@ func (e CreateEnvironmentRequestClass) Valid() bool {
 	}
 }
 
+// Defines values for DecisionAction.
+const (
+	DecisionActionCreate  DecisionAction = "create"
+	DecisionActionDestroy DecisionAction = "destroy"
+	DecisionActionKeep    DecisionAction = "keep"
+	DecisionActionUpdate  DecisionAction = "update"
+)
+
+// Valid indicates whether the value is a known member of the DecisionAction enum.
+func (e DecisionAction) Valid() bool {
+	switch e {
+	case DecisionActionCreate:
+		return true
+	case DecisionActionDestroy:
+		return true
+	case DecisionActionKeep:
+		return true
+	case DecisionActionUpdate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DecisionOutcome.
+const (
+	DecisionOutcomeAllowed  DecisionOutcome = "allowed"
+	DecisionOutcomeApproval DecisionOutcome = "approval"
+	DecisionOutcomeDenied   DecisionOutcome = "denied"
+)
+
+// Valid indicates whether the value is a known member of the DecisionOutcome enum.
+func (e DecisionOutcome) Valid() bool {
+	switch e {
+	case DecisionOutcomeAllowed:
+		return true
+	case DecisionOutcomeApproval:
+		return true
+	case DecisionOutcomeDenied:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DecisionStage.
+const (
+	DecisionStageActivation DecisionStage = "activation"
+	DecisionStagePlan       DecisionStage = "plan"
+	DecisionStageRelease    DecisionStage = "release"
+	DecisionStageRequest    DecisionStage = "request"
+)
+
+// Valid indicates whether the value is a known member of the DecisionStage enum.
+func (e DecisionStage) Valid() bool {
+	switch e {
+	case DecisionStageActivation:
+		return true
+	case DecisionStagePlan:
+		return true
+	case DecisionStageRelease:
+		return true
+	case DecisionStageRequest:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for EnvironmentClass.
 const (
 	EnvironmentClassDevelopment EnvironmentClass = "development"
@@ -152,6 +221,81 @@ func (e EnvironmentClass) Valid() bool {
 	case EnvironmentClassProduction:
 		return true
 	case EnvironmentClassStaging:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExplanationLinkKind.
+const (
+	ExplanationLinkKindApproval    ExplanationLinkKind = "approval"
+	ExplanationLinkKindDestroy     ExplanationLinkKind = "destroy"
+	ExplanationLinkKindDrift       ExplanationLinkKind = "drift"
+	ExplanationLinkKindEngine      ExplanationLinkKind = "engine"
+	ExplanationLinkKindGates       ExplanationLinkKind = "gates"
+	ExplanationLinkKindLease       ExplanationLinkKind = "lease"
+	ExplanationLinkKindObservation ExplanationLinkKind = "observation"
+	ExplanationLinkKindReference   ExplanationLinkKind = "reference"
+	ExplanationLinkKindRequest     ExplanationLinkKind = "request"
+	ExplanationLinkKindRun         ExplanationLinkKind = "run"
+	ExplanationLinkKindVerify      ExplanationLinkKind = "verify"
+	ExplanationLinkKindWindow      ExplanationLinkKind = "window"
+)
+
+// Valid indicates whether the value is a known member of the ExplanationLinkKind enum.
+func (e ExplanationLinkKind) Valid() bool {
+	switch e {
+	case ExplanationLinkKindApproval:
+		return true
+	case ExplanationLinkKindDestroy:
+		return true
+	case ExplanationLinkKindDrift:
+		return true
+	case ExplanationLinkKindEngine:
+		return true
+	case ExplanationLinkKindGates:
+		return true
+	case ExplanationLinkKindLease:
+		return true
+	case ExplanationLinkKindObservation:
+		return true
+	case ExplanationLinkKindReference:
+		return true
+	case ExplanationLinkKindRequest:
+		return true
+	case ExplanationLinkKindRun:
+		return true
+	case ExplanationLinkKindVerify:
+		return true
+	case ExplanationLinkKindWindow:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ExplanationLinkState.
+const (
+	ExplanationLinkStateComing  ExplanationLinkState = "coming"
+	ExplanationLinkStateDone    ExplanationLinkState = "done"
+	ExplanationLinkStateFailing ExplanationLinkState = "failing"
+	ExplanationLinkStateRefused ExplanationLinkState = "refused"
+	ExplanationLinkStateWaiting ExplanationLinkState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the ExplanationLinkState enum.
+func (e ExplanationLinkState) Valid() bool {
+	switch e {
+	case ExplanationLinkStateComing:
+		return true
+	case ExplanationLinkStateDone:
+		return true
+	case ExplanationLinkStateFailing:
+		return true
+	case ExplanationLinkStateRefused:
+		return true
+	case ExplanationLinkStateWaiting:
 		return true
 	default:
 		return false
@@ -299,6 +443,27 @@ func (e ResourceDriftSeverity) Valid() bool {
 	case ResourceDriftSeverityAlert:
 		return true
 	case ResourceDriftSeverityHeal:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ResourcePlanOutcome.
+const (
+	ResourcePlanOutcomeAllowed  ResourcePlanOutcome = "allowed"
+	ResourcePlanOutcomeApproval ResourcePlanOutcome = "approval"
+	ResourcePlanOutcomeDenied   ResourcePlanOutcome = "denied"
+)
+
+// Valid indicates whether the value is a known member of the ResourcePlanOutcome enum.
+func (e ResourcePlanOutcome) Valid() bool {
+	switch e {
+	case ResourcePlanOutcomeAllowed:
+		return true
+	case ResourcePlanOutcomeApproval:
+		return true
+	case ResourcePlanOutcomeDenied:
 		return true
 	default:
 		return false
@@ -464,6 +629,57 @@ func (e UpdateEnvironmentRequestClass) Valid() bool {
 	}
 }
 
+// Defines values for VerdictSource.
+const (
+	VerdictSourceBudget    VerdictSource = "budget"
+	VerdictSourceGuardrail VerdictSource = "guardrail"
+	VerdictSourceLease     VerdictSource = "lease"
+	VerdictSourceQuota     VerdictSource = "quota"
+	VerdictSourceTemplate  VerdictSource = "template"
+	VerdictSourceWindow    VerdictSource = "window"
+)
+
+// Valid indicates whether the value is a known member of the VerdictSource enum.
+func (e VerdictSource) Valid() bool {
+	switch e {
+	case VerdictSourceBudget:
+		return true
+	case VerdictSourceGuardrail:
+		return true
+	case VerdictSourceLease:
+		return true
+	case VerdictSourceQuota:
+		return true
+	case VerdictSourceTemplate:
+		return true
+	case VerdictSourceWindow:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for VerdictStrength.
+const (
+	VerdictStrengthAdvise  VerdictStrength = "advise"
+	VerdictStrengthApprove VerdictStrength = "approve"
+	VerdictStrengthDeny    VerdictStrength = "deny"
+)
+
+// Valid indicates whether the value is a known member of the VerdictStrength enum.
+func (e VerdictStrength) Valid() bool {
+	switch e {
+	case VerdictStrengthAdvise:
+		return true
+	case VerdictStrengthApprove:
+		return true
+	case VerdictStrengthDeny:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListAuditRecordsParamsSort.
 const (
 	ListAuditRecordsParamsSortCreated      ListAuditRecordsParamsSort = "created"
@@ -476,6 +692,51 @@ func (e ListAuditRecordsParamsSort) Valid() bool {
 	case ListAuditRecordsParamsSortCreated:
 		return true
 	case ListAuditRecordsParamsSortMinusCreated:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListDecisionsParamsOutcome.
+const (
+	ListDecisionsParamsOutcomeAllowed  ListDecisionsParamsOutcome = "allowed"
+	ListDecisionsParamsOutcomeApproval ListDecisionsParamsOutcome = "approval"
+	ListDecisionsParamsOutcomeDenied   ListDecisionsParamsOutcome = "denied"
+)
+
+// Valid indicates whether the value is a known member of the ListDecisionsParamsOutcome enum.
+func (e ListDecisionsParamsOutcome) Valid() bool {
+	switch e {
+	case ListDecisionsParamsOutcomeAllowed:
+		return true
+	case ListDecisionsParamsOutcomeApproval:
+		return true
+	case ListDecisionsParamsOutcomeDenied:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListDecisionsParamsStage.
+const (
+	ListDecisionsParamsStageActivation ListDecisionsParamsStage = "activation"
+	ListDecisionsParamsStagePlan       ListDecisionsParamsStage = "plan"
+	ListDecisionsParamsStageRelease    ListDecisionsParamsStage = "release"
+	ListDecisionsParamsStageRequest    ListDecisionsParamsStage = "request"
+)
+
+// Valid indicates whether the value is a known member of the ListDecisionsParamsStage enum.
+func (e ListDecisionsParamsStage) Valid() bool {
+	switch e {
+	case ListDecisionsParamsStageActivation:
+		return true
+	case ListDecisionsParamsStagePlan:
+		return true
+	case ListDecisionsParamsStageRelease:
+		return true
+	case ListDecisionsParamsStageRequest:
 		return true
 	default:
 		return false
@@ -1418,6 +1679,44 @@ type CreateUserRequest struct {
 	Name        string             `json:"name"`
 }
 
+// Decision defines model for Decision.
+type Decision struct {
+	Action DecisionAction `json:"action"`
+	At     time.Time      `json:"at"`
+
+	// By Who asked
+	By string `json:"by"`
+
+	// Facts What the rules saw; docs/guardrails.md describes it
+	Facts *map[string]interface{} `json:"facts,omitempty"`
+
+	// Guardrails Digest of the guardrails that were active
+	Guardrails *string `json:"guardrails,omitempty"`
+
+	// ID Example: dec_01jd2v8n5k3q7x9w4m6p8r0t2y
+	ID        string          `json:"id"`
+	Outcome   DecisionOutcome `json:"outcome"`
+	RequestID *string         `json:"requestId,omitempty"`
+
+	// Resource Its name
+	Resource        string        `json:"resource"`
+	ResourceID      *string       `json:"resourceId,omitempty"`
+	RunID           *string       `json:"runId,omitempty"`
+	Stage           DecisionStage `json:"stage"`
+	Template        string        `json:"template"`
+	TemplateVersion string        `json:"templateVersion"`
+	Verdicts        []Verdict     `json:"verdicts"`
+}
+
+// DecisionAction defines model for Decision.Action.
+type DecisionAction string
+
+// DecisionOutcome defines model for Decision.Outcome.
+type DecisionOutcome string
+
+// DecisionStage defines model for Decision.Stage.
+type DecisionStage string
+
 // DesiredResource defines model for DesiredResource.
 type DesiredResource struct {
 	// Inputs All of them
@@ -1452,6 +1751,54 @@ type Environment struct {
 
 // EnvironmentClass defines model for Environment.Class.
 type EnvironmentClass string
+
+// Explanation defines model for Explanation.
+type Explanation struct {
+	// Chain First cause first
+	Chain []ExplanationLink `json:"chain"`
+	Phase string            `json:"phase"`
+
+	// Resource Its name
+	Resource   string `json:"resource"`
+	ResourceID string `json:"resourceId"`
+
+	// Summary The chain in a sentence
+	//
+	// Example: orders is waiting: it waits for approval apr_01…
+	Summary string `json:"summary"`
+}
+
+// ExplanationLink defines model for ExplanationLink.
+type ExplanationLink struct {
+	// Code Stable code
+	Code *string `json:"code,omitempty"`
+
+	// Docs Page about the code
+	Docs *string             `json:"docs,omitempty"`
+	Kind ExplanationLinkKind `json:"kind"`
+
+	// Next What to do, as commands
+	Next *[]string `json:"next,omitempty"`
+
+	// Of The resource, when it is another one's
+	Of *string `json:"of,omitempty"`
+
+	// Ref Id of the run, approval or decision
+	Ref   *string              `json:"ref,omitempty"`
+	Since *time.Time           `json:"since,omitempty"`
+	State ExplanationLinkState `json:"state"`
+	Text  string               `json:"text"`
+	Until *time.Time           `json:"until,omitempty"`
+
+	// Who Who can act
+	Who *string `json:"who,omitempty"`
+}
+
+// ExplanationLinkKind defines model for ExplanationLink.Kind.
+type ExplanationLinkKind string
+
+// ExplanationLinkState defines model for ExplanationLink.State.
+type ExplanationLinkState string
 
 // LinkBody defines model for LinkBody.
 type LinkBody struct {
@@ -1539,6 +1886,14 @@ type Membership struct {
 	TeamID string `json:"teamId"`
 }
 
+// Need defines model for Need.
+type Need struct {
+	Count  int64     `json:"count"`
+	People *[]string `json:"people,omitempty"`
+	Role   *string   `json:"role,omitempty"`
+	Team   *string   `json:"team,omitempty"`
+}
+
 // NewToken defines model for NewToken.
 type NewToken struct {
 	CreatedAt time.Time `json:"createdAt"`
@@ -1588,6 +1943,15 @@ type PageAuditCheckpoint struct {
 type PageAuditRecord struct {
 	// Items This page's items
 	Items []AuditRecord `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
+// PageDecision defines model for PageDecision.
+type PageDecision struct {
+	// Items This page's items
+	Items []Decision `json:"items"`
 
 	// Next Cursor of the next page; absent on the last one
 	Next *string `json:"next,omitempty"`
@@ -1736,6 +2100,45 @@ type PlannedChange struct {
 // PlannedChangeAction defines model for PlannedChange.Action.
 type PlannedChangeAction string
 
+// PlannedCost defines model for PlannedCost.
+type PlannedCost struct {
+	// Before What it costs a month now
+	Before   float64           `json:"before"`
+	Currency *string           `json:"currency,omitempty"`
+	Items    []PlannedCostItem `json:"items"`
+	Monthly  float64           `json:"monthly"`
+
+	// Unpriced The template has no prices
+	Unpriced bool `json:"unpriced"`
+}
+
+// PlannedCostItem defines model for PlannedCostItem.
+type PlannedCostItem struct {
+	Item     string  `json:"item"`
+	Monthly  float64 `json:"monthly"`
+	Quantity float64 `json:"quantity"`
+}
+
+// PlannedUse defines model for PlannedUse.
+type PlannedUse struct {
+	Max float64 `json:"max"`
+
+	// Metric Example: count
+	Metric string `json:"metric"`
+
+	// Name Example: shop
+	Name string `json:"name"`
+
+	// Scope Example: team
+	Scope string `json:"scope"`
+
+	// Used By others
+	Used float64 `json:"used"`
+
+	// Wanted By this resource then
+	Wanted float64 `json:"wanted"`
+}
+
 // Problem defines model for Problem.
 type Problem struct {
 	// Code Stable, for programs
@@ -1876,6 +2279,9 @@ type Resource struct {
 	TemplateVersion string    `json:"templateVersion"`
 	UpdatedAt       time.Time `json:"updatedAt"`
 
+	// Verdicts What the gates had to say of the request that this answers
+	Verdicts *[]Verdict `json:"verdicts,omitempty"`
+
 	// Version Changes with every write; the ETag
 	Version int64 `json:"version"`
 }
@@ -1936,6 +2342,7 @@ type ResourceObject struct {
 // ResourcePlan defines model for ResourcePlan.
 type ResourcePlan struct {
 	Changes []PlannedChange `json:"changes"`
+	Cost    PlannedCost     `json:"cost"`
 
 	// Destructive It deletes or replaces something
 	Destructive bool `json:"destructive"`
@@ -1946,9 +2353,26 @@ type ResourcePlan struct {
 	// Empty It changes nothing
 	Empty bool `json:"empty"`
 
+	// Lease How long it would live
+	//
+	// Example: 72h0m0s
+	Lease *string `json:"lease,omitempty"`
+
+	// Limits The quotas and budgets that it falls under
+	Limits []PlannedUse `json:"limits"`
+
+	// Outcome What the gates would say of it now
+	Outcome ResourcePlanOutcome `json:"outcome"`
+
 	// Summary Example: 2 to create
 	Summary string `json:"summary"`
+
+	// Verdicts All that the gates have to say
+	Verdicts []Verdict `json:"verdicts"`
 }
+
+// ResourcePlanOutcome What the gates would say of it now
+type ResourcePlanOutcome string
 
 // ResourceReference defines model for ResourceReference.
 type ResourceReference struct {
@@ -1974,6 +2398,11 @@ type ResourceReferences struct {
 type ResourceRequest struct {
 	// Inputs By the template's schema; a reference is "${{ resources.NAME.outputs.OUTPUT }}"
 	Inputs *map[string]interface{} `json:"inputs,omitempty"`
+
+	// Lease How long a new one may live (90m, 8h, 7d); by default what the rules of its environment say
+	//
+	// Example: 8h
+	Lease *string `json:"lease,omitempty"`
 
 	// Name Example: orders
 	Name string `json:"name"`
@@ -2379,6 +2808,36 @@ type User struct {
 	Version    int64        `json:"version"`
 }
 
+// Verdict defines model for Verdict.
+type Verdict struct {
+	// Bundle Name and version of the guardrail's bundle
+	Bundle *string `json:"bundle,omitempty"`
+
+	// Docs A link
+	Docs *string `json:"docs,omitempty"`
+
+	// Field JSON pointer into the inputs
+	Field   *string `json:"field,omitempty"`
+	Message string  `json:"message"`
+	Needs   *Need   `json:"needs,omitempty"`
+
+	// Remedy How to put it right
+	Remedy *string `json:"remedy,omitempty"`
+
+	// Rule Package and rule, or the limit
+	Rule string `json:"rule"`
+
+	// Source Which gate spoke
+	Source   VerdictSource   `json:"source"`
+	Strength VerdictStrength `json:"strength"`
+}
+
+// VerdictSource Which gate spoke
+type VerdictSource string
+
+// VerdictStrength defines model for Verdict.Strength.
+type VerdictStrength string
+
 // WhyInputBody defines model for WhyInputBody.
 type WhyInputBody struct {
 	// Action Such as resource:reveal
@@ -2460,6 +2919,32 @@ type ListAuditCheckpointsParams struct {
 	// Cursor Where to go on: the next of the page before
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
+
+// ListDecisionsParams defines parameters for ListDecisions.
+type ListDecisionsParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor  *string                     `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Outcome *ListDecisionsParamsOutcome `form:"outcome,omitempty" json:"outcome,omitempty"`
+	Stage   *ListDecisionsParamsStage   `form:"stage,omitempty" json:"stage,omitempty"`
+
+	// Resource Id of a resource
+	Resource *string `form:"resource,omitempty" json:"resource,omitempty"`
+
+	// Mine Only what the caller asked for
+	Mine *bool `form:"mine,omitempty" json:"mine,omitempty"`
+
+	// Since Only from then on
+	Since *time.Time `form:"since,omitempty" json:"since,omitempty"`
+}
+
+// ListDecisionsParamsOutcome defines parameters for ListDecisions.
+type ListDecisionsParamsOutcome string
+
+// ListDecisionsParamsStage defines parameters for ListDecisions.
+type ListDecisionsParamsStage string
 
 // ListAllEnvironmentsParams defines parameters for ListAllEnvironments.
 type ListAllEnvironmentsParams struct {
@@ -3179,6 +3664,20 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v1/audit/status (the `GetAuditStatus` operationId).
 	GetAuditStatus(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListDecisions List what the gates decided
+	//
+	// Newest first; only where the caller may see resources.
+	//
+	// Corresponds with GET /api/v1/decisions (the `ListDecisions` operationId).
+	ListDecisions(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetDecision Get a decision with all that it was made from
+	//
+	// By its id, or by the id of the request that it answered.
+	//
+	// Corresponds with GET /api/v1/decisions/{decision} (the `GetDecision` operationId).
+	GetDecision(ctx context.Context, decision string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListAllEnvironments Environments of all projects that the caller may see
 	//
 	// Corresponds with GET /api/v1/environments (the `ListAllEnvironments` operationId).
@@ -3539,6 +4038,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/runs (the `ListRuns` operationId).
 	ListRuns(ctx context.Context, project string, environment string, resource string, params *ListRunsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExplainResource Explain why a resource is as it is
+	//
+	// From the request over the gates and the run to the engine's own error: since when, who can act, what to do next.
+	//
+	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/why (the `ExplainResource` operationId).
+	ExplainResource(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListResources List resources across environments
 	//
@@ -4213,6 +4719,40 @@ func (c *Client) ExportAudit(ctx context.Context, reqEditors ...RequestEditorFn)
 // Corresponds with GET /api/v1/audit/status (the `GetAuditStatus` operationId).
 func (c *Client) GetAuditStatus(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetAuditStatusRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListDecisions List what the gates decided
+//
+// Newest first; only where the caller may see resources.
+//
+// Corresponds with GET /api/v1/decisions (the `ListDecisions` operationId).
+func (c *Client) ListDecisions(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListDecisionsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetDecision Get a decision with all that it was made from
+//
+// By its id, or by the id of the request that it answered.
+//
+// Corresponds with GET /api/v1/decisions/{decision} (the `GetDecision` operationId).
+func (c *Client) GetDecision(ctx context.Context, decision string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetDecisionRequest(c.Server, decision)
 	if err != nil {
 		return nil, err
 	}
@@ -5064,6 +5604,23 @@ func (c *Client) RotateResource(ctx context.Context, project string, environment
 // Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/runs (the `ListRuns` operationId).
 func (c *Client) ListRuns(ctx context.Context, project string, environment string, resource string, params *ListRunsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListRunsRequest(c.Server, project, environment, resource, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExplainResource Explain why a resource is as it is
+//
+// From the request over the gates and the run to the engine's own error: since when, who can act, what to do next.
+//
+// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/why (the `ExplainResource` operationId).
+func (c *Client) ExplainResource(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExplainResourceRequest(c.Server, project, environment, resource)
 	if err != nil {
 		return nil, err
 	}
@@ -6718,6 +7275,166 @@ func NewGetAuditStatusRequest(server string) (*http.Request, error) {
 	}
 
 	operationPath := fmt.Sprintf("/api/v1/audit/status")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListDecisionsRequest constructs an http.Request for the ListDecisions method
+func NewListDecisionsRequest(server string, params *ListDecisionsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/decisions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Outcome != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "outcome", *params.Outcome, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Stage != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "stage", *params.Stage, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Resource != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "resource", *params.Resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Mine != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "mine", *params.Mine, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetDecisionRequest constructs an http.Request for the GetDecision method
+func NewGetDecisionRequest(server string, decision string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "decision", decision, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/decisions/%s", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -8896,6 +9613,54 @@ func NewListRunsRequest(server string, project string, environment string, resou
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
 		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExplainResourceRequest constructs an http.Request for the ExplainResource method
+func NewExplainResourceRequest(server string, project string, environment string, resource string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "environment", environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "resource", resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/projects/%s/environments/%s/resources/%s/why", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -11758,6 +12523,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/audit/status (the `GetAuditStatus` operationId).
 	GetAuditStatusWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetAuditStatusReply, error)
 
+	// ListDecisionsWithResponse List what the gates decided
+	//
+	// Newest first; only where the caller may see resources.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/decisions (the `ListDecisions` operationId).
+	ListDecisionsWithResponse(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*ListDecisionsReply, error)
+
+	// GetDecisionWithResponse Get a decision with all that it was made from
+	//
+	// By its id, or by the id of the request that it answered.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/decisions/{decision} (the `GetDecision` operationId).
+	GetDecisionWithResponse(ctx context.Context, decision string, reqEditors ...RequestEditorFn) (*GetDecisionReply, error)
+
 	// ListAllEnvironmentsWithResponse Environments of all projects that the caller may see
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -12160,6 +12943,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/runs (the `ListRuns` operationId).
 	ListRunsWithResponse(ctx context.Context, project string, environment string, resource string, params *ListRunsParams, reqEditors ...RequestEditorFn) (*ListRunsReply, error)
+
+	// ExplainResourceWithResponse Explain why a resource is as it is
+	//
+	// From the request over the gates and the run to the engine's own error: since when, who can act, what to do next.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/why (the `ExplainResource` operationId).
+	ExplainResourceWithResponse(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*ExplainResourceReply, error)
 
 	// ListResourcesWithResponse List resources across environments
 	//
@@ -13144,6 +13936,88 @@ func (r GetAuditStatusReply) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetAuditStatusReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListDecisionsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageDecision
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListDecisionsReply) GetJSON200() *PageDecision {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListDecisionsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListDecisionsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListDecisionsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListDecisionsReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetDecisionReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Decision
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetDecisionReply) GetJSON200() *Decision {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetDecisionReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetDecisionReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetDecisionReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetDecisionReply) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -14685,6 +15559,47 @@ func (r ListRunsReply) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListRunsReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ExplainResourceReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Explanation
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ExplainResourceReply) GetJSON200() *Explanation {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ExplainResourceReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExplainResourceReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExplainResourceReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExplainResourceReply) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -16952,6 +17867,36 @@ func (c *ClientWithResponses) GetAuditStatusWithResponse(ctx context.Context, re
 	return ParseGetAuditStatusReply(rsp)
 }
 
+// ListDecisionsWithResponse List what the gates decided
+//
+// Newest first; only where the caller may see resources.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/decisions (the `ListDecisions` operationId).
+func (c *ClientWithResponses) ListDecisionsWithResponse(ctx context.Context, params *ListDecisionsParams, reqEditors ...RequestEditorFn) (*ListDecisionsReply, error) {
+	rsp, err := c.ListDecisions(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListDecisionsReply(rsp)
+}
+
+// GetDecisionWithResponse Get a decision with all that it was made from
+//
+// By its id, or by the id of the request that it answered.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/decisions/{decision} (the `GetDecision` operationId).
+func (c *ClientWithResponses) GetDecisionWithResponse(ctx context.Context, decision string, reqEditors ...RequestEditorFn) (*GetDecisionReply, error) {
+	rsp, err := c.GetDecision(ctx, decision, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetDecisionReply(rsp)
+}
+
 // ListAllEnvironmentsWithResponse Environments of all projects that the caller may see
 //
 // Returns a wrapper object for the known response body format(s).
@@ -17647,6 +18592,21 @@ func (c *ClientWithResponses) ListRunsWithResponse(ctx context.Context, project 
 		return nil, err
 	}
 	return ParseListRunsReply(rsp)
+}
+
+// ExplainResourceWithResponse Explain why a resource is as it is
+//
+// From the request over the gates and the run to the engine's own error: since when, who can act, what to do next.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/why (the `ExplainResource` operationId).
+func (c *ClientWithResponses) ExplainResourceWithResponse(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*ExplainResourceReply, error) {
+	rsp, err := c.ExplainResource(ctx, project, environment, resource, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExplainResourceReply(rsp)
 }
 
 // ListResourcesWithResponse List resources across environments
@@ -18820,6 +19780,58 @@ func ParseGetAuditStatusReply(rsp *http.Response) (*GetAuditStatusReply, error) 
 	return response, nil
 }
 
+// ParseListDecisionsReply parses an HTTP response from a ListDecisionsWithResponse call
+func ParseListDecisionsReply(rsp *http.Response) (*ListDecisionsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListDecisionsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageDecision
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetDecisionReply parses an HTTP response from a GetDecisionWithResponse call
+func ParseGetDecisionReply(rsp *http.Response) (*GetDecisionReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetDecisionReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Decision
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListAllEnvironmentsReply parses an HTTP response from a ListAllEnvironmentsWithResponse call
 func ParseListAllEnvironmentsReply(rsp *http.Response) (*ListAllEnvironmentsReply, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -19973,6 +20985,32 @@ func ParseListRunsReply(rsp *http.Response) (*ListRunsReply, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest PageRun
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseExplainResourceReply parses an HTTP response from a ExplainResourceWithResponse call
+func ParseExplainResourceReply(rsp *http.Response) (*ExplainResourceReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExplainResourceReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Explanation
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

@@ -11,6 +11,7 @@ import (
 	"fairlead/internal/project/projectcli"
 	"fairlead/internal/resource/resourcecli"
 	"fairlead/internal/template/templatecli"
+	"fairlead/internal/why/whycli"
 )
 
 // clientCommands are the commands that ask a server, through its API alone.
@@ -18,7 +19,7 @@ func clientCommands(kit *clikit.CLI) []*cobra.Command {
 	var out []*cobra.Command
 	for _, face := range []func(*clikit.CLI) []*cobra.Command{
 		resourcecli.Commands, identitycli.Commands, projectcli.Commands, templatecli.Commands,
-		accesscli.Commands, auditcli.Commands, backupcli.Commands,
+		whycli.Commands, accesscli.Commands, auditcli.Commands, backupcli.Commands,
 	} {
 		out = append(out, face(kit)...)
 	}

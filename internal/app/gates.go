@@ -5,7 +5,10 @@ import (
 	"time"
 
 	"fairlead/internal/gate"
+	"fairlead/internal/loop"
+	"fairlead/internal/resource"
 	"fairlead/internal/sqldb"
+	"fairlead/internal/why"
 )
 
 // buildGates wires what a request must pass.
@@ -13,6 +16,27 @@ func (a *App) buildGates(context.Context) error {
 	var open openGates
 	a.gates = gate.New(gate.Options{DB: a.db, Access: a.access, Rules: open, Limits: open, Prices: open, Calendar: open, Leases: open, Approvals: open, Log: a.log})
 	return nil
+}
+
+// buildWhy wires what explains; it comes after everything that it reads.
+func (a *App) buildWhy(context.Context) error {
+	a.why = why.New(why.Options{Resources: a.resources, Decisions: a.gates, Approvals: noReasons{}, Leases: noReasons{}, Now: a.db.Now})
+	group := loop.NewGroup(a.db, a.log)
+	a.run(func(ctx context.Context) error {
+		group.Run(ctx, loop.Loop{Name: "decisions", Every: time.Hour, Once: true, Do: a.gates.Prune})
+		return nil
+	})
+	return nil
+}
+
+// noReasons stands where a gate is not built yet.
+type noReasons struct{}
+
+func (noReasons) Open(context.Context, string) (why.Approval, bool, error) {
+	return why.Approval{}, false, nil
+}
+func (noReasons) Of(context.Context, resource.Resource) (why.Lease, bool, error) {
+	return why.Lease{}, false, nil
 }
 
 // openGates stands where a gate is not built yet.

@@ -11,51 +11,69 @@ import (
 
 	"fairlead/internal/access"
 	"fairlead/internal/engine"
+	"fairlead/internal/gate"
 )
 
+// Preview is what a request would do, and what the gates say of it.
+type Preview struct {
+	engine.Plan
+	Judgement gate.Judgement
+}
+
 // Plan says what Create would do, and changes nothing.
-func (s *Service) Plan(ctx context.Context, project, environment string, w Wanted) (engine.Plan, error) {
+func (s *Service) Plan(ctx context.Context, project, environment string, w Wanted) (Preview, error) {
 	env, err := s.Environments.Resolve(ctx, project, environment)
 	if err != nil {
-		return engine.Plan{}, err
+		return Preview{}, err
 	}
 	c, err := s.check(ctx, env, w, access.ResourceCreate, "")
 	if err != nil {
-		return engine.Plan{}, err
+		return Preview{}, err
 	}
 	if err := s.checkReferences(ctx, env, c, nil); err != nil {
-		return engine.Plan{}, err
+		return Preview{}, err
 	}
 	switch _, err := s.db.find(ctx, s.DB.Read(), env.ID, w.Name); {
 	case err == nil:
-		return engine.Plan{}, nameTaken(env, w.Name, nil)
+		return Preview{}, nameTaken(env, w.Name, nil)
 	case !errors.Is(err, sql.ErrNoRows):
-		return engine.Plan{}, err
+		return Preview{}, err
 	}
 	// The id does not exist yet; a plan's object names show where it will be.
 	r := Resource{ID: "res_00000000000000000000000000", Name: w.Name, EnvironmentID: env.ID, Engine: c.info.Engine, Revision: 1}
-	return s.plan(ctx, env, r, c)
+	return s.preview(ctx, env, r, c, c.facts(ctx, env, gate.Create, nil))
+}
+
+// preview plans r and asks the gates about the plan.
+func (s *Service) preview(ctx context.Context, env Environment, r Resource, c checked, f gate.Facts) (Preview, error) {
+	p, err := s.plan(ctx, env, r, c)
+	if err != nil {
+		return Preview{}, err
+	}
+	f.Stage, f.Plan = gate.Plan, &p
+	j, err := s.Gates.Judge(ctx, f)
+	return Preview{p, j}, err
 }
 
 // PlanChange says what a change would do, and changes nothing.
-func (s *Service) PlanChange(ctx context.Context, w Where, ch Change) (engine.Plan, error) {
+func (s *Service) PlanChange(ctx context.Context, w Where, ch Change) (Preview, error) {
 	l, err := s.locate(ctx, w, access.ResourceUpdate)
 	if err != nil {
-		return engine.Plan{}, err
+		return Preview{}, err
 	}
 	if err := checkMatch(l.Resource, ch.IfMatch); err != nil {
-		return engine.Plan{}, err
+		return Preview{}, err
 	}
 	c, _, err := s.checkChange(ctx, l, ch)
 	if err != nil {
-		return engine.Plan{}, err
+		return Preview{}, err
 	}
 	if _, err := s.linkReferences(ctx, s.DB.Read(), l.Resource, c.refs); err != nil {
-		return engine.Plan{}, err
+		return Preview{}, err
 	}
 	r := l.Resource
 	r.Revision++
-	return s.plan(ctx, l.env, r, c)
+	return s.preview(ctx, l.env, r, c, c.facts(ctx, l.env, gate.Update, &l.Resource))
 }
 
 // plan asks the engine, with what can be resolved already. No secret output of

@@ -281,7 +281,7 @@ func TestListsArePagedFilteredAndScoped(t *testing.T) {
 func TestAPlanShowsWhatWouldHappenAndChangesNothing(t *testing.T) {
 	each(t, func(t *testing.T, b *resourcetest.Bench) {
 		p, err := b.Svc.Plan(b.Ctx, "shop", "dev", resource.Wanted{Name: "orders", Template: "store"})
-		if err != nil || len(p.Changes) != 2 || resource.PlanSummary(p) != "2 to create" {
+		if err != nil || len(p.Changes) != 2 || resource.PlanSummary(p.Plan) != "2 to create" {
 			t.Errorf("%+v, %v", p, err)
 		}
 		b.Work()
@@ -290,7 +290,7 @@ func TestAPlanShowsWhatWouldHappenAndChangesNothing(t *testing.T) {
 			t.Errorf("plan of a name that is taken: %v", err)
 		}
 		p, err = b.Svc.PlanChange(b.Ctx, where("orders"), resource.Change{Set: inputs{"size": 2}})
-		if err != nil || resource.PlanSummary(p) != "2 to update" {
+		if err != nil || resource.PlanSummary(p.Plan) != "2 to update" {
 			t.Errorf("%+v, %v", p, err)
 		}
 		p, err = b.Svc.PlanChange(b.Ctx, where("orders"), resource.Change{})

@@ -234,6 +234,28 @@ func (s *Service) References(ctx context.Context, w Where) (to, from []Reference
 	return to, from, err
 }
 
+// Edges is References by id.
+func (s *Service) Edges(ctx context.Context, id string) (to, from []Reference, err error) {
+	l, err := s.locateID(ctx, id, access.ResourceView)
+	if err != nil {
+		return nil, nil, err
+	}
+	if to, err = s.db.references(ctx, l.ID); err != nil {
+		return nil, nil, err
+	}
+	from, err = s.db.referredBy(ctx, s.DB.Read(), l.ID)
+	return to, from, err
+}
+
+// Turn tells how it stands with the work on a resource.
+func (s *Service) Turn(ctx context.Context, id string) (queue.Turn, error) {
+	l, err := s.locateID(ctx, id, access.ResourceView)
+	if err != nil {
+		return queue.Turn{}, err
+	}
+	return queue.Look(ctx, s.DB, l.ID)
+}
+
 // Wait returns the resource once its version differs from known or it has
 // settled, and after at most limit as it is then.
 func (s *Service) Wait(ctx context.Context, w Where, known int64, limit time.Duration) (Resource, error) {

@@ -1,6 +1,3 @@
-// Package api is every operation of the API in one place, apart from the rest
-// of the wiring, so that its document can be made without the command line,
-// whose client is generated from it.
 package api
 
 import (
@@ -12,6 +9,8 @@ import (
 	"fairlead/internal/audit/auditapi"
 	"fairlead/internal/backup"
 	"fairlead/internal/backup/backupapi"
+	"fairlead/internal/gate"
+	"fairlead/internal/gate/gateapi"
 	"fairlead/internal/httpx"
 	"fairlead/internal/identity"
 	"fairlead/internal/identity/identityapi"
@@ -23,6 +22,8 @@ import (
 	"fairlead/internal/secret/secretapi"
 	"fairlead/internal/template"
 	"fairlead/internal/template/templateapi"
+	"fairlead/internal/why"
+	"fairlead/internal/why/whyapi"
 )
 
 // Services is what stands behind the operations.
@@ -34,6 +35,8 @@ type Services struct {
 	MasterKey *secret.Service
 	Projects  *project.Service
 	Resources *resource.Service
+	Gates     *gate.Service
+	Why       *why.Service
 	Templates *template.Service
 	Secure    bool // people come by https alone
 }
@@ -46,6 +49,8 @@ func Register(api huma.API, s Services) {
 	auditapi.Register(api, s.Audit)
 	templateapi.Register(api, s.Templates)
 	resourceapi.Register(api, s.Resources)
+	gateapi.Register(api, s.Gates)
+	whyapi.Register(api, s.Why)
 	secretapi.Register(api, s.MasterKey)
 	backupapi.Register(api, s.Backup)
 }

@@ -58,7 +58,7 @@ func registerChanges(api huma.API, svc *resource.Service) {
 		if err != nil {
 			return nil, err
 		}
-		return &httpx.Body[ResourcePlan]{Body: planView(p)}, nil
+		return &httpx.Body[ResourcePlan]{Body: previewView(p)}, nil
 	})
 	httpx.Register(api, httpx.Recovered(huma.Operation{
 		OperationID: "destroy-resource", Method: http.MethodDelete, Path: one, DefaultStatus: http.StatusAccepted, Tags: tags,

@@ -3,10 +3,13 @@ package resourceapi
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"fairlead/internal/fault"
+	"fairlead/internal/gate"
 	"fairlead/internal/httpx"
 	"fairlead/internal/resource"
 )
@@ -181,10 +184,15 @@ type ResourceRequest struct {
 	Version  string         `json:"version,omitempty" maxLength:"64" doc:"Of the template: a number or a constraint; by default the one in use, for a new resource the newest stable"`
 	Inputs   map[string]any `json:"inputs,omitempty" doc:"By the template's schema; a reference is \"${{ resources.NAME.outputs.OUTPUT }}\""`
 	Note     string         `json:"note,omitempty" maxLength:"1000" doc:"Why"`
+	Lease    string         `json:"lease,omitempty" maxLength:"20" doc:"How long a new one may live (90m, 8h, 7d); by default what the rules of its environment say" example:"8h"`
 }
 
-func (r ResourceRequest) wanted() resource.Wanted {
-	return resource.Wanted{Name: r.Name, Template: r.Template, Version: r.Version, Inputs: r.Inputs, Note: r.Note}
+func (r ResourceRequest) wanted() (resource.Wanted, error) {
+	lease, err := gate.ParseLength(r.Lease)
+	if err != nil {
+		return resource.Wanted{}, fault.From(err).WithField("/lease")
+	}
+	return resource.Wanted{Name: r.Name, Template: r.Template, Version: r.Version, Inputs: r.Inputs, Note: r.Note, Lease: lease}, nil
 }
 
 // DesiredResource is a resource as it is wanted; its name is in the path.
@@ -203,7 +211,11 @@ func registerRequests(api huma.API, svc *resource.Service) {
 		EnvironmentInput
 		Body ResourceRequest
 	}) (*tagged, error) {
-		r, err := svc.Create(ctx, in.Project, in.Environment, in.Body.wanted())
+		wanted, err := in.Body.wanted()
+		if err != nil {
+			return nil, err
+		}
+		r, err := svc.Create(ctx, in.Project, in.Environment, wanted)
 		return replied(http.StatusCreated, r, err)
 	})
 	httpx.Register(api, httpx.Recovered(huma.Operation{
@@ -237,8 +249,12 @@ func registerRequests(api huma.API, svc *resource.Service) {
 		}
 	}) (*httpx.Body[AppliedSet], error) {
 		var wanted []resource.Wanted
-		for _, r := range in.Body.Resources {
-			wanted = append(wanted, r.wanted())
+		for i, r := range in.Body.Resources {
+			one, err := r.wanted()
+			if err != nil {
+				return nil, fault.From(err).WithField("/resources/" + strconv.Itoa(i) + "/lease")
+			}
+			wanted = append(wanted, one)
 		}
 		applied, err := svc.Apply(ctx, in.Project, in.Environment, wanted)
 		if err != nil {
@@ -257,10 +273,14 @@ func registerRequests(api huma.API, svc *resource.Service) {
 		EnvironmentInput
 		Body ResourceRequest
 	}) (*httpx.Body[ResourcePlan], error) {
-		p, err := svc.Plan(ctx, in.Project, in.Environment, in.Body.wanted())
+		wanted, err := in.Body.wanted()
 		if err != nil {
 			return nil, err
 		}
-		return &httpx.Body[ResourcePlan]{Body: planView(p)}, nil
+		p, err := svc.Plan(ctx, in.Project, in.Environment, wanted)
+		if err != nil {
+			return nil, err
+		}
+		return &httpx.Body[ResourcePlan]{Body: previewView(p)}, nil
 	})
 }

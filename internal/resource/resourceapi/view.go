@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"fairlead/internal/engine"
+	"fairlead/internal/gate/gateapi"
 	"fairlead/internal/redact"
 	"fairlead/internal/resource"
 )
@@ -39,6 +40,8 @@ type Resource struct {
 	UpdatedAt           time.Time        `json:"updatedAt"`
 	DestroyedAt         *time.Time       `json:"destroyedAt,omitempty" doc:"When it was looked for and not found"`
 	Version             int64            `json:"version" doc:"Changes with every write; the ETag"`
+
+	Verdicts []gateapi.Verdict `json:"verdicts,omitempty" doc:"What the gates had to say of the request that this answers"`
 }
 
 // ResourceObject is one external object of a resource.
@@ -64,6 +67,9 @@ func resourceView(r resource.Resource) Resource {
 		Revision: r.Revision, AppliedRevision: r.AppliedRevision, Inputs: notNil(r.Inputs), Outputs: map[string]any{}, SecretOutputs: []string{},
 		Objects: []ResourceObject{}, Drift: []ResourceDrift{}, ObservedAt: optional(r.ObservedAt), RunID: r.RunID, CredentialsRetireAt: optional(r.RetireAt),
 		CreatedAt: r.CreatedAt, CreatedBy: r.CreatedByName, UpdatedAt: r.UpdatedAt, DestroyedAt: optional(r.DestroyedAt), Version: r.Version,
+	}
+	if len(r.Verdicts) > 0 {
+		v.Verdicts = gateapi.Verdicts(r.Verdicts)
 	}
 	for name, o := range r.Outputs {
 		v.Outputs[name] = o.Value
@@ -118,6 +124,38 @@ type ResourcePlan struct {
 	Digest      string          `json:"digest" doc:"SHA-256 of the plan: the same plan has the same digest"`
 	Destructive bool            `json:"destructive" doc:"It deletes or replaces something"`
 	Empty       bool            `json:"empty" doc:"It changes nothing"`
+
+	Outcome  string            `json:"outcome" enum:"allowed,approval,denied" doc:"What the gates would say of it now"`
+	Verdicts []gateapi.Verdict `json:"verdicts" nullable:"false" doc:"All that the gates have to say"`
+	Cost     PlannedCost       `json:"cost"`
+	Limits   []PlannedUse      `json:"limits" nullable:"false" doc:"The quotas and budgets that it falls under"`
+	Lease    string            `json:"lease,omitempty" doc:"How long it would live" example:"72h0m0s"`
+}
+
+// PlannedCost is what something would cost.
+type PlannedCost struct {
+	Currency string            `json:"currency,omitempty"`
+	Monthly  float64           `json:"monthly"`
+	Before   float64           `json:"before" doc:"What it costs a month now"`
+	Items    []PlannedCostItem `json:"items" nullable:"false"`
+	Unpriced bool              `json:"unpriced" doc:"The template has no prices"`
+}
+
+// PlannedCostItem is one line of a cost.
+type PlannedCostItem struct {
+	Item     string  `json:"item"`
+	Quantity float64 `json:"quantity"`
+	Monthly  float64 `json:"monthly"`
+}
+
+// PlannedUse is one limit, and what is left of it.
+type PlannedUse struct {
+	Scope  string  `json:"scope" example:"team"`
+	Name   string  `json:"name" example:"shop"`
+	Metric string  `json:"metric" example:"count"`
+	Max    float64 `json:"max"`
+	Used   float64 `json:"used" doc:"By others"`
+	Wanted float64 `json:"wanted" doc:"By this resource then"`
 }
 
 // PlannedChange is one object of a plan.
@@ -130,8 +168,24 @@ type PlannedChange struct {
 	After   map[string]any `json:"after,omitempty"`
 }
 
+func previewView(p resource.Preview) ResourcePlan {
+	v, f := planView(p.Plan), p.Judgement.Facts
+	v.Outcome, v.Verdicts = p.Judgement.Outcome(), gateapi.Verdicts(p.Judgement.Verdicts)
+	v.Cost = PlannedCost{Currency: f.Cost.Currency, Monthly: f.Cost.Monthly, Before: f.Cost.Before, Items: []PlannedCostItem{}, Unpriced: f.Cost.Unpriced}
+	for _, i := range f.Cost.Items {
+		v.Cost.Items = append(v.Cost.Items, PlannedCostItem(i))
+	}
+	for _, u := range f.Usage {
+		v.Limits = append(v.Limits, PlannedUse{u.Scope, u.Name, u.Metric, u.Max, u.Used, u.Wanted})
+	}
+	if f.Lease > 0 {
+		v.Lease = f.Lease.String()
+	}
+	return v
+}
+
 func planView(p engine.Plan) ResourcePlan {
-	v := ResourcePlan{Changes: []PlannedChange{}, Summary: resource.PlanSummary(p), Digest: resource.PlanDigest(p), Destructive: p.Destructive(), Empty: p.Empty()}
+	v := ResourcePlan{Changes: []PlannedChange{}, Verdicts: []gateapi.Verdict{}, Limits: []PlannedUse{}, Outcome: "allowed", Summary: resource.PlanSummary(p), Digest: resource.PlanDigest(p), Destructive: p.Destructive(), Empty: p.Empty()}
 	for _, c := range p.Changes {
 		v.Changes = append(v.Changes, PlannedChange{c.Address, c.Kind, string(c.Action), c.Reason, c.Before, c.After})
 	}

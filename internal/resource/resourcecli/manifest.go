@@ -59,7 +59,7 @@ func parseOne(r *yamlx.Reader, file string, root *yamlx.Node) manifest {
 	if n == nil {
 		return m
 	}
-	spec := r.Object(n, "template", "version", "inputs", "note")
+	spec := r.Object(n, "template", "version", "inputs", "note", "lease")
 	if n.Kind == yamlx.Object {
 		spec.Need("template")
 	}
@@ -71,7 +71,7 @@ func parseOne(r *yamlx.Reader, file string, root *yamlx.Node) manifest {
 		}
 	}
 	m.request = apiclient.ResourceRequest{Name: m.name, Template: spec.String("template"), Version: clikit.Some(spec.String("version")),
-		Inputs: &inputs, Note: clikit.Some(spec.String("note"))}
+		Inputs: &inputs, Note: clikit.Some(spec.String("note")), Lease: clikit.Some(spec.String("lease"))}
 	return m
 }
 

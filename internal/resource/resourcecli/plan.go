@@ -15,6 +15,7 @@ import (
 func (k kit) plan() *cobra.Command {
 	var in inputFlags
 	var change bool
+	var lease string
 	cmd := &cobra.Command{
 		Use: "plan TEMPLATE NAME | plan --change NAME", Short: "See what a request or a change would do, without doing it",
 		Example: "  fairlead plan postgres orders --set connection_limit=50\n  fairlead plan --change orders --set connection_limit=50",
@@ -38,7 +39,7 @@ func (k kit) plan() *cobra.Command {
 					return err
 				}
 				p, err = clikit.Read[apiclient.ResourcePlan](a.PlanResource(cmd.Context(), a.Project, a.Environment, apiclient.PlanResourceJSONRequestBody{
-					Template: args[0], Name: args[1], Inputs: &inputs, Version: clikit.Some(in.version), Note: clikit.Some(in.note),
+					Template: args[0], Name: args[1], Inputs: &inputs, Version: clikit.Some(in.version), Note: clikit.Some(in.note), Lease: clikit.Some(lease),
 				}))
 			}
 			if err != nil {
@@ -48,6 +49,7 @@ func (k kit) plan() *cobra.Command {
 		},
 	}
 	in.flags(cmd)
+	cmd.Flags().StringVar(&lease, "lease", "", "how long it may live: 90m, 8h, 7d")
 	cmd.Flags().BoolVar(&change, "change", false, "plan a change of a resource that is there")
 	return cmd
 }
@@ -112,4 +114,5 @@ func showPlan(t *clikit.Text, p apiclient.ResourcePlan) {
 		summary = t.Style.Red(clikit.Clean(summary) + " (destroys something)")
 	}
 	t.Line("%s %s", t.Style.Bold("Plan:"), summary)
+	showGates(t, p)
 }

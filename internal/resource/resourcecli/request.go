@@ -14,6 +14,7 @@ func (k kit) request() *cobra.Command {
 	var in inputFlags
 	var w waiting
 	var reveal bool
+	var lease string
 	cmd := &cobra.Command{
 		Use: "request TEMPLATE NAME", Short: "Ask for a resource, such as a database",
 		Long: "Ask for a resource made from a template. The request is safe when this returns; with --wait it returns when the resource is ready, " +
@@ -36,11 +37,12 @@ func (k kit) request() *cobra.Command {
 			}
 			ctx := cmd.Context()
 			r, err := clikit.Read[apiclient.Resource](a.CreateResource(ctx, a.Project, a.Environment, apiclient.CreateResourceJSONRequestBody{
-				Template: args[0], Name: args[1], Inputs: &inputs, Version: clikit.Some(in.version), Note: clikit.Some(in.note),
+				Template: args[0], Name: args[1], Inputs: &inputs, Version: clikit.Some(in.version), Note: clikit.Some(in.note), Lease: clikit.Some(lease),
 			}))
 			if err != nil {
 				return err
 			}
+			k.advise(r)
 			if w.wait || reveal { // before it is ready there is nothing to reveal
 				if r, err = k.follow(ctx, a.Session, r, limit); err != nil {
 					return err
@@ -58,6 +60,7 @@ func (k kit) request() *cobra.Command {
 	}
 	in.flags(cmd)
 	w.flags(cmd, "ready")
+	cmd.Flags().StringVar(&lease, "lease", "", "how long it may live: 90m, 8h, 7d; by default what the rules of its environment say")
 	cmd.Flags().BoolVar(&reveal, "reveal", false, "wait, and show secret outputs too; recorded in the audit log")
 	return cmd
 }
@@ -129,6 +132,7 @@ func (k kit) done(ctx context.Context, a at, r apiclient.Resource, err error, wa
 	if err != nil {
 		return err
 	}
+	k.advise(r)
 	if wait {
 		if r, err = k.follow(ctx, a.Session, r, limit); err != nil {
 			return err

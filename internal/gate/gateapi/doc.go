@@ -1,0 +1,2 @@
+// Package gateapi shows over HTTP what the gates decided.
+package gateapi

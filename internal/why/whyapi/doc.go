@@ -1,0 +1,2 @@
+// Package whyapi answers "why?" over HTTP.
+package whyapi

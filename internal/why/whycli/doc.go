@@ -1,0 +1,2 @@
+// Package whycli is the commands that ask "why?".
+package whycli
