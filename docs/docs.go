@@ -1,4 +1,3 @@
-// Package docs holds what the server shows of the documentation.
 package docs
 
 import _ "embed"

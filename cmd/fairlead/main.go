@@ -1,4 +1,3 @@
-// Command fairlead is the server and its client in one binary.
 package main
 
 import (

@@ -3,7 +3,6 @@ package identity
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -46,7 +45,7 @@ func scanAccount(r sqldb.Row) (account, error) {
 	if err != nil {
 		return account{}, err
 	}
-	a.attributes = decodeMap(attributes)
+	a.attributes = sqldb.ParseAttributes(attributes)
 	a.disabledAt, a.signedInAt = sqldb.TimeOrZero(disabled), sqldb.TimeOrZero(signedIn)
 	a.createdAt, a.updatedAt = sqldb.Time(created), sqldb.Time(updated)
 	return a, nil
@@ -69,7 +68,7 @@ func (s store) accountByID(ctx context.Context, q sqldb.Querier, id string, lock
 func (s store) insertAccount(ctx context.Context, tx *sqldb.Tx, a account) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO principals (id, kind, name, display_name, email, attributes, team_id, created_at, updated_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)`,
-		a.id, string(a.kind), a.name, a.displayName, a.email, encode(a.attributes), nullString(a.teamID), tx.Now().UnixMicro())
+		a.id, string(a.kind), a.name, a.displayName, a.email, sqldb.Attributes(a.attributes), nullString(a.teamID), tx.Now().UnixMicro())
 	return err
 }
 
@@ -81,7 +80,7 @@ func (s store) updateAccount(ctx context.Context, tx *sqldb.Tx, a account) error
 	}
 	_, err := tx.ExecContext(ctx, `UPDATE principals SET display_name = $2, email = $3, password_hash = $4, attributes = $5,
 		disabled_at = $6, updated_at = $7, version = version + 1 WHERE id = $1`,
-		a.id, a.displayName, a.email, a.passwordHash, encode(a.attributes), disabled, tx.Now().UnixMicro())
+		a.id, a.displayName, a.email, a.passwordHash, sqldb.Attributes(a.attributes), disabled, tx.Now().UnixMicro())
 	return err
 }
 
@@ -100,7 +99,7 @@ func (s store) bindings(ctx context.Context, q sqldb.Querier, ids ...string) ([]
 	return sqldb.Collect(ctx, q, scanBinding, `SELECT b.principal_id, b.team_id, coalesce(t.name, ''), b.role
 		FROM role_bindings b LEFT JOIN teams t ON t.id = b.team_id
 		WHERE `+s.db.InArray("b.principal_id", "$1")+` AND (b.team_id = '' OR t.deleted_at IS NULL AND t.id IS NOT NULL)
-		ORDER BY b.team_id, b.role`, encode(ids))
+		ORDER BY b.team_id, b.role`, sqldb.Strings(ids))
 }
 
 func (s store) bind(ctx context.Context, tx *sqldb.Tx, b binding, by string) (changed bool, err error) {
@@ -180,7 +179,7 @@ func scanTeam(r sqldb.Row) (Team, error) {
 	if err := r.Scan(&t.ID, &t.Name, &t.Title, &attributes, &created, &updated, &t.Version); err != nil {
 		return Team{}, err
 	}
-	t.Attributes, t.CreatedAt, t.UpdatedAt = decodeMap(attributes), sqldb.Time(created), sqldb.Time(updated)
+	t.Attributes, t.CreatedAt, t.UpdatedAt = sqldb.ParseAttributes(attributes), sqldb.Time(created), sqldb.Time(updated)
 	return t, nil
 }
 
@@ -210,23 +209,5 @@ func affected(r sql.Result, err error) (bool, error) {
 }
 
 func nullString(s string) sql.NullString { return sql.NullString{String: s, Valid: s != ""} }
-
-func encode(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil || string(b) == "null" {
-		return "{}"
-	}
-	return string(b)
-}
-
-// decodeMap reads attributes. A row that cannot be read has none: absence
-// never grants, and one bad row does not stop its neighbours.
-func decodeMap(s string) map[string]string {
-	m := map[string]string{}
-	if json.Unmarshal([]byte(s), &m) != nil || m == nil {
-		return map[string]string{}
-	}
-	return m
-}
 
 func missing(err error) bool { return errors.Is(err, sql.ErrNoRows) }

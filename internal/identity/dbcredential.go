@@ -44,13 +44,9 @@ func (s store) token(ctx context.Context, q sqldb.Querier, id string) (tokenRow,
 }
 
 func (s store) insertToken(ctx context.Context, tx *sqldb.Tx, t tokenRow, digest string) error {
-	scopes := t.Scopes
-	if scopes == nil {
-		scopes = []string{}
-	}
 	_, err := tx.ExecContext(ctx, `INSERT INTO tokens (id, token_hash, hint, principal_id, name, scopes, created_at, created_by, expires_at, method)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		t.ID, digest, t.Hint, t.OwnerID, t.Name, encode(scopes), t.CreatedAt.UnixMicro(), t.CreatedBy, t.ExpiresAt.UnixMicro(), t.method)
+		t.ID, digest, t.Hint, t.OwnerID, t.Name, sqldb.Strings(t.Scopes), t.CreatedAt.UnixMicro(), t.CreatedBy, t.ExpiresAt.UnixMicro(), t.method)
 	return err
 }
 
@@ -134,12 +130,12 @@ func (s store) voidLinks(ctx context.Context, tx *sqldb.Tx, principalID string) 
 func (s store) touch(ctx context.Context, tx *sqldb.Tx, tokens, sessions []string) error {
 	now := tx.Now().UnixMicro()
 	if len(tokens) > 0 {
-		if _, err := tx.ExecContext(ctx, `UPDATE tokens SET last_used_at = $2 WHERE `+s.db.InArray("id", "$1"), encode(tokens), now); err != nil {
+		if _, err := tx.ExecContext(ctx, `UPDATE tokens SET last_used_at = $2 WHERE `+s.db.InArray("id", "$1"), sqldb.Strings(tokens), now); err != nil {
 			return err
 		}
 	}
 	if len(sessions) > 0 {
-		if _, err := tx.ExecContext(ctx, `UPDATE sessions SET last_seen_at = $2 WHERE `+s.db.InArray("id", "$1"), encode(sessions), now); err != nil {
+		if _, err := tx.ExecContext(ctx, `UPDATE sessions SET last_seen_at = $2 WHERE `+s.db.InArray("id", "$1"), sqldb.Strings(sessions), now); err != nil {
 			return err
 		}
 	}

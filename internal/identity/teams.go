@@ -36,7 +36,7 @@ func (s *Service) CreateTeam(ctx context.Context, in NewTeam) (Team, error) {
 	err = s.db.Write(ctx, "team.create", func(tx *sqldb.Tx) error {
 		t = Team{ID: ident.New("team"), Name: in.Name, Title: in.Title, Attributes: in.Attributes, CreatedAt: tx.Now(), UpdatedAt: tx.Now(), Version: 1}
 		_, err := tx.ExecContext(ctx, `INSERT INTO teams (id, name, title, attributes, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)`,
-			t.ID, t.Name, t.Title, encode(t.Attributes), tx.Now().UnixMicro())
+			t.ID, t.Name, t.Title, sqldb.Attributes(t.Attributes), tx.Now().UnixMicro())
 		if sqldb.IsUnique(err) {
 			return fault.New(fault.Conflict, "name_taken", "there is a team %s already", in.Name).WithField("/name").WithHint("choose another name")
 		}
@@ -162,7 +162,7 @@ func (s *Service) UpdateTeam(ctx context.Context, ref string, c TeamChange, ifVe
 		}
 		t.Version, t.UpdatedAt = t.Version+1, tx.Now()
 		_, err = tx.ExecContext(ctx, `UPDATE teams SET name = $2, title = $3, attributes = $4, updated_at = $5, version = $6 WHERE id = $1`,
-			t.ID, t.Name, t.Title, encode(t.Attributes), tx.Now().UnixMicro(), t.Version)
+			t.ID, t.Name, t.Title, sqldb.Attributes(t.Attributes), tx.Now().UnixMicro(), t.Version)
 		if err != nil {
 			return taken(err, "team", t.Name)
 		}

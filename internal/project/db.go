@@ -3,7 +3,6 @@ package project
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"strings"
 	"time"
@@ -26,7 +25,7 @@ func scanProject(r sqldb.Row) (Project, error) {
 	if err := r.Scan(&p.ID, &p.Name, &p.Title, &p.TeamID, &p.Team, &attributes, &created, &updated, &p.Version); err != nil {
 		return Project{}, err
 	}
-	p.Attributes, p.CreatedAt, p.UpdatedAt = decodeMap(attributes), sqldb.Time(created), sqldb.Time(updated)
+	p.Attributes, p.CreatedAt, p.UpdatedAt = sqldb.ParseAttributes(attributes), sqldb.Time(created), sqldb.Time(updated)
 	return p, nil
 }
 
@@ -42,7 +41,7 @@ func scanEnvironment(r sqldb.Row) (Environment, error) {
 	if err != nil {
 		return Environment{}, err
 	}
-	e.Attributes, e.CreatedAt, e.UpdatedAt = decodeMap(attributes), sqldb.Time(created), sqldb.Time(updated)
+	e.Attributes, e.CreatedAt, e.UpdatedAt = sqldb.ParseAttributes(attributes), sqldb.Time(created), sqldb.Time(updated)
 	return e, nil
 }
 
@@ -98,7 +97,7 @@ func (s store) lockTeam(ctx context.Context, q sqldb.Querier, ref string, lock b
 	var attributes string
 	err = q.QueryRowContext(ctx, `SELECT id, name, attributes FROM teams WHERE (id = $1 OR name = $1) AND deleted_at IS NULL`+suffix, ref).
 		Scan(&team.ID, &team.Name, &attributes)
-	team.Kind, team.TeamID, team.Attributes = "team", team.ID, decodeMap(attributes)
+	team.Kind, team.TeamID, team.Attributes = "team", team.ID, sqldb.ParseAttributes(attributes)
 	return team, err
 }
 
@@ -115,23 +114,6 @@ func (s store) resourcesOf(ctx context.Context, tx *sqldb.Tx, environmentID stri
 // resourcesIn counts what of a project is not yet gone.
 func (s store) resourcesIn(ctx context.Context, tx *sqldb.Tx, projectID string) (n int, err error) {
 	return n, tx.QueryRowContext(ctx, `SELECT count(*) FROM resources WHERE project_id = $1 AND destroyed_at IS NULL`, projectID).Scan(&n)
-}
-
-func encode(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil || string(b) == "null" {
-		return "{}"
-	}
-	return string(b)
-}
-
-// decodeMap reads attributes; what cannot be read is absent, and absence never grants.
-func decodeMap(s string) map[string]string {
-	m := map[string]string{}
-	if json.Unmarshal([]byte(s), &m) != nil || m == nil {
-		return map[string]string{}
-	}
-	return m
 }
 
 func missing(err error) bool { return errors.Is(err, sql.ErrNoRows) }

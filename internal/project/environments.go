@@ -50,7 +50,7 @@ func (s *Service) CreateEnvironment(ctx context.Context, projectRef string, in N
 		e = Environment{ID: ident.New("env"), Name: in.Name, Title: in.Title, Class: in.Class, ProjectID: p.ID, Project: p.Name,
 			TeamID: p.TeamID, Team: p.Team, Attributes: in.Attributes, CreatedAt: tx.Now(), UpdatedAt: tx.Now(), Version: 1}
 		_, err = tx.ExecContext(ctx, `INSERT INTO environments (id, project_id, name, title, class, attributes, created_at, updated_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $7)`, e.ID, e.ProjectID, e.Name, e.Title, string(e.Class), encode(e.Attributes), tx.Now().UnixMicro())
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $7)`, e.ID, e.ProjectID, e.Name, e.Title, string(e.Class), sqldb.Attributes(e.Attributes), tx.Now().UnixMicro())
 		if err != nil {
 			return taken(err, "environment", e.Name)
 		}
@@ -236,7 +236,7 @@ func (s *Service) UpdateEnvironment(ctx context.Context, projectRef, ref string,
 		}
 		e.Version, e.UpdatedAt = e.Version+1, tx.Now()
 		_, err = tx.ExecContext(ctx, `UPDATE environments SET name = $2, title = $3, class = $4, attributes = $5, updated_at = $6, version = $7 WHERE id = $1`,
-			e.ID, e.Name, e.Title, string(e.Class), encode(e.Attributes), tx.Now().UnixMicro(), e.Version)
+			e.ID, e.Name, e.Title, string(e.Class), sqldb.Attributes(e.Attributes), tx.Now().UnixMicro(), e.Version)
 		if err != nil {
 			return taken(err, "environment", e.Name)
 		}

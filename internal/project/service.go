@@ -64,7 +64,7 @@ func (s *Service) Create(ctx context.Context, in NewProject) (Project, error) {
 		p = Project{ID: ident.New("prj"), Name: in.Name, Title: in.Title, TeamID: team.ID, Team: team.Name, Attributes: in.Attributes,
 			CreatedAt: tx.Now(), UpdatedAt: tx.Now(), Version: 1}
 		_, err := tx.ExecContext(ctx, `INSERT INTO projects (id, name, title, team_id, attributes, created_at, updated_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $6)`, p.ID, p.Name, p.Title, p.TeamID, encode(p.Attributes), tx.Now().UnixMicro())
+			VALUES ($1, $2, $3, $4, $5, $6, $6)`, p.ID, p.Name, p.Title, p.TeamID, sqldb.Attributes(p.Attributes), tx.Now().UnixMicro())
 		if err != nil {
 			return taken(err, "project", p.Name)
 		}
@@ -159,7 +159,7 @@ func (s *Service) Update(ctx context.Context, ref string, c Change, ifVersion in
 		}
 		p.Version, p.UpdatedAt = p.Version+1, tx.Now()
 		_, err = tx.ExecContext(ctx, `UPDATE projects SET name = $2, title = $3, team_id = $4, attributes = $5, updated_at = $6, version = $7 WHERE id = $1`,
-			p.ID, p.Name, p.Title, p.TeamID, encode(p.Attributes), tx.Now().UnixMicro(), p.Version)
+			p.ID, p.Name, p.Title, p.TeamID, sqldb.Attributes(p.Attributes), tx.Now().UnixMicro(), p.Version)
 		if err != nil {
 			return taken(err, "project", p.Name)
 		}

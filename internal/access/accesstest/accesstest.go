@@ -1,4 +1,3 @@
-// Package accesstest holds authorizers for tests of services that ask one.
 package accesstest
 
 import (

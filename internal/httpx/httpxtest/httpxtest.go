@@ -1,4 +1,3 @@
-// Package httpxtest helps to try every operation of an API.
 package httpxtest
 
 import (

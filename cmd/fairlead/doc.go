@@ -1,0 +1,2 @@
+// Command fairlead is the server and its client in one binary.
+package main

@@ -1,0 +1,2 @@
+// Package docs holds what the server shows of the documentation.
+package docs

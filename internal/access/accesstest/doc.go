@@ -1,0 +1,2 @@
+// Package accesstest holds authorizers for tests of services that ask one.
+package accesstest

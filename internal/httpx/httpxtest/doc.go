@@ -1,0 +1,2 @@
+// Package httpxtest helps to try every operation of an API.
+package httpxtest
