@@ -82,7 +82,7 @@ func TestOneKeyAHundredTimesOverThreeReplicas(t *testing.T) {
 }
 
 // oneDatabase wants exactly one database marked as the resource's.
-func (j *job) oneDatabase(t *testing.T, s *server, id string) {
+func (j *job) oneDatabase(t testing.TB, s *server, id string) {
 	t.Helper()
 	there, err := world(s.engine)
 	if err != nil {

@@ -65,7 +65,7 @@ func sweep() {
 	for _, dir := range left {
 		pid, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(dir), "fairlead-e2e-"), "-")
 		if n, err := strconv.Atoi(pid); err == nil && syscall.Kill(n, 0) == syscall.ESRCH {
-			for _, m := range []string{"full"} {
+			for _, m := range []string{"full", "tables"} {
 				_ = syscall.Unmount(filepath.Join(dir, m), syscall.MNT_DETACH)
 			}
 			_ = os.RemoveAll(dir)

@@ -23,6 +23,7 @@ import (
 // break.
 type box struct {
 	dir, bin string
+	tables   string // its data directory
 	port     int
 	cred     *syscall.Credential
 	options  []string
@@ -36,7 +37,7 @@ const boxPassword = "box-superuser-password"
 var (
 	boxes   []*box
 	boxesMu sync.Mutex
-	shared  = sync.OnceValues(func() (*box, error) { return startBox("shared") })
+	shared  = sync.OnceValues(func() (*box, error) { return startBox(root, "shared") })
 )
 
 // sharedBox is the server of all tests that do not break theirs: stores and
@@ -53,7 +54,14 @@ func sharedBox(t testing.TB) *box {
 // newBox starts a server for this test alone.
 func newBox(t testing.TB, options ...string) *box {
 	t.Helper()
-	b, err := startBox("own", options...) // a short name, for a socket's path is bounded
+	return newBoxIn(t, root, options...)
+}
+
+// newBoxIn starts one whose tables live in a folder, and whose log of writes
+// does not: where there is no room for that either, PostgreSQL gives up.
+func newBoxIn(t testing.TB, tables string, options ...string) *box {
+	t.Helper()
+	b, err := startBox(tables, "own", options...) // a short name, for a socket's path is bounded
 	if err != nil {
 		t.Fatalf("PostgreSQL for tests: %v (Debian: apt-get install postgresql)", err)
 	}
@@ -67,7 +75,7 @@ func stopBoxes() {
 	}
 }
 
-func startBox(name string, options ...string) (*box, error) {
+func startBox(tables, name string, options ...string) (*box, error) {
 	bin, err := pgBinaries()
 	if err != nil {
 		return nil, err
@@ -76,7 +84,7 @@ func startBox(name string, options ...string) (*box, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &box{dir: dir, bin: bin, options: options}
+	b := &box{dir: dir, tables: filepath.Join(tables, filepath.Base(dir), "data"), bin: bin, options: options}
 	if os.Getuid() == 0 {
 		if b.cred, err = unprivileged(); err != nil {
 			return nil, err
@@ -85,12 +93,23 @@ func startBox(name string, options ...string) (*box, error) {
 			return nil, err
 		}
 	}
+	args := []string{"-D", b.data(), "-U", "postgres", "-A", "scram-sha-256", "--pwfile", filepath.Join(dir, "password"), "-E", "UTF8", "--locale=C", "--no-sync", "-N"}
+	if tables != root {
+		args = append(args, "--waldir", filepath.Join(dir, "wal"))
+		if err := os.Mkdir(filepath.Dir(b.data()), 0o700); err != nil {
+			return nil, err
+		}
+		if b.cred != nil {
+			if err := os.Chown(filepath.Dir(b.data()), int(b.cred.Uid), int(b.cred.Gid)); err != nil {
+				return nil, err
+			}
+		}
+	}
 	pass := filepath.Join(dir, "password")
 	if err := os.WriteFile(pass, []byte(boxPassword), 0o644); err != nil {
 		return nil, err
 	}
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", b.data(), "-U", "postgres", "-A", "scram-sha-256", "--pwfile", pass,
-		"-E", "UTF8", "--locale=C", "--no-sync", "-N")
+	initdb := exec.Command(filepath.Join(bin, "initdb"), args...)
 	initdb.Dir, initdb.SysProcAttr = dir, &syscall.SysProcAttr{Credential: b.cred}
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("initdb: %w: %s", err, out)
@@ -112,7 +131,7 @@ func startBox(name string, options ...string) (*box, error) {
 	}
 }
 
-func (b *box) data() string { return filepath.Join(b.dir, "data") }
+func (b *box) data() string { return b.tables }
 
 func (b *box) start() error {
 	b.mu.Lock()
@@ -258,3 +277,5 @@ func unprivileged() (*syscall.Credential, error) {
 	}
 	return nil, fmt.Errorf("PostgreSQL does not run as root, and there is no account postgres or nobody")
 }
+
+func (b *box) address() string { return fmt.Sprintf("127.0.0.1:%d", b.port) }

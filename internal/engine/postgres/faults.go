@@ -56,6 +56,9 @@ func (s *server) fault(ctx context.Context, op string, err error) error {
 	}
 	var pe *pgconn.PgError
 	if errors.As(err, &pe) {
+		if pe.Code == "42704" && isConnect(err) { // it does not know a setting of our log-in
+			return s.tooOld("9.5 or older").WithCause(err)
+		}
 		for _, key := range []string{pe.Code, pe.Code[:min(2, len(pe.Code))]} {
 			if r, ok := reasons[key]; ok {
 				return tell(r)
@@ -73,6 +76,12 @@ func (s *server) fault(ctx context.Context, op string, err error) error {
 	default:
 		return tell(reasons["08"])
 	}
+}
+
+// tooOld tells that a server is of a version that does not do.
+func (s *server) tooOld(version string) *fault.Error {
+	return fault.New(fault.Unavailable, "postgres_too_old", "PostgreSQL server %q is version %s; the oldest that works is %d", s.Name, version, oldest/10000).
+		WithHint("upgrade the server, or give Fairlead another one; Fairlead tries again by itself")
 }
 
 func isConnect(err error) bool {

@@ -118,8 +118,7 @@ func (s *server) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	}
 	if f := s.facts.Load(); f.version < oldest {
 		conn.Release()
-		return nil, fault.New(fault.Unavailable, "postgres_too_old", "PostgreSQL server %q is version %d; the oldest that works is %d", s.Name, f.version/10000, oldest/10000).
-			WithHint("upgrade the server, or give Fairlead another one")
+		return nil, s.tooOld(strconv.Itoa(f.version / 10000))
 	}
 	return conn, nil
 }
