@@ -6,7 +6,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -17,6 +16,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"fairlead/internal/sqldb/sqldbtest"
 )
 
 // box is a PostgreSQL server with passwords, which tests may stop, hang and
@@ -76,7 +77,7 @@ func stopBoxes() {
 }
 
 func startBox(tables, name string, options ...string) (*box, error) {
-	bin, err := pgBinaries()
+	bin, err := sqldbtest.Binaries()
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +87,7 @@ func startBox(tables, name string, options ...string) (*box, error) {
 	}
 	b := &box{dir: dir, tables: filepath.Join(tables, filepath.Base(dir), "data"), bin: bin, options: options}
 	if os.Getuid() == 0 {
-		if b.cred, err = unprivileged(); err != nil {
+		if b.cred, err = sqldbtest.Account(); err != nil {
 			return nil, err
 		}
 		if err := os.Chown(dir, int(b.cred.Uid), int(b.cred.Gid)); err != nil {
@@ -246,36 +247,6 @@ func (b *box) newStore(t testing.TB) string {
 		}
 	})
 	return b.url(name)
-}
-
-func pgBinaries() (string, error) {
-	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
-	if len(found) > 0 {
-		return filepath.Dir(found[len(found)-1]), nil
-	}
-	p, err := exec.LookPath("initdb")
-	if err != nil {
-		return "", fmt.Errorf("initdb is neither in /usr/lib/postgresql nor on PATH")
-	}
-	if p, err = filepath.EvalSymlinks(p); err != nil {
-		return "", err
-	}
-	return filepath.Dir(p), nil
-}
-
-func unprivileged() (*syscall.Credential, error) {
-	for _, name := range []string{"postgres", "nobody"} {
-		u, err := user.Lookup(name)
-		if err != nil {
-			continue
-		}
-		uid, err1 := strconv.ParseUint(u.Uid, 10, 32)
-		gid, err2 := strconv.ParseUint(u.Gid, 10, 32)
-		if err1 == nil && err2 == nil {
-			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
-		}
-	}
-	return nil, fmt.Errorf("PostgreSQL does not run as root, and there is no account postgres or nobody")
 }
 
 func (b *box) address() string { return fmt.Sprintf("127.0.0.1:%d", b.port) }

@@ -37,7 +37,7 @@ func PostgresServer(t testing.TB) string {
 }
 
 func startServer() (string, error) {
-	bin, err := binaries()
+	bin, err := Binaries()
 	if err != nil {
 		return "", err
 	}
@@ -48,7 +48,7 @@ func startServer() (string, error) {
 	}
 	attr := &syscall.SysProcAttr{Pdeathsig: syscall.SIGINT, Setpgid: true} // SIGINT: fast shutdown
 	if os.Getuid() == 0 {
-		cred, err := unprivileged()
+		cred, err := Account()
 		if err != nil {
 			return "", err
 		}
@@ -116,7 +116,8 @@ func waitReady(port int) error {
 	}
 }
 
-func binaries() (string, error) {
+// Binaries is the folder of initdb and postgres on this machine.
+func Binaries() (string, error) {
 	if p, err := exec.LookPath("initdb"); err == nil {
 		if p, err = filepath.EvalSymlinks(p); err == nil {
 			if _, err := os.Stat(filepath.Join(filepath.Dir(p), "postgres")); err == nil {
@@ -131,7 +132,9 @@ func binaries() (string, error) {
 	return filepath.Dir(found[len(found)-1]), nil
 }
 
-func unprivileged() (*syscall.Credential, error) {
+// Account is one that PostgreSQL runs as where the tests run as root, which it
+// refuses to.
+func Account() (*syscall.Credential, error) {
 	for _, name := range []string{"postgres", "nobody"} {
 		u, err := user.Lookup(name)
 		if err != nil {
