@@ -326,7 +326,9 @@ func TestBrokenLeasesAreRefused(t *testing.T) {
 	}
 	enqueue := call{op{kind: "enqueue"}, result{}}
 	take := func(who string, fence int64) call { return call{op{kind: "claim", who: who}, result{fence: fence}} }
-	by := func(kind string, fence int64, r result) call { return call{op{kind: kind, fence: fence, value: kind}, r} }
+	by := func(kind string, fence int64, r result) call {
+		return call{op{kind: kind, fence: fence, value: kind}, r}
+	}
 	expire := call{op{kind: "expire"}, result{}}
 	for _, c := range []struct {
 		why   string
