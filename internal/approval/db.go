@@ -84,10 +84,10 @@ func (s store) get(ctx context.Context, q sqldb.Querier, id string, lock bool) (
 
 // living gives, newest first and locked, what may still count for a subject or
 // has to be voided, and how it ended for the run.
-func (s store) living(ctx context.Context, tx *sqldb.Tx, kind, subject, run string) ([]Approval, error) {
+func (s store) living(ctx context.Context, tx *sqldb.Tx, kind, subject, run, digest string) ([]Approval, error) {
 	return sqldb.Collect(ctx, tx, scan, whole+` WHERE a.kind = $1 AND a.subject_id = $2
-		AND (a.status = 'pending' OR a.status = 'approved' AND a.passed_at IS NULL OR a.run_id = $3 AND a.status <> 'void')
-		ORDER BY a.id DESC`+s.lock(), kind, subject, run)
+		AND (a.status = 'pending' OR a.status = 'approved' AND (a.passed_at IS NULL OR a.digest = $4) OR a.run_id = $3 AND a.status <> 'void')
+		ORDER BY a.id DESC LIMIT 50`+s.lock(), kind, subject, run, digest)
 }
 
 // insert reports false when another is open for the subject.

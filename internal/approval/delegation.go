@@ -143,24 +143,9 @@ func (s *Service) EndDelegation(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	missing := fault.New(fault.NotFound, "not_found", "no such delegation").WithHint("list yours: fairlead delegations")
-	if !ident.IsRef(id) {
-		return missing
-	}
-	d, err := scanDelegation(s.db.Read().QueryRowContext(ctx, delegationSelect+` WHERE g.id = $1`, id))
-	if errors.Is(err, sql.ErrNoRows) {
-		return missing
-	}
+	d, decision, err := s.delegation(ctx, p, id)
 	if err != nil {
 		return err
-	}
-	decision := access.Decision{Allowed: true, Policies: []string{"self"}}
-	if d.ToID != p.ID || !access.ScopeAllows(p.Scopes, access.ApprovalDecide) {
-		if _, decision, err = s.delegator(ctx, d.FromID); fault.Is(err, fault.NotFound) {
-			return missing
-		} else if err != nil {
-			return err
-		}
 	}
 	return s.db.Write(ctx, "approval.undelegate", func(tx *sqldb.Tx) error {
 		res, err := tx.ExecContext(ctx, `UPDATE approval_delegations SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL AND until_at > $2`, id, tx.Now().UnixMicro())
@@ -175,6 +160,39 @@ func (s *Service) EndDelegation(ctx context.Context, id string) error {
 		return event.Emit(ctx, tx, event.Event{Type: "approval.undelegated", Subject: d.ID, To: []string{d.FromID, d.ToID},
 			Data: map[string]any{"from": d.From, "to": d.To, "by": p.Name}})
 	})
+}
+
+// Delegation gives a delegation from or to the caller, or of somebody whose
+// account the caller may change.
+func (s *Service) Delegation(ctx context.Context, id string) (Delegation, error) {
+	p, err := known(ctx)
+	if err != nil {
+		return Delegation{}, err
+	}
+	d, _, err := s.delegation(ctx, p, id)
+	return d, err
+}
+
+func (s *Service) delegation(ctx context.Context, p principal.Principal, id string) (Delegation, access.Decision, error) {
+	missing := fault.New(fault.NotFound, "not_found", "no such delegation").WithHint("list yours: fairlead delegations")
+	if !ident.IsRef(id) {
+		return Delegation{}, access.Decision{}, missing
+	}
+	d, err := scanDelegation(s.db.Read().QueryRowContext(ctx, delegationSelect+` WHERE g.id = $1`, id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return Delegation{}, access.Decision{}, missing
+	}
+	if err != nil {
+		return Delegation{}, access.Decision{}, err
+	}
+	if d.ToID == p.ID && access.ScopeAllows(p.Scopes, access.ApprovalDecide) {
+		return d, access.Decision{Allowed: true, Policies: []string{"self"}}, nil
+	}
+	_, decision, err := s.delegator(ctx, d.FromID)
+	if fault.Is(err, fault.NotFound) {
+		return Delegation{}, decision, missing
+	}
+	return d, decision, err
 }
 
 // Delegations lists those from and to the caller; whoever sees all users sees

@@ -20,9 +20,9 @@ type Filter struct {
 	Requested   bool // by the caller
 	NeedsReview bool // bypassed, and nobody has looked at it since
 	Kind        string
-	Subject     string // id of a resource, say
-	Environment string // id
-	Project     string // id
+	Subject     string // name or id: of a resource, say
+	Environment string // name or id
+	Project     string // name or id
 	Sort        string // created, expires; with - before it the other way round
 }
 
@@ -48,15 +48,19 @@ func (s *Service) List(ctx context.Context, f Filter, page sqldb.Page) (items []
 	}
 	var w sqldb.Where
 	s.seen(&w, scope, p, keys)
-	for _, c := range []struct{ column, value string }{
-		{"a.status", string(f.Status)}, {"a.kind", f.Kind}, {"a.subject_id", f.Subject}, {"a.environment_id", f.Environment}, {"a.project_id", f.Project}} {
+	if f.Status != "" {
+		w.And(`a.status = ?`, string(f.Status))
+	}
+	for _, c := range []struct{ cond, value string }{
+		{`a.kind = ?`, f.Kind}, {`(a.subject_id = ? OR a.title = ?)`, f.Subject},
+		{`(e.id = ? OR e.name = ?)`, f.Environment}, {`(p.id = ? OR p.name = ?)`, f.Project}} {
 		if c.value == "" {
 			continue
 		}
-		if c.column != "a.status" && !ident.IsRef(c.value) {
+		if !ident.IsRef(c.value) {
 			return []Approval{}, "", nil
 		}
-		w.And(c.column+` = ?`, c.value)
+		w.And(c.cond, c.value)
 	}
 	if f.Mine {
 		w.And(`a.status = 'pending' AND a.expires_at > ?`, now.UnixMicro())
@@ -163,6 +167,30 @@ func (s *Service) Get(ctx context.Context, id string) (Approval, error) {
 		return a, err
 	}
 	return s.fill(ctx, a)
+}
+
+// Open gives the approval that a resource waits for; ok is false when it waits
+// for none, or for none that the caller may know of.
+func (s *Service) Open(ctx context.Context, resourceID string) (a Approval, ok bool, err error) {
+	p, err := known(ctx)
+	if err != nil {
+		return a, false, err
+	}
+	a, err = scan(s.db.Read().QueryRowContext(ctx, whole+` WHERE a.kind = $1 AND a.subject_id = $2 AND a.status = 'pending'`, KindResource, resourceID))
+	if errors.Is(err, sql.ErrNoRows) {
+		return a, false, nil
+	}
+	if err == nil {
+		err = s.sees(ctx, a, p)
+	}
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Denied) {
+		return Approval{}, false, nil
+	}
+	if err != nil {
+		return Approval{}, false, err
+	}
+	a, err = s.fill(ctx, a)
+	return a, err == nil, err
 }
 
 // visible gives an approval that the caller may know of: whoever sees the

@@ -28,7 +28,14 @@ func (s *Service) Settle(ctx context.Context, tx *sqldb.Tx, ask gate.Ask) (gate.
 	if len(needs) > 0 {
 		a.Document = f.Document()
 	}
-	return s.settle(ctx, tx, a, f.Principal, needs, within)
+	author := f.Author
+	if author == "" && len(needs) > 0 {
+		var err error
+		if author, err = s.store.reviser(ctx, tx, f.ResourceID, f.Revision); err != nil {
+			return gate.Answer{}, err
+		}
+	}
+	return s.settle(ctx, tx, a, f.Principal, author, needs, within)
 }
 
 // Ensure is Settle for anything else that people must agree to. The requester
@@ -40,7 +47,7 @@ func (s *Service) Ensure(ctx context.Context, tx *sqldb.Tx, sub Subject, needs [
 	for _, n := range needs {
 		within = shorter(within, n.Within)
 	}
-	return s.settle(ctx, tx, a, principal.From(ctx), needs, within)
+	return s.settle(ctx, tx, a, principal.From(ctx), "", needs, within)
 }
 
 // needed gives who must agree by some verdicts, and by when.
@@ -66,30 +73,29 @@ func shorter(a, b time.Duration) time.Duration {
 }
 
 // settle finds, voids, opens. a is the approval as it would be made.
-func (s *Service) settle(ctx context.Context, tx *sqldb.Tx, a Approval, requester principal.Principal, asked []gate.Need, within time.Duration) (gate.Answer, error) {
-	living, err := s.store.living(ctx, tx, a.Kind, a.SubjectID, a.RunID)
+func (s *Service) settle(ctx context.Context, tx *sqldb.Tx, a Approval, requester principal.Principal, author string, asked []gate.Need, within time.Duration) (gate.Answer, error) {
+	a.Digest = a.Parts.Digest()
+	living, err := s.store.living(ctx, tx, a.Kind, a.SubjectID, a.RunID, a.Digest)
 	if err != nil {
 		return gate.Answer{}, err
 	}
 	if len(asked) == 0 {
-		return gate.Answer{}, s.void(ctx, tx, living, "", nil, "no approval is needed any more")
+		return gate.Answer{}, s.void(ctx, tx, living, Approval{}, "no approval is needed any more")
 	}
 	if a.Needs, err = s.resolve(ctx, tx, asked, a.TeamID, a.Team); err != nil {
 		return gate.Answer{}, err
 	}
-	if err := s.bar(ctx, tx, &a, requester); err != nil {
+	if err := s.bar(ctx, tx, &a, requester, author); err != nil {
 		return gate.Answer{}, err
 	}
-	a.Digest = a.Parts.Digest()
 	hit, err := s.hit(ctx, tx, a, living)
 	if err != nil {
 		return gate.Answer{}, err
 	}
-	keep := ""
 	if hit != nil {
-		keep = hit.ID
+		a.ID = hit.ID
 	}
-	if err := s.void(ctx, tx, living, keep, a.Parts, "another request took its place"); err != nil {
+	if err := s.void(ctx, tx, living, a, "another request took its place"); err != nil {
 		return gate.Answer{}, err
 	}
 	if hit == nil {
@@ -98,8 +104,9 @@ func (s *Service) settle(ctx context.Context, tx *sqldb.Tx, a Approval, requeste
 	return s.found(ctx, tx, *hit, a.Needs, within)
 }
 
-// hit gives the newest approval for a's attempt and binding; one that another
-// attempt of the same people waits for is taken over.
+// hit gives the newest approval for a's attempt and binding. That of another
+// attempt at the same, by the same people, is taken over while its time lasts:
+// one that waits still, and for a run one that was given.
 func (s *Service) hit(ctx context.Context, tx *sqldb.Tx, a Approval, living []Approval) (*Approval, error) {
 	for i, l := range living {
 		if l.RunID == a.RunID && l.Digest == a.Digest {
@@ -107,7 +114,8 @@ func (s *Service) hit(ctx context.Context, tx *sqldb.Tx, a Approval, living []Ap
 		}
 	}
 	for i, l := range living {
-		if l.Status != Pending || l.Digest != a.Digest || l.RequestedBy != a.RequestedBy || !slices.Equal(l.Barred, a.Barred) || !tx.Now().Before(l.ExpiresAt) {
+		again := l.Status == Pending || l.Status == Approved && l.Kind == KindResource && l.Revision == a.Revision && l.Action == a.Action
+		if !again || l.Digest != a.Digest || l.RequestedBy != a.RequestedBy || !slices.Equal(l.Barred, a.Barred) || !tx.Now().Before(l.ExpiresAt) {
 			continue
 		}
 		_, err := tx.ExecContext(ctx, `UPDATE approvals SET run_id = $2, revision = $3 WHERE id = $1`, l.ID, a.RunID, a.Revision)
@@ -119,7 +127,7 @@ func (s *Service) hit(ctx context.Context, tx *sqldb.Tx, a Approval, living []Ap
 
 // bar says who has no say: who asked, who made the revision, and who could
 // have acted as the robot that did.
-func (s *Service) bar(ctx context.Context, tx *sqldb.Tx, a *Approval, requester principal.Principal) error {
+func (s *Service) bar(ctx context.Context, tx *sqldb.Tx, a *Approval, requester principal.Principal, author string) error {
 	a.RequestedBy, a.Requester = requester.ID, requester.Name
 	if requester.ID == "" {
 		a.RequestedBy, a.Requester = principal.System.ID, principal.System.Name
@@ -129,14 +137,7 @@ func (s *Service) bar(ctx context.Context, tx *sqldb.Tx, a *Approval, requester 
 			a.Barred = append(a.Barred, Barred{id, why})
 		}
 	}
-	actors := []Barred{{requester.ID, "asked for it"}}
-	if a.Kind == KindResource {
-		id, err := s.store.reviser(ctx, tx, a.SubjectID, a.Revision)
-		if err != nil {
-			return err
-		}
-		actors = append(actors, Barred{id, "made this revision"})
-	}
+	actors := []Barred{{requester.ID, "asked for it"}, {author, "made this revision"}}
 	for _, actor := range actors {
 		add(actor.ID, actor.Why)
 		if actor.ID == "" {
@@ -273,25 +274,27 @@ func (s *Service) reopen(ctx context.Context, tx *sqldb.Tx, a *Approval, within 
 
 // Void ends what is open for a resource.
 func (s *Service) Void(ctx context.Context, tx *sqldb.Tx, resourceID, reason string) error {
-	living, err := s.store.living(ctx, tx, KindResource, resourceID, "")
+	living, err := s.store.living(ctx, tx, KindResource, resourceID, "", "")
 	if err != nil {
 		return err
 	}
-	return s.void(ctx, tx, living, "", nil, reason)
+	return s.void(ctx, tx, living, Approval{}, reason)
 }
 
-// void ends all that is open or approved of a list but one. now is what things
-// are bound to now; nil when there is nothing to compare with.
-func (s *Service) void(ctx context.Context, tx *sqldb.Tx, list []Approval, but string, now gate.Binding, reason string) error {
+// void ends all that is open or approved of a list but the one that is kept:
+// what is wanted now. What was used already is history, unless the same run
+// wants something else by now.
+func (s *Service) void(ctx context.Context, tx *sqldb.Tx, list []Approval, keep Approval, reason string) error {
 	for _, a := range list {
-		if a.ID == but || a.Status != Pending && a.Status != Approved || a.Status == Approved && !a.PassedAt.IsZero() && now == nil {
-			continue // one that was used and that nothing contradicts is history
+		used := a.Status == Approved && !a.PassedAt.IsZero() && (keep.Parts == nil || a.RunID != keep.RunID)
+		if a.ID == keep.ID || used || a.Status != Pending && a.Status != Approved {
+			continue
 		}
 		a.Reason = reason
-		if changed := now.Changed(a.Parts); now != nil && len(changed) > 0 {
+		if changed := keep.Parts.Changed(a.Parts); keep.Parts != nil && len(changed) > 0 {
 			a.Reason = gate.Sentence(changed)
 			for _, part := range changed {
-				a.Changed = append(a.Changed, Change{part, a.Parts[part], now[part]})
+				a.Changed = append(a.Changed, Change{part, a.Parts[part], keep.Parts[part]})
 			}
 		}
 		a.Status, a.DecidedAt = Void, tx.Now()

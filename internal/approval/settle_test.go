@@ -93,6 +93,12 @@ func TestAnApprovalCountsForItsRunAlone(t *testing.T) {
 		_, err := w.Approve("anna", one.Approval)
 		w.Must(err)
 		status(t, w.Settle(approvaltest.Ask(w.Facts(id, "run_2", "dora"), "p", gate.Need{})), "approved")
+		// It failed, and is tried again as it was.
+		status(t, w.Settle(approvaltest.Ask(w.Facts(id, "run_2b", "dora"), "p", gate.Need{})), "approved")
+		// The same plan that nobody asked for: what was agreed to has happened.
+		healing := w.Facts(id, "run_2c", "dora")
+		healing.Action = gate.Keep
+		status(t, w.Settle(approvaltest.Ask(healing, "p", gate.Need{})), "pending")
 		// The same change asked for by anna, who agreed to it then.
 		three := w.Settle(approvaltest.Ask(w.Facts(id, "run_3", "anna"), "p", gate.Need{}))
 		status(t, three, "pending")

@@ -1,0 +1,2 @@
+// Package approvalapi is the API of approvals and of delegations.
+package approvalapi
