@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"fairlead/internal/access/accesstest"
+	"fairlead/internal/cost"
 	"fairlead/internal/engine/null"
 	"fairlead/internal/engine/postgres"
 	"fairlead/internal/principal"
@@ -25,7 +26,7 @@ func TestShippedTemplatesPassTheirOwnTests(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(pg.Close)
-	svc := template.New(template.Options{Access: accesstest.AllowAll{}, Engines: engineSet{"null": &null.Engine{}, "postgres": pg}})
+	svc := template.New(template.Options{Access: accesstest.AllowAll{}, Engines: engineSet{"null": &null.Engine{}, "postgres": pg}, Prices: cost.Rules{}})
 	ctx := principal.With(t.Context(), principal.System)
 	folders, err := fs.ReadDir(templates.FS, ".")
 	if err != nil || len(folders) < 2 {

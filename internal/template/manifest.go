@@ -38,6 +38,9 @@ type Manifest struct {
 	ObserveEvery    time.Duration     // 0: the platform's own interval
 	Access          map[string]string // attributes for access policies
 	Docs            string            // a Markdown file in the folder; "" for none
+	CostFile        string            // a Rego file in the folder; "" for none
+	Approval        *Approval         // nil: none of its own
+	Lease           Lease
 }
 
 // Output is one thing that a resource gives.
@@ -98,7 +101,7 @@ type manifestParser struct {
 }
 
 func (p *manifestParser) all() {
-	top := p.r.Object(p.root, "apiVersion", "kind", "metadata", "engine", "inputs", "outputs", "spec", "lifecycle", "access", "docs")
+	top := p.r.Object(p.root, "apiVersion", "kind", "metadata", "engine", "inputs", "outputs", "spec", "lifecycle", "access", "docs", "units", "cost", "approval", "lease")
 	if p.root.Kind != yamlx.Object {
 		return
 	}
@@ -117,7 +120,13 @@ func (p *manifestParser) all() {
 	if n := top.Node("docs"); n != nil {
 		p.docs(n, top.String("docs"))
 	}
+	if n := top.Node("cost"); n != nil {
+		p.cost(n, top.String("cost"))
+	}
+	p.approval(top.Node("approval"))
+	p.lease(top.Node("lease"))
 	if p.v.schema != nil {
+		p.units(top.Node("units"))
 		p.spec(top.Node("spec"))
 	}
 }

@@ -27,11 +27,12 @@ type Engines interface {
 	Names() []string
 }
 
-// Options are what a Service needs; all but Log are required.
+// Options are what a Service needs; all but Prices and Log are required.
 type Options struct {
 	DB      *sqldb.DB
 	Access  access.Authorizer
 	Engines Engines
+	Prices  Pricer // checks cost rules; nil: they are not
 	Log     *slog.Logger
 }
 
@@ -40,6 +41,7 @@ type Service struct {
 	db      *sqldb.DB
 	access  access.Authorizer
 	engines Engines
+	prices  Pricer
 	log     *slog.Logger
 	cache   cache
 }
@@ -49,7 +51,7 @@ func New(o Options) *Service {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{db: o.DB, access: o.Access, engines: o.Engines, log: o.Log}
+	return &Service{db: o.DB, access: o.Access, engines: o.Engines, prices: o.Prices, log: o.Log}
 }
 
 // Push takes in a template as a tar and makes it a version for ever. Pushing
@@ -142,6 +144,9 @@ func (s *Service) sound(ctx context.Context, b *bundle.Bundle) (*Version, engine
 			return nil, nil, err
 		}
 	}
+	if err := v.checkCost(s.prices); err != nil {
+		return nil, nil, err
+	}
 	return v, e, nil
 }
 
@@ -159,7 +164,7 @@ func (s *Service) Test(ctx context.Context, tar io.Reader) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	return RunTests(ctx, v, e)
+	return RunTests(ctx, v, e, s.prices)
 }
 
 // SeedShipped pushes each folder at the top of tree, as Fairlead itself. It
@@ -182,6 +187,14 @@ func (s *Service) SeedShipped(ctx context.Context, tree fs.FS) error {
 		b, err := bundle.FromFS(sub)
 		if err != nil {
 			return fmt.Errorf("shipped template %s: %w", e.Name(), err)
+		}
+		// What is stored already was found to be sound then.
+		stored, err := queries{s.db.Read()}.has(ctx, e.Name(), b.Digest())
+		if err != nil {
+			return fmt.Errorf("shipped template %s: %w", e.Name(), err)
+		}
+		if stored {
+			continue
 		}
 		_, _, err = s.push(ctx, b)
 		if errors.Is(err, fault.New(fault.Conflict, "version_exists", "")) {

@@ -32,6 +32,7 @@ type testCase struct {
 	class   string
 	plan    []expectedChange // nil: not looked at
 	outputs []string         // nil: not looked at
+	cost    *expectedCost    // nil: not looked at
 	fails   *expectedFault
 }
 
@@ -89,7 +90,7 @@ func parseTests(b *bundle.Bundle, v *Version) ([]testCase, error) {
 }
 
 func parseCase(r *yamlx.Reader, d yamlx.Doc, v *Version) testCase {
-	o := r.Object(d.Root, "name", "inputs", "environment", "expect", "expectError")
+	o := r.Object(d.Root, "name", "inputs", "environment", "expect", "expectError", "prices")
 	c := testCase{file: d.File, line: d.Root.Line, name: o.String("name"), class: o.String("environment"), inputs: map[string]any{}}
 	o.Need("name")
 	if c.class == "" {
@@ -115,12 +116,15 @@ func parseCase(r *yamlx.Reader, d yamlx.Doc, v *Version) testCase {
 		c.fails = &expectedFault{code: e.String("code"), field: e.String("field")}
 		return c
 	}
-	e := r.Object(want, "plan", "outputs")
+	e := r.Object(want, "plan", "outputs", "cost")
 	if e.Node("outputs") != nil {
 		c.outputs = append([]string{}, e.Strings("outputs")...)
 	}
 	if n := e.Node("plan"); n != nil {
 		c.plan = parsePlan(r, n)
+	}
+	if n := e.Node("cost"); n != nil {
+		c.cost = parseCost(r, n, o.Node("prices"), v)
 	}
 	return c
 }
@@ -157,20 +161,20 @@ var testRef = engine.Ref{
 // RunTests runs the version's own test cases: inputs are validated, the spec
 // is rendered, and e plans a resource of which nothing exists. Nothing real is
 // touched. An engine that is no engine.DryPlanner fails the cases that expect
-// a plan. The error is ctx's.
-func RunTests(ctx context.Context, v *Version, e engine.Engine) (Report, error) {
+// a plan, and no p those that expect a cost. The error is ctx's.
+func RunTests(ctx context.Context, v *Version, e engine.Engine, p Pricer) (Report, error) {
 	report := Report{Name: v.Name, Version: v.Version, Digest: v.Digest, Cases: []CaseReport{}}
 	for _, c := range v.tests {
 		if err := ctx.Err(); err != nil {
 			return report, err
 		}
-		failures := c.run(ctx, v, e)
+		failures := c.run(ctx, v, e, p)
 		report.Cases = append(report.Cases, CaseReport{File: c.file, Name: c.name, Passed: len(failures) == 0, Failures: failures})
 	}
 	return report, nil
 }
 
-func (c testCase) run(ctx context.Context, v *Version, e engine.Engine) []string {
+func (c testCase) run(ctx context.Context, v *Version, e engine.Engine, p Pricer) []string {
 	plan, err := c.outcome(ctx, v, e)
 	if c.fails != nil {
 		return c.fails.compare(err)
@@ -192,6 +196,9 @@ func (c testCase) run(ctx context.Context, v *Version, e engine.Engine) []string
 	}
 	if c.plan != nil {
 		failures = append(failures, comparePlans(c.plan, plan)...)
+	}
+	if c.cost != nil {
+		failures = append(failures, c.cost.compare(ctx, c, v, p)...)
 	}
 	return failures
 }

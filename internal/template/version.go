@@ -25,6 +25,7 @@ type Version struct {
 	schema   *schema
 	spec     any // map[string]any, []any and expr
 	snapshot expr
+	units    []unit
 	tests    []testCase
 }
 

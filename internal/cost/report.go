@@ -1,0 +1,124 @@
+package cost
+
+import (
+	"context"
+	"time"
+
+	"fairlead/internal/access"
+	"fairlead/internal/fault"
+	"fairlead/internal/ident"
+	"fairlead/internal/sqldb"
+)
+
+// Filter says what a report is about; the zero value is all, as far as it was
+// measured.
+type Filter struct {
+	Team, Project, Environment, Template string // names; the first three may be ids
+	From, To                             time.Time
+	By                                   string // resource, environment, project, team, template
+	Sort                                 string // name or cost; with - before it the other way round
+}
+
+// Spent is one line of a report.
+type Spent struct {
+	ID, Name  string // of what the report is by
+	Currency  string
+	Spent     float64 // within the time of the report
+	Monthly   float64 // what it costs a month now
+	Resources int64   // that it is the sum of
+
+	micros int64
+}
+
+// groups are the ways to sum: what a line is, and its name.
+var groups = map[string]struct{ id, name string }{
+	"resource":    {"s.resource_id", "max(s.resource)"},
+	"environment": {"s.environment_id", "COALESCE(max(p.name), '') || ' ' || COALESCE(max(e.name), '')"},
+	"project":     {"s.project_id", "COALESCE(max(p.name), '')"},
+	"team":        {"s.team_id", "COALESCE(max(t.name), '')"},
+	"template":    {"s.template", "s.template"},
+}
+
+// Report sums what was spent. To is now at the latest; From is the beginning
+// when it is zero. Lines of another currency stand apart.
+func (s *Service) Report(ctx context.Context, f Filter, page sqldb.Page) (items []Spent, next string, err error) {
+	if err := known(ctx); err != nil {
+		return nil, "", err
+	}
+	scope, err := s.access.Scope(ctx, access.QuotaView)
+	if err != nil {
+		return nil, "", err
+	}
+	if f.By == "" {
+		f.By = "resource"
+	}
+	by, ok := groups[f.By]
+	if !ok {
+		return nil, "", fault.New(fault.Invalid, "unknown_grouping", "costs cannot be summed that way").WithField("query:by").
+			WithHint("sum by resource, environment, project, team or template")
+	}
+	now, err := s.db.Now(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	if f.To.IsZero() || f.To.After(now) {
+		f.To = now
+	}
+	from := f.From.UnixMicro()
+	if f.From.IsZero() {
+		from = 0
+	}
+	var w sqldb.Where // $1 and $2 are the time
+	w.And("s.started_at < ? AND (s.ended_at IS NULL OR s.ended_at > ?)", f.To.UnixMicro(), from)
+	scope.Narrow(&w, s.db, access.Columns{Team: "s.team_id", Project: "s.project_id", Environment: "s.environment_id"})
+	for _, part := range []struct{ alias, column, ref string }{{"t", "s.team_id", f.Team}, {"p", "s.project_id", f.Project}, {"e", "s.environment_id", f.Environment}} {
+		switch {
+		case part.ref == "":
+		case !ident.IsRef(part.ref):
+			w.And("1 = 0")
+		default:
+			w.And("("+part.column+" = ? OR "+part.alias+".name = ?)", part.ref)
+		}
+	}
+	if f.Template != "" {
+		if !ident.IsRef(f.Template) {
+			w.And("1 = 0")
+		} else {
+			w.And("s.template = ?", f.Template)
+		}
+	}
+	inner, args := w.SQL()
+	list := spent
+	list.Select = `SELECT g.id, g.name, g.currency, g.spent, g.monthly, g.resources FROM (SELECT ` + by.id + ` AS id, ` + by.name + ` AS name, s.currency AS currency,
+		CAST(COALESCE(sum(` + spentMicros + `), 0) AS BIGINT) AS spent,
+		CAST(COALESCE(sum(CASE WHEN s.ended_at IS NULL THEN s.monthly ELSE 0 END), 0) AS BIGINT) AS monthly, count(DISTINCT s.resource_id) AS resources
+		FROM cost_spans s LEFT JOIN environments e ON e.id = s.environment_id LEFT JOIN projects p ON p.id = s.project_id LEFT JOIN teams t ON t.id = s.team_id` +
+		inner + ` GROUP BY ` + by.id + `, s.currency) g`
+	var outer sqldb.Where
+	outer.And("1 = 1", args...)
+	return list.Page(ctx, s.db.Read(), outer, f.Sort, page)
+}
+
+// spentMicros is what a span cost within the time of the report, $2 to $1, in
+// millionths, as a number with fractions.
+const spentMicros = `CAST(s.monthly AS DOUBLE PRECISION)
+	* (CASE WHEN s.ended_at IS NULL OR s.ended_at > $1 THEN $1 ELSE s.ended_at END - CASE WHEN s.started_at < $2 THEN $2 ELSE s.started_at END)
+	/ 2628000000000` // microseconds of HoursPerMonth
+
+// CostSoFar is what a resource, or all of an environment, has cost until now,
+// in the currency that it costs in now. It is for other parts of the server,
+// which have asked access about the thing itself.
+func (s *Service) CostSoFar(ctx context.Context, id string) (amount float64, currency string, err error) {
+	now, err := s.db.Now(ctx)
+	if err != nil {
+		return 0, "", err
+	}
+	found, err := sqldb.Collect(ctx, s.db.Read(), func(r sqldb.Row) (sp Spent, err error) {
+		return sp, r.Scan(&sp.Currency, &sp.Spent)
+	}, `SELECT s.currency, COALESCE(sum(`+spentMicros+`), 0) FROM cost_spans s WHERE s.started_at < $1 AND (s.resource_id = $3 OR s.environment_id = $3)
+		GROUP BY s.currency ORDER BY max(s.started_at) DESC LIMIT 1`, now.UnixMicro(), int64(0), id)
+	if err != nil || len(found) == 0 {
+		return 0, "", err
+	}
+	return found[0].Spent / 1e6, found[0].Currency, nil
+}

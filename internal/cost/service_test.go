@@ -1,0 +1,243 @@
+package cost_test
+
+import (
+	"context"
+	"math"
+	"sync"
+	"testing"
+	"time"
+
+	"fairlead/internal/audit/audittest"
+	"fairlead/internal/cost"
+	"fairlead/internal/fault"
+	"fairlead/internal/gate"
+	"fairlead/internal/sqldb"
+)
+
+func cpu(n any) map[string]any { return map[string]any{"cpu": n} }
+
+func TestEstimatesFollowThePrices(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		other := w.replica()
+		ask := func(s *cost.Service, f gate.Facts) gate.Cost {
+			t.Helper()
+			c, err := s.Estimate(t.Context(), f)
+			w.Must(err)
+			return c
+		}
+		if c := ask(w.svc, w.facts("", cpu(2))); !c.Unpriced {
+			t.Errorf("without prices: %+v", c)
+		}
+		first := w.put(table)
+		none := w.facts("", cpu(2))
+		none.Template.CostRule = nil
+		if c := ask(w.svc, none); !c.Unpriced || c.Monthly != 0 {
+			t.Errorf("without a rule: %+v", c)
+		}
+		f := w.facts("", cpu(2))
+		f.Before = cpu(1)
+		for range 2 { // the second is remembered
+			if c := ask(w.svc, f); c.Monthly != 146 || c.Before != 73 || c.Currency != "EUR" || c.Prices != first.Digest || len(c.Items) != 1 {
+				t.Errorf("%+v", c)
+			}
+		}
+		w.put("currency: EUR\nitems: {cpu: {monthly: 100}}")
+		if c := ask(w.svc, f); c.Monthly != 200 || c.Before != 100 {
+			t.Errorf("after a change: %+v", c)
+		}
+		if c := ask(other, f); c.Monthly != 200 {
+			t.Errorf("on another replica: %+v", c)
+		}
+		f.Environment.Class = "production" // another answer, not the remembered one
+		f.Template.Digest, f.Template.CostRule = "d2", []byte("package cost\nmonthly := 5 if input.environment.class == \"production\"")
+		if c := ask(w.svc, f); c.Monthly != 5 {
+			t.Errorf("in production: %+v", c)
+		}
+	})
+}
+
+func TestWhatIsNotAskedForIsNotHeldUpByItsCost(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.put(table)
+		f := w.facts("res_1", cpu(2))
+		c, err := w.svc.Estimate(t.Context(), f)
+		w.Must(err)
+		w.meter(f, &c)
+		w.put("currency: EUR\nitems: {gpu: {monthly: 1}}")
+		if _, err := w.svc.Estimate(t.Context(), f); fault.From(err).Code != "unknown_cost_item" {
+			t.Errorf("a request: %v", err)
+		}
+		f.Action = gate.Keep
+		if c, err := w.svc.Estimate(t.Context(), f); err != nil || c.Monthly != 146 {
+			t.Errorf("healing: %+v, %v", c, err)
+		}
+		f.Action, f.Before = gate.Update, cpu(1)
+		f.Template.Digest, f.Template.CostRule = "d2", []byte("package cost\nitems := [{\"item\": \"gpu\", \"quantity\": 1}] if input.inputs.cpu == 2")
+		if c, err := w.svc.Estimate(t.Context(), f); err != nil || c.Monthly != 1 || c.Before != 146 {
+			t.Errorf("mending it: %+v, %v", c, err)
+		}
+	})
+}
+
+func (w *world) meter(f gate.Facts, c *gate.Cost) {
+	w.t.Helper()
+	w.Must(w.DB.Write(w.t.Context(), "test.meter", func(tx *sqldb.Tx) error { return w.svc.Meter(w.t.Context(), tx, f, c) }))
+}
+
+// ago lets every span have begun, and ended, so much earlier.
+func (w *world) ago(d time.Duration) {
+	w.t.Helper()
+	w.Must(w.DB.Write(w.t.Context(), "test.ago", func(tx *sqldb.Tx) error {
+		_, err := tx.ExecContext(w.t.Context(), `UPDATE cost_spans SET started_at = started_at - $1, ended_at = ended_at - $1`, d.Microseconds())
+		return err
+	}))
+}
+
+func near(a, b float64) bool { return math.Abs(a-b) < 0.01 }
+
+func TestWhatWasSpent(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		f := w.facts("res_1", nil)
+		eur := func(v float64) *gate.Cost { return &gate.Cost{Currency: "EUR", Monthly: v} }
+		w.meter(f, eur(73)) // 0.1 an hour
+		w.meter(f, eur(73)) // again: the same span goes on
+		w.ago(10 * time.Hour)
+		w.meter(f, eur(146))
+		w.ago(5 * time.Hour)
+		if got, currency, err := w.svc.CostSoFar(t.Context(), "res_1"); err != nil || !near(got, 2) || currency != "EUR" {
+			t.Errorf("so far %v %s, %v; want 2", got, currency, err)
+		}
+		w.meter(f, nil)
+		w.meter(f, nil)
+		w.ago(100 * time.Hour)
+		other := w.facts("res_2", nil)
+		other.Resource, other.Template.Name = "cache", "redis"
+		w.meter(other, eur(7.3))
+		w.meter(w.facts("res_3", nil), &gate.Cost{Unpriced: true})
+		w.ago(10 * time.Hour)
+		if got, _, err := w.svc.CostSoFar(t.Context(), w.dev.ID); err != nil || !near(got, 2.1) {
+			t.Errorf("the environment so far %v, %v; want 2.1", got, err)
+		}
+		if got, _, err := w.svc.CostSoFar(t.Context(), "res_none"); err != nil || got != 0 {
+			t.Errorf("nothing so far %v, %v", got, err)
+		}
+		now, err := w.DB.Now(t.Context())
+		w.Must(err)
+		for _, row := range []struct {
+			why   string
+			f     cost.Filter
+			names []string
+			spent []float64
+		}{
+			{"by resource", cost.Filter{}, []string{"cache", "db"}, []float64{0.1, 2}},
+			{"the dearest first", cost.Filter{Sort: "-cost"}, []string{"db", "cache"}, []float64{2, 0.1}},
+			{"by environment", cost.Filter{By: "environment"}, []string{"shop/dev"}, []float64{2.1}},
+			{"by project", cost.Filter{By: "project"}, []string{"shop"}, []float64{2.1}},
+			{"by team", cost.Filter{By: "team", Team: "payments"}, []string{"payments"}, []float64{2.1}},
+			{"by template", cost.Filter{By: "template", Project: "shop", Environment: "dev"}, []string{"postgres", "redis"}, []float64{2, 0.1}},
+			{"of one template", cost.Filter{Template: "redis"}, []string{"cache"}, []float64{0.1}},
+			{"of another team", cost.Filter{Team: "strangers"}, nil, nil},
+			{"lately", cost.Filter{From: now.Add(-5 * time.Hour)}, []string{"cache"}, []float64{0.05}},
+			{"long ago", cost.Filter{To: now.Add(-112 * time.Hour)}, []string{"db"}, []float64{1.6}},
+		} {
+			var names []string
+			var spent []float64
+			page := sqldb.Page{Limit: 1}
+			for {
+				items, next, err := w.svc.Report(w.As("olga"), row.f, page)
+				w.Must(err)
+				for _, i := range items {
+					names, spent = append(names, i.Name), append(spent, i.Spent)
+				}
+				if page.After = next; next == "" {
+					break
+				}
+			}
+			if len(names) != len(row.names) {
+				t.Errorf("%s: %v %v", row.why, names, spent)
+				continue
+			}
+			for i := range names {
+				if names[i] != row.names[i] || !near(spent[i], row.spent[i]) {
+					t.Errorf("%s: %v %v, want %v %v", row.why, names, spent, row.names, row.spent)
+				}
+			}
+		}
+		if items, _, err := w.svc.Report(w.As("sam"), cost.Filter{}, sqldb.Page{}); err != nil || len(items) != 0 {
+			t.Errorf("a stranger sees %v, %v", items, err)
+		}
+		if _, _, err := w.svc.Report(w.As("olga"), cost.Filter{By: "moon"}, sqldb.Page{}); fault.From(err).Code != "unknown_grouping" {
+			t.Error(err)
+		}
+	})
+}
+
+func TestPricesHaveVersions(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		if _, err := w.svc.Table(w.Admin, 0); fault.From(err).Code != "no_prices" {
+			t.Error(err)
+		}
+		w.put(table)
+		again, created, err := w.svc.Put(w.Admin, "# the same\n"+table)
+		if err != nil || created || again.Version != 1 {
+			t.Errorf("the same again: %d %v %v", again.Version, created, err)
+		}
+		var all sync.WaitGroup
+		for i := range 6 {
+			all.Go(func() {
+				if _, _, err := w.svc.Put(w.Admin, "currency: EUR\nitems: {cpu: {monthly: "+string(rune('1'+i))+"}}"); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		got, _, err := w.svc.History(w.As("olga"), sqldb.Page{})
+		if err != nil || len(got) != 7 || got[0].Version != 7 {
+			t.Errorf("%d versions, %v", len(got), err)
+		}
+		if old, err := w.svc.Table(w.As("olga"), 1); err != nil || old.Items["cpu"].Monthly != 73 {
+			t.Errorf("%+v, %v", old, err)
+		}
+		if _, err := w.svc.Table(w.Admin, 99); fault.From(err).Code != "no_prices" {
+			t.Error(err)
+		}
+		if n := len(audittest.Records(t, w.Log, "quota:manage")); n != 7 {
+			t.Errorf("%d records", n)
+		}
+	})
+}
+
+func TestWhoMayAskWhatThingsCost(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.put(table)
+		stranger := w.User("nobody", "")
+		for _, op := range []struct {
+			name   string
+			member bool // members of a team may
+			call   func(context.Context) error
+		}{
+			{"Put", false, func(c context.Context) error { _, _, err := w.svc.Put(c, table); return err }},
+			{"Table", true, func(c context.Context) error { _, err := w.svc.Table(c, 0); return err }},
+			{"History", true, func(c context.Context) error { _, _, err := w.svc.History(c, sqldb.Page{}); return err }},
+			{"Preview", true, func(c context.Context) error { _, err := w.svc.Preview(c, cost.Request{Inputs: cpu(1)}); return err }},
+		} {
+			if err := op.call(t.Context()); !fault.Is(err, fault.Unauthenticated) {
+				t.Errorf("%s by nobody: %v", op.name, err)
+			}
+			if err := op.call(stranger); !fault.Is(err, fault.Denied) && !fault.Is(err, fault.NotFound) {
+				t.Errorf("%s by a stranger: %v", op.name, err)
+			}
+			if err := op.call(w.As("olga")); (err == nil) != op.member {
+				t.Errorf("%s by a member: %v", op.name, err)
+			}
+			w.Must(op.call(w.Admin))
+		}
+		p, err := w.svc.Preview(w.As("olga"), cost.Request{Inputs: cpu(3)})
+		if err != nil || p.Cost.Monthly != 219 || len(p.Usage) != 1 {
+			t.Errorf("%+v, %v", p, err)
+		}
+		if spans, err := sqldb.Collect(t.Context(), w.DB.Read(), sqldb.Text, `SELECT resource_id FROM cost_spans`); err != nil || len(spans) != 0 {
+			t.Errorf("a preview left %v, %v", spans, err)
+		}
+	})
+}
