@@ -274,9 +274,10 @@ func (s store) references(ctx context.Context, resourceID string) ([]Reference, 
 // referredBy gives what refers to a resource; Resource and TargetID are the
 // one that refers.
 func (s store) referredBy(ctx context.Context, q sqldb.Querier, targetID string) ([]Reference, error) {
-	return sqldb.Collect(ctx, q, scanReference, `SELECT f.input, r.id, r.name, f.output
-		FROM resource_references f JOIN resources r ON r.id = f.resource_id
-		WHERE f.target_id = $1 AND r.destroyed_at IS NULL ORDER BY r.id, f.input`, targetID)
+	// Not a join: PostgreSQL, with no statistics yet, would read all resources.
+	return sqldb.Collect(ctx, q, scanReference, `SELECT f.input, f.resource_id, (SELECT r.name FROM resources r WHERE r.id = f.resource_id), f.output
+		FROM resource_references f
+		WHERE f.target_id = $1 AND (SELECT r.destroyed_at FROM resources r WHERE r.id = f.resource_id) IS NULL ORDER BY f.resource_id, f.input`, targetID)
 }
 
 func scanReference(r sqldb.Row) (v Reference, err error) {

@@ -234,8 +234,8 @@ func (s *Service) References(ctx context.Context, w Where) (to, from []Reference
 	return to, from, err
 }
 
-// Edges is References by id.
-func (s *Service) Edges(ctx context.Context, id string) (to, from []Reference, err error) {
+// EdgesByID is References by id.
+func (s *Service) EdgesByID(ctx context.Context, id string) (to, from []Reference, err error) {
 	l, err := s.locateID(ctx, id, access.ResourceView)
 	if err != nil {
 		return nil, nil, err
@@ -247,8 +247,8 @@ func (s *Service) Edges(ctx context.Context, id string) (to, from []Reference, e
 	return to, from, err
 }
 
-// Turn tells how it stands with the work on a resource.
-func (s *Service) Turn(ctx context.Context, id string) (queue.Turn, error) {
+// TurnByID tells how it stands with the work on a resource.
+func (s *Service) TurnByID(ctx context.Context, id string) (queue.Turn, error) {
 	l, err := s.locateID(ctx, id, access.ResourceView)
 	if err != nil {
 		return queue.Turn{}, err

@@ -133,7 +133,7 @@ func (c *chain) waiting(ctx context.Context, r resource.Resource) error {
 // references follows what r waits for to the one that holds it up.
 func (c *chain) references(ctx context.Context, r resource.Resource) error {
 	c.add(Link{Kind: "reference", State: Waiting, Code: r.Reason, Since: r.UpdatedAt, Text: r.Message, Who: "nobody needs to: it goes on by itself when they are ready"})
-	to, _, err := c.s.Resources.Edges(ctx, r.ID)
+	to, _, err := c.s.Resources.EdgesByID(ctx, r.ID)
 	if err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func (c *chain) references(ctx context.Context, r resource.Resource) error {
 func (c *chain) destroying(ctx context.Context, r resource.Resource) error {
 	c.add(Link{Kind: "destroy", State: Done, Since: r.DestroyWantedAt, Text: "its end was asked for"})
 	if r.Reason == "waiting_for_referrers" {
-		_, from, err := c.s.Resources.Edges(ctx, r.ID)
+		_, from, err := c.s.Resources.EdgesByID(ctx, r.ID)
 		if err != nil {
 			return err
 		}
@@ -180,7 +180,7 @@ func (c *chain) destroying(ctx context.Context, r resource.Resource) error {
 
 // underWay adds how it stands with a run that goes on by itself.
 func (c *chain) underWay(ctx context.Context, r resource.Resource) error {
-	turn, err := c.s.Resources.Turn(ctx, r.ID)
+	turn, err := c.s.Resources.TurnByID(ctx, r.ID)
 	if err != nil {
 		return err
 	}

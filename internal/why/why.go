@@ -47,8 +47,8 @@ type Resources interface {
 	Get(ctx context.Context, w resource.Where) (resource.Resource, error)
 	ByID(ctx context.Context, id string) (resource.Resource, error)
 	Run(ctx context.Context, id string) (resource.Run, error)
-	Edges(ctx context.Context, id string) (to, from []resource.Reference, err error)
-	Turn(ctx context.Context, id string) (queue.Turn, error)
+	EdgesByID(ctx context.Context, id string) (to, from []resource.Reference, err error)
+	TurnByID(ctx context.Context, id string) (queue.Turn, error)
 }
 
 // Decisions is what package gate has recorded.

@@ -1,0 +1,4 @@
+package gate
+
+// LimitVerdicts is limitVerdicts, for its test.
+var LimitVerdicts = limitVerdicts
