@@ -74,7 +74,7 @@ func (f dumpFlags) open(ctx context.Context, name string, out io.Writer) (err er
 	if err != nil {
 		return err
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }()
 	secrets, err := embedded.New(ctx, embedded.Options{DB: db, KeyDir: keys, Environment: os.Getenv(embedded.KeyVariable), Log: log})
 	if err != nil {
 		return err
