@@ -95,6 +95,72 @@ func (e AppliedResourceOutcome) Valid() bool {
 	}
 }
 
+// Defines values for ApprovalStatus.
+const (
+	ApprovalStatusApproved ApprovalStatus = "approved"
+	ApprovalStatusBypassed ApprovalStatus = "bypassed"
+	ApprovalStatusExpired  ApprovalStatus = "expired"
+	ApprovalStatusPending  ApprovalStatus = "pending"
+	ApprovalStatusRejected ApprovalStatus = "rejected"
+	ApprovalStatusVoid     ApprovalStatus = "void"
+)
+
+// Valid indicates whether the value is a known member of the ApprovalStatus enum.
+func (e ApprovalStatus) Valid() bool {
+	switch e {
+	case ApprovalStatusApproved:
+		return true
+	case ApprovalStatusBypassed:
+		return true
+	case ApprovalStatusExpired:
+		return true
+	case ApprovalStatusPending:
+		return true
+	case ApprovalStatusRejected:
+		return true
+	case ApprovalStatusVoid:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApprovalPersonVoted.
+const (
+	ApprovalPersonVotedApprove ApprovalPersonVoted = "approve"
+	ApprovalPersonVotedReject  ApprovalPersonVoted = "reject"
+)
+
+// Valid indicates whether the value is a known member of the ApprovalPersonVoted enum.
+func (e ApprovalPersonVoted) Valid() bool {
+	switch e {
+	case ApprovalPersonVotedApprove:
+		return true
+	case ApprovalPersonVotedReject:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ApprovalVoteDecision.
+const (
+	ApprovalVoteDecisionApprove ApprovalVoteDecision = "approve"
+	ApprovalVoteDecisionReject  ApprovalVoteDecision = "reject"
+)
+
+// Valid indicates whether the value is a known member of the ApprovalVoteDecision enum.
+func (e ApprovalVoteDecision) Valid() bool {
+	switch e {
+	case ApprovalVoteDecisionApprove:
+		return true
+	case ApprovalVoteDecisionReject:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AuditRecordDecision.
 const (
 	AuditRecordDecisionAllowed  AuditRecordDecision = "allowed"
@@ -674,6 +740,60 @@ func (e VerdictStrength) Valid() bool {
 	case VerdictStrengthApprove:
 		return true
 	case VerdictStrengthDeny:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListApprovalsParamsSort.
+const (
+	ListApprovalsParamsSortCreated      ListApprovalsParamsSort = "created"
+	ListApprovalsParamsSortExpires      ListApprovalsParamsSort = "expires"
+	ListApprovalsParamsSortMinusCreated ListApprovalsParamsSort = "-created"
+	ListApprovalsParamsSortMinusExpires ListApprovalsParamsSort = "-expires"
+)
+
+// Valid indicates whether the value is a known member of the ListApprovalsParamsSort enum.
+func (e ListApprovalsParamsSort) Valid() bool {
+	switch e {
+	case ListApprovalsParamsSortCreated:
+		return true
+	case ListApprovalsParamsSortExpires:
+		return true
+	case ListApprovalsParamsSortMinusCreated:
+		return true
+	case ListApprovalsParamsSortMinusExpires:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListApprovalsParamsStatus.
+const (
+	ListApprovalsParamsStatusApproved ListApprovalsParamsStatus = "approved"
+	ListApprovalsParamsStatusBypassed ListApprovalsParamsStatus = "bypassed"
+	ListApprovalsParamsStatusExpired  ListApprovalsParamsStatus = "expired"
+	ListApprovalsParamsStatusPending  ListApprovalsParamsStatus = "pending"
+	ListApprovalsParamsStatusRejected ListApprovalsParamsStatus = "rejected"
+	ListApprovalsParamsStatusVoid     ListApprovalsParamsStatus = "void"
+)
+
+// Valid indicates whether the value is a known member of the ListApprovalsParamsStatus enum.
+func (e ListApprovalsParamsStatus) Valid() bool {
+	switch e {
+	case ListApprovalsParamsStatusApproved:
+		return true
+	case ListApprovalsParamsStatusBypassed:
+		return true
+	case ListApprovalsParamsStatusExpired:
+		return true
+	case ListApprovalsParamsStatusPending:
+		return true
+	case ListApprovalsParamsStatusRejected:
+		return true
+	case ListApprovalsParamsStatusVoid:
 		return true
 	default:
 		return false
@@ -1501,6 +1621,152 @@ type ApplyResourcesRequest struct {
 	Resources *[]ResourceRequest `json:"resources"`
 }
 
+// Approval defines model for Approval.
+type Approval struct {
+	Action *string `json:"action,omitempty"`
+
+	// Changed What made it void
+	Changed   []ApprovalChange `json:"changed"`
+	Class     *string          `json:"class,omitempty"`
+	CreatedAt time.Time        `json:"createdAt"`
+	DecidedAt *time.Time       `json:"decidedAt,omitempty"`
+
+	// DecidedBy Name of who gave the last vote, rejected, or bypassed
+	DecidedBy *string `json:"decidedBy,omitempty"`
+
+	// Digest What it is bound to; send it along with a decision
+	Digest        string    `json:"digest"`
+	Environment   *string   `json:"environment,omitempty"`
+	EnvironmentID *string   `json:"environmentId,omitempty"`
+	ExpiresAt     time.Time `json:"expiresAt"`
+
+	// Facts What is to be agreed to: inputs before and after, plan, cost, usage; docs/guardrails.md describes it; not in lists
+	Facts *map[string]interface{} `json:"facts,omitempty"`
+
+	// ID Example: apr_01jd2v8n5k3q7x9w4m6p8r0t2y
+	ID string `json:"id"`
+
+	// Kind What it is about: resource, guardrail, …
+	Kind string `json:"kind"`
+
+	// Needs All of them must be met
+	Needs []ApprovalNeed `json:"needs"`
+
+	// Next The approval that took the place of a void one; not in lists
+	Next *string `json:"next,omitempty"`
+
+	// Parts The digest of each part
+	Parts   map[string]string `json:"parts"`
+	Project *string           `json:"project,omitempty"`
+
+	// Reason Why it is void, or why it was bypassed
+	Reason *string `json:"reason,omitempty"`
+
+	// RequestedBy Name of who asked
+	RequestedBy string  `json:"requestedBy"`
+	Review      *string `json:"review,omitempty"`
+
+	// ReviewedAt Of a bypass
+	ReviewedAt *time.Time     `json:"reviewedAt,omitempty"`
+	ReviewedBy *string        `json:"reviewedBy,omitempty"`
+	Revision   *int64         `json:"revision,omitempty"`
+	RunID      *string        `json:"runId,omitempty"`
+	Status     ApprovalStatus `json:"status"`
+	SubjectID  string         `json:"subjectId"`
+
+	// Summary In a line, what is to be agreed to
+	Summary         string  `json:"summary"`
+	Team            *string `json:"team,omitempty"`
+	Template        *string `json:"template,omitempty"`
+	TemplateVersion *string `json:"templateVersion,omitempty"`
+
+	// Title The subject's name
+	Title string `json:"title"`
+
+	// Verdicts What asks for the approval; not in lists
+	Verdicts *[]ApprovalVerdict `json:"verdicts,omitempty"`
+
+	// Votes Not in lists
+	Votes *[]ApprovalVote `json:"votes,omitempty"`
+
+	// Who Who is needed; not in lists
+	Who *string `json:"who,omitempty"`
+}
+
+// ApprovalStatus defines model for Approval.Status.
+type ApprovalStatus string
+
+// ApprovalChange defines model for ApprovalChange.
+type ApprovalChange struct {
+	// New Digest
+	New string `json:"new"`
+
+	// Old Digest
+	Old  string `json:"old"`
+	Part string `json:"part"`
+}
+
+// ApprovalNeed defines model for ApprovalNeed.
+type ApprovalNeed struct {
+	// Count How many
+	Count int64 `json:"count"`
+
+	// Have How many did; 0 in lists
+	Have int64 `json:"have"`
+
+	// People Any of them
+	People *[]string `json:"people,omitempty"`
+	Role   *string   `json:"role,omitempty"`
+	Team   *string   `json:"team,omitempty"`
+}
+
+// ApprovalPerson defines model for ApprovalPerson.
+type ApprovalPerson struct {
+	// Can May decide on it
+	Can        bool                 `json:"can"`
+	Name       string               `json:"name"`
+	OnBehalfOf *[]string            `json:"onBehalfOf,omitempty"`
+	Voted      *ApprovalPersonVoted `json:"voted,omitempty"`
+
+	// Why By what they can, or why they cannot
+	Why string `json:"why"`
+}
+
+// ApprovalPersonVoted defines model for ApprovalPerson.Voted.
+type ApprovalPersonVoted string
+
+// ApprovalVerdict defines model for ApprovalVerdict.
+type ApprovalVerdict struct {
+	Bundle  *string `json:"bundle,omitempty"`
+	Docs    *string `json:"docs,omitempty"`
+	Message string  `json:"message"`
+	Remedy  *string `json:"remedy,omitempty"`
+	Rule    string  `json:"rule"`
+	Source  string  `json:"source"`
+}
+
+// ApprovalVote defines model for ApprovalVote.
+type ApprovalVote struct {
+	At       time.Time            `json:"at"`
+	Comment  *string              `json:"comment,omitempty"`
+	Decision ApprovalVoteDecision `json:"decision"`
+
+	// OnBehalfOf Who delegated it to the voter
+	OnBehalfOf *string `json:"onBehalfOf,omitempty"`
+	Voter      string  `json:"voter"`
+}
+
+// ApprovalVoteDecision defines model for ApprovalVote.Decision.
+type ApprovalVoteDecision string
+
+// ApproveApprovalRequest defines model for Approve-approvalRequest.
+type ApproveApprovalRequest struct {
+	Comment *string `json:"comment,omitempty"`
+
+	// Digest That of the approval as it was read
+	Digest string `json:"digest"`
+}
+
 // AuditActor defines model for AuditActor.
 type AuditActor struct {
 	// Credential Id of the session or token used
@@ -1610,10 +1876,32 @@ type BackupRequest struct {
 	Recipients *[]string `json:"recipients,omitempty"`
 }
 
+// BypassApprovalRequest defines model for Bypass-approvalRequest.
+type BypassApprovalRequest struct {
+	// Reason Why it cannot wait; at least 10 characters
+	Reason string `json:"reason"`
+}
+
 // CheckInputBody defines model for CheckInputBody.
 type CheckInputBody struct {
 	// Source The Cedar text
 	Source string `json:"source"`
+}
+
+// CreateDelegationRequest defines model for Create-delegationRequest.
+type CreateDelegationRequest struct {
+	// Begins Now when absent
+	Begins *time.Time `json:"begins,omitempty"`
+
+	// For Name or id of whose right it is; the caller's when absent
+	For    *string `json:"for,omitempty"`
+	Reason *string `json:"reason,omitempty"`
+
+	// To Name or id of who stands in
+	To string `json:"to"`
+
+	// Until At most 90 days later
+	Until time.Time `json:"until"`
 }
 
 // CreateEnvironmentRequest defines model for Create-environmentRequest.
@@ -1716,6 +2004,27 @@ type DecisionOutcome string
 
 // DecisionStage defines model for Decision.Stage.
 type DecisionStage string
+
+// Delegation defines model for Delegation.
+type Delegation struct {
+	Begins    time.Time `json:"begins"`
+	CreatedAt time.Time `json:"createdAt"`
+	CreatedBy string    `json:"createdBy"`
+
+	// EndedAt When it was ended before its time
+	EndedAt *time.Time `json:"endedAt,omitempty"`
+
+	// From Whose right it is
+	From string `json:"from"`
+
+	// ID Example: dlg_01jd2v8n5k3q7x9w4m6p8r0t2y
+	ID     string  `json:"id"`
+	Reason *string `json:"reason,omitempty"`
+
+	// To Who stands in
+	To    string    `json:"to"`
+	Until time.Time `json:"until"`
+}
 
 // DesiredResource defines model for DesiredResource.
 type DesiredResource struct {
@@ -1930,6 +2239,24 @@ type PageAccessPolicyVersion struct {
 	Next *string `json:"next,omitempty"`
 }
 
+// PageApproval defines model for PageApproval.
+type PageApproval struct {
+	// Items This page's items
+	Items []Approval `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
+// PageApprovalPerson defines model for PageApprovalPerson.
+type PageApprovalPerson struct {
+	// Items This page's items
+	Items []ApprovalPerson `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
 // PageAuditCheckpoint defines model for PageAuditCheckpoint.
 type PageAuditCheckpoint struct {
 	// Items This page's items
@@ -1952,6 +2279,15 @@ type PageAuditRecord struct {
 type PageDecision struct {
 	// Items This page's items
 	Items []Decision `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
+// PageDelegation defines model for PageDelegation.
+type PageDelegation struct {
+	// Items This page's items
+	Items []Delegation `json:"items"`
 
 	// Next Cursor of the next page; absent on the last one
 	Next *string `json:"next,omitempty"`
@@ -2203,6 +2539,14 @@ type PutInputBody struct {
 	Source string `json:"source"`
 }
 
+// RejectApprovalRequest defines model for Reject-approvalRequest.
+type RejectApprovalRequest struct {
+	Comment *string `json:"comment,omitempty"`
+
+	// Digest That of the approval as it was read
+	Digest string `json:"digest"`
+}
+
 // Resource defines model for Resource.
 type Resource struct {
 	// AppliedRevision The revision last made real; 0 before the first
@@ -2436,6 +2780,12 @@ type ResourceRevision struct {
 	Template        string `json:"template"`
 	TemplateDigest  string `json:"templateDigest"`
 	TemplateVersion string `json:"templateVersion"`
+}
+
+// ReviewApprovalRequest defines model for Review-approvalRequest.
+type ReviewApprovalRequest struct {
+	// Comment What was found
+	Comment string `json:"comment"`
 }
 
 // Robot defines model for Robot.
@@ -2871,6 +3221,44 @@ type DiffAccessPoliciesParams struct {
 	From *int64 `form:"from,omitempty" json:"from,omitempty"`
 }
 
+// ListApprovalsParams defines parameters for ListApprovals.
+type ListApprovalsParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string                    `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Sort   *ListApprovalsParamsSort   `form:"sort,omitempty" json:"sort,omitempty"`
+	Status *ListApprovalsParamsStatus `form:"status,omitempty" json:"status,omitempty"`
+
+	// Mine Only what waits for the caller's vote
+	Mine *bool `form:"mine,omitempty" json:"mine,omitempty"`
+
+	// Requested Only what the caller asked for
+	Requested *bool `form:"requested,omitempty" json:"requested,omitempty"`
+
+	// NeedsReview Only what was bypassed and not reviewed since
+	NeedsReview *bool `form:"needsReview,omitempty" json:"needsReview,omitempty"`
+
+	// Kind What it is about: resource, guardrail, …
+	Kind *string `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Subject Name or id of a resource, say
+	Subject *string `form:"subject,omitempty" json:"subject,omitempty"`
+
+	// Project Name or id
+	Project *string `form:"project,omitempty" json:"project,omitempty"`
+
+	// Environment Name or id
+	Environment *string `form:"environment,omitempty" json:"environment,omitempty"`
+}
+
+// ListApprovalsParamsSort defines parameters for ListApprovals.
+type ListApprovalsParamsSort string
+
+// ListApprovalsParamsStatus defines parameters for ListApprovals.
+type ListApprovalsParamsStatus string
+
 // ListAuditRecordsParams defines parameters for ListAuditRecords.
 type ListAuditRecordsParams struct {
 	// Limit How many items at most
@@ -2945,6 +3333,18 @@ type ListDecisionsParamsOutcome string
 
 // ListDecisionsParamsStage defines parameters for ListDecisions.
 type ListDecisionsParamsStage string
+
+// ListDelegationsParams defines parameters for ListDelegations.
+type ListDelegationsParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Ended Also those that are over
+	Ended *bool `form:"ended,omitempty" json:"ended,omitempty"`
+}
 
 // ListAllEnvironmentsParams defines parameters for ListAllEnvironments.
 type ListAllEnvironmentsParams struct {
@@ -3401,6 +3801,21 @@ type CheckAccessPoliciesJSONRequestBody = CheckInputBody
 // ExplainAccessJSONRequestBody defines body for ExplainAccess for application/json ContentType.
 type ExplainAccessJSONRequestBody = WhyInputBody
 
+// ApproveApprovalJSONRequestBody defines body for ApproveApproval for application/json ContentType.
+type ApproveApprovalJSONRequestBody = ApproveApprovalRequest
+
+// BypassApprovalJSONRequestBody defines body for BypassApproval for application/json ContentType.
+type BypassApprovalJSONRequestBody = BypassApprovalRequest
+
+// RejectApprovalJSONRequestBody defines body for RejectApproval for application/json ContentType.
+type RejectApprovalJSONRequestBody = RejectApprovalRequest
+
+// ReviewApprovalJSONRequestBody defines body for ReviewApproval for application/json ContentType.
+type ReviewApprovalJSONRequestBody = ReviewApprovalRequest
+
+// CreateDelegationJSONRequestBody defines body for CreateDelegation for application/json ContentType.
+type CreateDelegationJSONRequestBody = CreateDelegationRequest
+
 // LoginJSONRequestBody defines body for Login for application/json ContentType.
 type LoginJSONRequestBody = LoginBody
 
@@ -3636,6 +4051,91 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v1/access/why (the `ExplainAccess` operationId).
 	ExplainAccess(ctx context.Context, body ExplainAccessJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListApprovals List approvals
+	//
+	// Those of things that the caller sees, those that they asked for, and those that are theirs to decide. A page may be shorter than asked for while more follows.
+	//
+	// Corresponds with GET /api/v1/approvals (the `ListApprovals` operationId).
+	ListApprovals(ctx context.Context, params *ListApprovalsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetApproval Get an approval with all that it takes to decide on it
+	//
+	// Corresponds with GET /api/v1/approvals/{approval} (the `GetApproval` operationId).
+	GetApproval(ctx context.Context, approval string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveApprovalWithBody Agree to an approval
+	//
+	// In the caller's name, and in that of everybody who delegated their right to them. The digest says what the caller looked at: if it is another by now, nothing is decided.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/approvals/{approval}/approve (the `ApproveApproval` operationId).
+	ApproveApprovalWithBody(ctx context.Context, approval string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveApproval Agree to an approval
+	//
+	// In the caller's name, and in that of everybody who delegated their right to them. The digest says what the caller looked at: if it is another by now, nothing is decided.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/approvals/{approval}/approve (the `ApproveApproval` operationId).
+	ApproveApproval(ctx context.Context, approval string, body ApproveApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// BypassApprovalWithBody Go ahead without an approval, in an emergency
+	//
+	// Break glass. Everybody who could have decided and the platform administrators are told, and somebody else reviews it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/approvals/{approval}/bypass (the `BypassApproval` operationId).
+	BypassApprovalWithBody(ctx context.Context, approval string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// BypassApproval Go ahead without an approval, in an emergency
+	//
+	// Break glass. Everybody who could have decided and the platform administrators are told, and somebody else reviews it.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/approvals/{approval}/bypass (the `BypassApproval` operationId).
+	BypassApproval(ctx context.Context, approval string, body BypassApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RejectApprovalWithBody Reject an approval; it takes a comment
+	//
+	// In the caller's name, and in that of everybody who delegated their right to them. The digest says what the caller looked at: if it is another by now, nothing is decided.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/approvals/{approval}/reject (the `RejectApproval` operationId).
+	RejectApprovalWithBody(ctx context.Context, approval string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RejectApproval Reject an approval; it takes a comment
+	//
+	// In the caller's name, and in that of everybody who delegated their right to them. The digest says what the caller looked at: if it is another by now, nothing is decided.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/approvals/{approval}/reject (the `RejectApproval` operationId).
+	RejectApproval(ctx context.Context, approval string, body RejectApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReviewApprovalWithBody Review what went ahead without an approval
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/approvals/{approval}/review (the `ReviewApproval` operationId).
+	ReviewApprovalWithBody(ctx context.Context, approval string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReviewApproval Review what went ahead without an approval
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/approvals/{approval}/review (the `ReviewApproval` operationId).
+	ReviewApproval(ctx context.Context, approval string, body ReviewApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// WhoCouldApprove Say who could decide on an approval, and why others cannot
+	//
+	// Corresponds with GET /api/v1/approvals/{approval}/who (the `WhoCouldApprove` operationId).
+	WhoCouldApprove(ctx context.Context, approval string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListAuditRecords Search the audit log
 	//
 	// Shows what the caller may see with audit:view.
@@ -3677,6 +4177,41 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/decisions/{decision} (the `GetDecision` operationId).
 	GetDecision(ctx context.Context, decision string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListDelegations List who stands in for whom
+	//
+	// From and to the caller; whoever sees all users sees all.
+	//
+	// Corresponds with GET /api/v1/delegations (the `ListDelegations` operationId).
+	ListDelegations(ctx context.Context, params *ListDelegationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateDelegationWithBody Let somebody decide in one's name for a while
+	//
+	// Never more than one may oneself, and not on what either of the two asked for. For somebody else it takes the right to change their account.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/delegations (the `CreateDelegation` operationId).
+	CreateDelegationWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateDelegation Let somebody decide in one's name for a while
+	//
+	// Never more than one may oneself, and not on what either of the two asked for. For somebody else it takes the right to change their account.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/delegations (the `CreateDelegation` operationId).
+	CreateDelegation(ctx context.Context, body CreateDelegationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EndDelegation End a delegation at once
+	//
+	// Corresponds with DELETE /api/v1/delegations/{delegation} (the `EndDelegation` operationId).
+	EndDelegation(ctx context.Context, delegation string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetDelegation Get a delegation
+	//
+	// Corresponds with GET /api/v1/delegations/{delegation} (the `GetDelegation` operationId).
+	GetDelegation(ctx context.Context, delegation string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListAllEnvironments Environments of all projects that the caller may see
 	//
@@ -4661,6 +5196,201 @@ func (c *Client) ExplainAccess(ctx context.Context, body ExplainAccessJSONReques
 	return c.Client.Do(req)
 }
 
+// ListApprovals List approvals
+//
+// Those of things that the caller sees, those that they asked for, and those that are theirs to decide. A page may be shorter than asked for while more follows.
+//
+// Corresponds with GET /api/v1/approvals (the `ListApprovals` operationId).
+func (c *Client) ListApprovals(ctx context.Context, params *ListApprovalsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListApprovalsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetApproval Get an approval with all that it takes to decide on it
+//
+// Corresponds with GET /api/v1/approvals/{approval} (the `GetApproval` operationId).
+func (c *Client) GetApproval(ctx context.Context, approval string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetApprovalRequest(c.Server, approval)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveApprovalWithBody Agree to an approval
+//
+// In the caller's name, and in that of everybody who delegated their right to them. The digest says what the caller looked at: if it is another by now, nothing is decided.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/approvals/{approval}/approve (the `ApproveApproval` operationId).
+func (c *Client) ApproveApprovalWithBody(ctx context.Context, approval string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveApprovalRequestWithBody(c.Server, approval, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveApproval Agree to an approval
+//
+// In the caller's name, and in that of everybody who delegated their right to them. The digest says what the caller looked at: if it is another by now, nothing is decided.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/approvals/{approval}/approve (the `ApproveApproval` operationId).
+func (c *Client) ApproveApproval(ctx context.Context, approval string, body ApproveApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveApprovalRequest(c.Server, approval, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// BypassApprovalWithBody Go ahead without an approval, in an emergency
+//
+// Break glass. Everybody who could have decided and the platform administrators are told, and somebody else reviews it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/approvals/{approval}/bypass (the `BypassApproval` operationId).
+func (c *Client) BypassApprovalWithBody(ctx context.Context, approval string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBypassApprovalRequestWithBody(c.Server, approval, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// BypassApproval Go ahead without an approval, in an emergency
+//
+// Break glass. Everybody who could have decided and the platform administrators are told, and somebody else reviews it.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/approvals/{approval}/bypass (the `BypassApproval` operationId).
+func (c *Client) BypassApproval(ctx context.Context, approval string, body BypassApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBypassApprovalRequest(c.Server, approval, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RejectApprovalWithBody Reject an approval; it takes a comment
+//
+// In the caller's name, and in that of everybody who delegated their right to them. The digest says what the caller looked at: if it is another by now, nothing is decided.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/approvals/{approval}/reject (the `RejectApproval` operationId).
+func (c *Client) RejectApprovalWithBody(ctx context.Context, approval string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRejectApprovalRequestWithBody(c.Server, approval, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RejectApproval Reject an approval; it takes a comment
+//
+// In the caller's name, and in that of everybody who delegated their right to them. The digest says what the caller looked at: if it is another by now, nothing is decided.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/approvals/{approval}/reject (the `RejectApproval` operationId).
+func (c *Client) RejectApproval(ctx context.Context, approval string, body RejectApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRejectApprovalRequest(c.Server, approval, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReviewApprovalWithBody Review what went ahead without an approval
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/approvals/{approval}/review (the `ReviewApproval` operationId).
+func (c *Client) ReviewApprovalWithBody(ctx context.Context, approval string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReviewApprovalRequestWithBody(c.Server, approval, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReviewApproval Review what went ahead without an approval
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/approvals/{approval}/review (the `ReviewApproval` operationId).
+func (c *Client) ReviewApproval(ctx context.Context, approval string, body ReviewApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReviewApprovalRequest(c.Server, approval, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// WhoCouldApprove Say who could decide on an approval, and why others cannot
+//
+// Corresponds with GET /api/v1/approvals/{approval}/who (the `WhoCouldApprove` operationId).
+func (c *Client) WhoCouldApprove(ctx context.Context, approval string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewWhoCouldApproveRequest(c.Server, approval)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListAuditRecords Search the audit log
 //
 // Shows what the caller may see with audit:view.
@@ -4753,6 +5483,91 @@ func (c *Client) ListDecisions(ctx context.Context, params *ListDecisionsParams,
 // Corresponds with GET /api/v1/decisions/{decision} (the `GetDecision` operationId).
 func (c *Client) GetDecision(ctx context.Context, decision string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetDecisionRequest(c.Server, decision)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListDelegations List who stands in for whom
+//
+// From and to the caller; whoever sees all users sees all.
+//
+// Corresponds with GET /api/v1/delegations (the `ListDelegations` operationId).
+func (c *Client) ListDelegations(ctx context.Context, params *ListDelegationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListDelegationsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateDelegationWithBody Let somebody decide in one's name for a while
+//
+// Never more than one may oneself, and not on what either of the two asked for. For somebody else it takes the right to change their account.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/delegations (the `CreateDelegation` operationId).
+func (c *Client) CreateDelegationWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateDelegationRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateDelegation Let somebody decide in one's name for a while
+//
+// Never more than one may oneself, and not on what either of the two asked for. For somebody else it takes the right to change their account.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/delegations (the `CreateDelegation` operationId).
+func (c *Client) CreateDelegation(ctx context.Context, body CreateDelegationJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateDelegationRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EndDelegation End a delegation at once
+//
+// Corresponds with DELETE /api/v1/delegations/{delegation} (the `EndDelegation` operationId).
+func (c *Client) EndDelegation(ctx context.Context, delegation string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEndDelegationRequest(c.Server, delegation)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetDelegation Get a delegation
+//
+// Corresponds with GET /api/v1/delegations/{delegation} (the `GetDelegation` operationId).
+func (c *Client) GetDelegation(ctx context.Context, delegation string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetDelegationRequest(c.Server, delegation)
 	if err != nil {
 		return nil, err
 	}
@@ -6986,6 +7801,436 @@ func NewExplainAccessRequestWithBody(server string, contentType string, body io.
 	return req, nil
 }
 
+// NewListApprovalsRequest constructs an http.Request for the ListApprovals method
+func NewListApprovalsRequest(server string, params *ListApprovalsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/approvals")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Status != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "status", *params.Status, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Mine != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "mine", *params.Mine, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Requested != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "requested", *params.Requested, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.NeedsReview != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "needsReview", *params.NeedsReview, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Kind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "kind", *params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Subject != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "subject", *params.Subject, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Project != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "project", *params.Project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Environment != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "environment", *params.Environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetApprovalRequest constructs an http.Request for the GetApproval method
+func NewGetApprovalRequest(server string, approval string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "approval", approval, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/approvals/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewApproveApprovalRequest calls the generic ApproveApproval builder with application/json body
+func NewApproveApprovalRequest(server string, approval string, body ApproveApprovalJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewApproveApprovalRequestWithBody(server, approval, "application/json", bodyReader)
+}
+
+// NewApproveApprovalRequestWithBody constructs an http.Request for the ApproveApproval method, with any body, and a specified content type
+func NewApproveApprovalRequestWithBody(server string, approval string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "approval", approval, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/approvals/%s/approve", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewBypassApprovalRequest calls the generic BypassApproval builder with application/json body
+func NewBypassApprovalRequest(server string, approval string, body BypassApprovalJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewBypassApprovalRequestWithBody(server, approval, "application/json", bodyReader)
+}
+
+// NewBypassApprovalRequestWithBody constructs an http.Request for the BypassApproval method, with any body, and a specified content type
+func NewBypassApprovalRequestWithBody(server string, approval string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "approval", approval, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/approvals/%s/bypass", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRejectApprovalRequest calls the generic RejectApproval builder with application/json body
+func NewRejectApprovalRequest(server string, approval string, body RejectApprovalJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRejectApprovalRequestWithBody(server, approval, "application/json", bodyReader)
+}
+
+// NewRejectApprovalRequestWithBody constructs an http.Request for the RejectApproval method, with any body, and a specified content type
+func NewRejectApprovalRequestWithBody(server string, approval string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "approval", approval, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/approvals/%s/reject", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewReviewApprovalRequest calls the generic ReviewApproval builder with application/json body
+func NewReviewApprovalRequest(server string, approval string, body ReviewApprovalJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReviewApprovalRequestWithBody(server, approval, "application/json", bodyReader)
+}
+
+// NewReviewApprovalRequestWithBody constructs an http.Request for the ReviewApproval method, with any body, and a specified content type
+func NewReviewApprovalRequestWithBody(server string, approval string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "approval", approval, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/approvals/%s/review", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewWhoCouldApproveRequest constructs an http.Request for the WhoCouldApprove method
+func NewWhoCouldApproveRequest(server string, approval string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "approval", approval, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/approvals/%s/who", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListAuditRecordsRequest constructs an http.Request for the ListAuditRecords method
 func NewListAuditRecordsRequest(server string, params *ListAuditRecordsParams) (*http.Request, error) {
 	var err error
@@ -7435,6 +8680,192 @@ func NewGetDecisionRequest(server string, decision string) (*http.Request, error
 	}
 
 	operationPath := fmt.Sprintf("/api/v1/decisions/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListDelegationsRequest constructs an http.Request for the ListDelegations method
+func NewListDelegationsRequest(server string, params *ListDelegationsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/delegations")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Ended != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "ended", *params.Ended, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateDelegationRequest calls the generic CreateDelegation builder with application/json body
+func NewCreateDelegationRequest(server string, body CreateDelegationJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateDelegationRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateDelegationRequestWithBody constructs an http.Request for the CreateDelegation method, with any body, and a specified content type
+func NewCreateDelegationRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/delegations")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewEndDelegationRequest constructs an http.Request for the EndDelegation method
+func NewEndDelegationRequest(server string, delegation string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "delegation", delegation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/delegations/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetDelegationRequest constructs an http.Request for the GetDelegation method
+func NewGetDelegationRequest(server string, delegation string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "delegation", delegation, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/delegations/%s", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -12487,6 +13918,97 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/v1/access/why (the `ExplainAccess` operationId).
 	ExplainAccessWithResponse(ctx context.Context, body ExplainAccessJSONRequestBody, reqEditors ...RequestEditorFn) (*ExplainAccessReply, error)
 
+	// ListApprovalsWithResponse List approvals
+	//
+	// Those of things that the caller sees, those that they asked for, and those that are theirs to decide. A page may be shorter than asked for while more follows.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/approvals (the `ListApprovals` operationId).
+	ListApprovalsWithResponse(ctx context.Context, params *ListApprovalsParams, reqEditors ...RequestEditorFn) (*ListApprovalsReply, error)
+
+	// GetApprovalWithResponse Get an approval with all that it takes to decide on it
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/approvals/{approval} (the `GetApproval` operationId).
+	GetApprovalWithResponse(ctx context.Context, approval string, reqEditors ...RequestEditorFn) (*GetApprovalReply, error)
+
+	// ApproveApprovalWithBodyWithResponse Agree to an approval
+	//
+	// In the caller's name, and in that of everybody who delegated their right to them. The digest says what the caller looked at: if it is another by now, nothing is decided.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/approvals/{approval}/approve (the `ApproveApproval` operationId).
+	ApproveApprovalWithBodyWithResponse(ctx context.Context, approval string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApproveApprovalReply, error)
+
+	// ApproveApprovalWithResponse Agree to an approval
+	//
+	// In the caller's name, and in that of everybody who delegated their right to them. The digest says what the caller looked at: if it is another by now, nothing is decided.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/approvals/{approval}/approve (the `ApproveApproval` operationId).
+	ApproveApprovalWithResponse(ctx context.Context, approval string, body ApproveApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveApprovalReply, error)
+
+	// BypassApprovalWithBodyWithResponse Go ahead without an approval, in an emergency
+	//
+	// Break glass. Everybody who could have decided and the platform administrators are told, and somebody else reviews it.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/approvals/{approval}/bypass (the `BypassApproval` operationId).
+	BypassApprovalWithBodyWithResponse(ctx context.Context, approval string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BypassApprovalReply, error)
+
+	// BypassApprovalWithResponse Go ahead without an approval, in an emergency
+	//
+	// Break glass. Everybody who could have decided and the platform administrators are told, and somebody else reviews it.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/approvals/{approval}/bypass (the `BypassApproval` operationId).
+	BypassApprovalWithResponse(ctx context.Context, approval string, body BypassApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*BypassApprovalReply, error)
+
+	// RejectApprovalWithBodyWithResponse Reject an approval; it takes a comment
+	//
+	// In the caller's name, and in that of everybody who delegated their right to them. The digest says what the caller looked at: if it is another by now, nothing is decided.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/approvals/{approval}/reject (the `RejectApproval` operationId).
+	RejectApprovalWithBodyWithResponse(ctx context.Context, approval string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RejectApprovalReply, error)
+
+	// RejectApprovalWithResponse Reject an approval; it takes a comment
+	//
+	// In the caller's name, and in that of everybody who delegated their right to them. The digest says what the caller looked at: if it is another by now, nothing is decided.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/approvals/{approval}/reject (the `RejectApproval` operationId).
+	RejectApprovalWithResponse(ctx context.Context, approval string, body RejectApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*RejectApprovalReply, error)
+
+	// ReviewApprovalWithBodyWithResponse Review what went ahead without an approval
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/approvals/{approval}/review (the `ReviewApproval` operationId).
+	ReviewApprovalWithBodyWithResponse(ctx context.Context, approval string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReviewApprovalReply, error)
+
+	// ReviewApprovalWithResponse Review what went ahead without an approval
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/approvals/{approval}/review (the `ReviewApproval` operationId).
+	ReviewApprovalWithResponse(ctx context.Context, approval string, body ReviewApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*ReviewApprovalReply, error)
+
+	// WhoCouldApproveWithResponse Say who could decide on an approval, and why others cannot
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/approvals/{approval}/who (the `WhoCouldApprove` operationId).
+	WhoCouldApproveWithResponse(ctx context.Context, approval string, reqEditors ...RequestEditorFn) (*WhoCouldApproveReply, error)
+
 	// ListAuditRecordsWithResponse Search the audit log
 	//
 	// Shows what the caller may see with audit:view.
@@ -12540,6 +14062,47 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v1/decisions/{decision} (the `GetDecision` operationId).
 	GetDecisionWithResponse(ctx context.Context, decision string, reqEditors ...RequestEditorFn) (*GetDecisionReply, error)
+
+	// ListDelegationsWithResponse List who stands in for whom
+	//
+	// From and to the caller; whoever sees all users sees all.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/delegations (the `ListDelegations` operationId).
+	ListDelegationsWithResponse(ctx context.Context, params *ListDelegationsParams, reqEditors ...RequestEditorFn) (*ListDelegationsReply, error)
+
+	// CreateDelegationWithBodyWithResponse Let somebody decide in one's name for a while
+	//
+	// Never more than one may oneself, and not on what either of the two asked for. For somebody else it takes the right to change their account.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/delegations (the `CreateDelegation` operationId).
+	CreateDelegationWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateDelegationReply, error)
+
+	// CreateDelegationWithResponse Let somebody decide in one's name for a while
+	//
+	// Never more than one may oneself, and not on what either of the two asked for. For somebody else it takes the right to change their account.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/delegations (the `CreateDelegation` operationId).
+	CreateDelegationWithResponse(ctx context.Context, body CreateDelegationJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateDelegationReply, error)
+
+	// EndDelegationWithResponse End a delegation at once
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v1/delegations/{delegation} (the `EndDelegation` operationId).
+	EndDelegationWithResponse(ctx context.Context, delegation string, reqEditors ...RequestEditorFn) (*EndDelegationReply, error)
+
+	// GetDelegationWithResponse Get a delegation
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/delegations/{delegation} (the `GetDelegation` operationId).
+	GetDelegationWithResponse(ctx context.Context, delegation string, reqEditors ...RequestEditorFn) (*GetDelegationReply, error)
 
 	// ListAllEnvironmentsWithResponse Environments of all projects that the caller may see
 	//
@@ -13785,6 +15348,293 @@ func (r ExplainAccessReply) ContentType() string {
 	return ""
 }
 
+type ListApprovalsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageApproval
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListApprovalsReply) GetJSON200() *PageApproval {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListApprovalsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListApprovalsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListApprovalsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListApprovalsReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetApprovalReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Approval
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetApprovalReply) GetJSON200() *Approval {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetApprovalReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetApprovalReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetApprovalReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetApprovalReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ApproveApprovalReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Approval
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ApproveApprovalReply) GetJSON200() *Approval {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ApproveApprovalReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApproveApprovalReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApproveApprovalReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApproveApprovalReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type BypassApprovalReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Approval
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r BypassApprovalReply) GetJSON200() *Approval {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r BypassApprovalReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r BypassApprovalReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r BypassApprovalReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r BypassApprovalReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RejectApprovalReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Approval
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RejectApprovalReply) GetJSON200() *Approval {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r RejectApprovalReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RejectApprovalReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RejectApprovalReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RejectApprovalReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReviewApprovalReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Approval
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReviewApprovalReply) GetJSON200() *Approval {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ReviewApprovalReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReviewApprovalReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReviewApprovalReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReviewApprovalReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type WhoCouldApproveReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageApprovalPerson
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r WhoCouldApproveReply) GetJSON200() *PageApprovalPerson {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r WhoCouldApproveReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r WhoCouldApproveReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r WhoCouldApproveReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r WhoCouldApproveReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListAuditRecordsReply struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -14018,6 +15868,163 @@ func (r GetDecisionReply) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetDecisionReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListDelegationsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageDelegation
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListDelegationsReply) GetJSON200() *PageDelegation {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListDelegationsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListDelegationsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListDelegationsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListDelegationsReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CreateDelegationReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Delegation
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateDelegationReply) GetJSON201() *Delegation {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateDelegationReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateDelegationReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateDelegationReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateDelegationReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type EndDelegationReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r EndDelegationReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EndDelegationReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EndDelegationReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EndDelegationReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetDelegationReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Delegation
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetDelegationReply) GetJSON200() *Delegation {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetDelegationReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetDelegationReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetDelegationReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetDelegationReply) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -17807,6 +19814,163 @@ func (c *ClientWithResponses) ExplainAccessWithResponse(ctx context.Context, bod
 	return ParseExplainAccessReply(rsp)
 }
 
+// ListApprovalsWithResponse List approvals
+//
+// Those of things that the caller sees, those that they asked for, and those that are theirs to decide. A page may be shorter than asked for while more follows.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/approvals (the `ListApprovals` operationId).
+func (c *ClientWithResponses) ListApprovalsWithResponse(ctx context.Context, params *ListApprovalsParams, reqEditors ...RequestEditorFn) (*ListApprovalsReply, error) {
+	rsp, err := c.ListApprovals(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListApprovalsReply(rsp)
+}
+
+// GetApprovalWithResponse Get an approval with all that it takes to decide on it
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/approvals/{approval} (the `GetApproval` operationId).
+func (c *ClientWithResponses) GetApprovalWithResponse(ctx context.Context, approval string, reqEditors ...RequestEditorFn) (*GetApprovalReply, error) {
+	rsp, err := c.GetApproval(ctx, approval, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetApprovalReply(rsp)
+}
+
+// ApproveApprovalWithBodyWithResponse Agree to an approval
+//
+// In the caller's name, and in that of everybody who delegated their right to them. The digest says what the caller looked at: if it is another by now, nothing is decided.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/approvals/{approval}/approve (the `ApproveApproval` operationId).
+func (c *ClientWithResponses) ApproveApprovalWithBodyWithResponse(ctx context.Context, approval string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApproveApprovalReply, error) {
+	rsp, err := c.ApproveApprovalWithBody(ctx, approval, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveApprovalReply(rsp)
+}
+
+// ApproveApprovalWithResponse Agree to an approval
+//
+// In the caller's name, and in that of everybody who delegated their right to them. The digest says what the caller looked at: if it is another by now, nothing is decided.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/approvals/{approval}/approve (the `ApproveApproval` operationId).
+func (c *ClientWithResponses) ApproveApprovalWithResponse(ctx context.Context, approval string, body ApproveApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveApprovalReply, error) {
+	rsp, err := c.ApproveApproval(ctx, approval, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveApprovalReply(rsp)
+}
+
+// BypassApprovalWithBodyWithResponse Go ahead without an approval, in an emergency
+//
+// Break glass. Everybody who could have decided and the platform administrators are told, and somebody else reviews it.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/approvals/{approval}/bypass (the `BypassApproval` operationId).
+func (c *ClientWithResponses) BypassApprovalWithBodyWithResponse(ctx context.Context, approval string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BypassApprovalReply, error) {
+	rsp, err := c.BypassApprovalWithBody(ctx, approval, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseBypassApprovalReply(rsp)
+}
+
+// BypassApprovalWithResponse Go ahead without an approval, in an emergency
+//
+// Break glass. Everybody who could have decided and the platform administrators are told, and somebody else reviews it.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/approvals/{approval}/bypass (the `BypassApproval` operationId).
+func (c *ClientWithResponses) BypassApprovalWithResponse(ctx context.Context, approval string, body BypassApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*BypassApprovalReply, error) {
+	rsp, err := c.BypassApproval(ctx, approval, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseBypassApprovalReply(rsp)
+}
+
+// RejectApprovalWithBodyWithResponse Reject an approval; it takes a comment
+//
+// In the caller's name, and in that of everybody who delegated their right to them. The digest says what the caller looked at: if it is another by now, nothing is decided.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/approvals/{approval}/reject (the `RejectApproval` operationId).
+func (c *ClientWithResponses) RejectApprovalWithBodyWithResponse(ctx context.Context, approval string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RejectApprovalReply, error) {
+	rsp, err := c.RejectApprovalWithBody(ctx, approval, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRejectApprovalReply(rsp)
+}
+
+// RejectApprovalWithResponse Reject an approval; it takes a comment
+//
+// In the caller's name, and in that of everybody who delegated their right to them. The digest says what the caller looked at: if it is another by now, nothing is decided.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/approvals/{approval}/reject (the `RejectApproval` operationId).
+func (c *ClientWithResponses) RejectApprovalWithResponse(ctx context.Context, approval string, body RejectApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*RejectApprovalReply, error) {
+	rsp, err := c.RejectApproval(ctx, approval, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRejectApprovalReply(rsp)
+}
+
+// ReviewApprovalWithBodyWithResponse Review what went ahead without an approval
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/approvals/{approval}/review (the `ReviewApproval` operationId).
+func (c *ClientWithResponses) ReviewApprovalWithBodyWithResponse(ctx context.Context, approval string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReviewApprovalReply, error) {
+	rsp, err := c.ReviewApprovalWithBody(ctx, approval, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReviewApprovalReply(rsp)
+}
+
+// ReviewApprovalWithResponse Review what went ahead without an approval
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/approvals/{approval}/review (the `ReviewApproval` operationId).
+func (c *ClientWithResponses) ReviewApprovalWithResponse(ctx context.Context, approval string, body ReviewApprovalJSONRequestBody, reqEditors ...RequestEditorFn) (*ReviewApprovalReply, error) {
+	rsp, err := c.ReviewApproval(ctx, approval, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReviewApprovalReply(rsp)
+}
+
+// WhoCouldApproveWithResponse Say who could decide on an approval, and why others cannot
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/approvals/{approval}/who (the `WhoCouldApprove` operationId).
+func (c *ClientWithResponses) WhoCouldApproveWithResponse(ctx context.Context, approval string, reqEditors ...RequestEditorFn) (*WhoCouldApproveReply, error) {
+	rsp, err := c.WhoCouldApprove(ctx, approval, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseWhoCouldApproveReply(rsp)
+}
+
 // ListAuditRecordsWithResponse Search the audit log
 //
 // Shows what the caller may see with audit:view.
@@ -17895,6 +20059,77 @@ func (c *ClientWithResponses) GetDecisionWithResponse(ctx context.Context, decis
 		return nil, err
 	}
 	return ParseGetDecisionReply(rsp)
+}
+
+// ListDelegationsWithResponse List who stands in for whom
+//
+// From and to the caller; whoever sees all users sees all.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/delegations (the `ListDelegations` operationId).
+func (c *ClientWithResponses) ListDelegationsWithResponse(ctx context.Context, params *ListDelegationsParams, reqEditors ...RequestEditorFn) (*ListDelegationsReply, error) {
+	rsp, err := c.ListDelegations(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListDelegationsReply(rsp)
+}
+
+// CreateDelegationWithBodyWithResponse Let somebody decide in one's name for a while
+//
+// Never more than one may oneself, and not on what either of the two asked for. For somebody else it takes the right to change their account.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/delegations (the `CreateDelegation` operationId).
+func (c *ClientWithResponses) CreateDelegationWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateDelegationReply, error) {
+	rsp, err := c.CreateDelegationWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateDelegationReply(rsp)
+}
+
+// CreateDelegationWithResponse Let somebody decide in one's name for a while
+//
+// Never more than one may oneself, and not on what either of the two asked for. For somebody else it takes the right to change their account.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/delegations (the `CreateDelegation` operationId).
+func (c *ClientWithResponses) CreateDelegationWithResponse(ctx context.Context, body CreateDelegationJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateDelegationReply, error) {
+	rsp, err := c.CreateDelegation(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateDelegationReply(rsp)
+}
+
+// EndDelegationWithResponse End a delegation at once
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v1/delegations/{delegation} (the `EndDelegation` operationId).
+func (c *ClientWithResponses) EndDelegationWithResponse(ctx context.Context, delegation string, reqEditors ...RequestEditorFn) (*EndDelegationReply, error) {
+	rsp, err := c.EndDelegation(ctx, delegation, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEndDelegationReply(rsp)
+}
+
+// GetDelegationWithResponse Get a delegation
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/delegations/{delegation} (the `GetDelegation` operationId).
+func (c *ClientWithResponses) GetDelegationWithResponse(ctx context.Context, delegation string, reqEditors ...RequestEditorFn) (*GetDelegationReply, error) {
+	rsp, err := c.GetDelegation(ctx, delegation, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetDelegationReply(rsp)
 }
 
 // ListAllEnvironmentsWithResponse Environments of all projects that the caller may see
@@ -19686,6 +21921,188 @@ func ParseExplainAccessReply(rsp *http.Response) (*ExplainAccessReply, error) {
 	return response, nil
 }
 
+// ParseListApprovalsReply parses an HTTP response from a ListApprovalsWithResponse call
+func ParseListApprovalsReply(rsp *http.Response) (*ListApprovalsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListApprovalsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageApproval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetApprovalReply parses an HTTP response from a GetApprovalWithResponse call
+func ParseGetApprovalReply(rsp *http.Response) (*GetApprovalReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetApprovalReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseApproveApprovalReply parses an HTTP response from a ApproveApprovalWithResponse call
+func ParseApproveApprovalReply(rsp *http.Response) (*ApproveApprovalReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApproveApprovalReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseBypassApprovalReply parses an HTTP response from a BypassApprovalWithResponse call
+func ParseBypassApprovalReply(rsp *http.Response) (*BypassApprovalReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &BypassApprovalReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRejectApprovalReply parses an HTTP response from a RejectApprovalWithResponse call
+func ParseRejectApprovalReply(rsp *http.Response) (*RejectApprovalReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RejectApprovalReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReviewApprovalReply parses an HTTP response from a ReviewApprovalWithResponse call
+func ParseReviewApprovalReply(rsp *http.Response) (*ReviewApprovalReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReviewApprovalReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Approval
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseWhoCouldApproveReply parses an HTTP response from a WhoCouldApproveWithResponse call
+func ParseWhoCouldApproveReply(rsp *http.Response) (*WhoCouldApproveReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &WhoCouldApproveReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageApprovalPerson
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListAuditRecordsReply parses an HTTP response from a ListAuditRecordsWithResponse call
 func ParseListAuditRecordsReply(rsp *http.Response) (*ListAuditRecordsReply, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -19822,6 +22239,100 @@ func ParseGetDecisionReply(rsp *http.Response) (*GetDecisionReply, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Decision
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListDelegationsReply parses an HTTP response from a ListDelegationsWithResponse call
+func ParseListDelegationsReply(rsp *http.Response) (*ListDelegationsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListDelegationsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageDelegation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateDelegationReply parses an HTTP response from a CreateDelegationWithResponse call
+func ParseCreateDelegationReply(rsp *http.Response) (*CreateDelegationReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateDelegationReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Delegation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseEndDelegationReply parses an HTTP response from a EndDelegationWithResponse call
+func ParseEndDelegationReply(rsp *http.Response) (*EndDelegationReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EndDelegationReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseGetDelegationReply parses an HTTP response from a GetDelegationWithResponse call
+func ParseGetDelegationReply(rsp *http.Response) (*GetDelegationReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetDelegationReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Delegation
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

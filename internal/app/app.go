@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"fairlead/internal/access"
+	"fairlead/internal/approval"
 	"fairlead/internal/audit"
 	"fairlead/internal/backup"
 	"fairlead/internal/conf"
@@ -48,6 +49,7 @@ type App struct {
 	masterKey    *secret.Service
 	engines      engineSet
 	templates    *template.Service
+	approvals    *approval.Service
 	gates        *gate.Service
 	why          *why.Service
 	resources    *resource.Service
@@ -74,6 +76,7 @@ func Build(ctx context.Context, c conf.Server, log *slog.Logger, fatal func(erro
 		{"secrets", a.buildSecrets},
 		{"engines", a.buildEngines},
 		{"templates", a.buildTemplates},
+		{"approvals", a.buildApprovals},
 		{"gates", a.buildGates},
 		{"resources", a.buildResources},
 		{"why", a.buildWhy},

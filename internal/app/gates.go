@@ -14,13 +14,13 @@ import (
 // buildGates wires what a request must pass.
 func (a *App) buildGates(context.Context) error {
 	var open openGates
-	a.gates = gate.New(gate.Options{DB: a.db, Access: a.access, Rules: open, Limits: open, Prices: open, Calendar: open, Leases: open, Approvals: open, Log: a.log})
+	a.gates = gate.New(gate.Options{DB: a.db, Access: a.access, Rules: open, Limits: open, Prices: open, Calendar: open, Leases: open, Approvals: a.approvals, Log: a.log})
 	return nil
 }
 
 // buildWhy wires what explains; it comes after everything that it reads.
 func (a *App) buildWhy(context.Context) error {
-	a.why = why.New(why.Options{Resources: a.resources, Decisions: a.gates, Approvals: noReasons{}, Leases: noReasons{}, Now: a.db.Now})
+	a.why = why.New(why.Options{Resources: a.resources, Decisions: a.gates, Approvals: openApprovals{a.approvals}, Leases: noReasons{}, Now: a.db.Now})
 	group := loop.NewGroup(a.db, a.log)
 	a.run(func(ctx context.Context) error {
 		group.Run(ctx, loop.Loop{Name: "decisions", Every: time.Hour, Once: true, Do: a.gates.Prune})
@@ -32,9 +32,6 @@ func (a *App) buildWhy(context.Context) error {
 // noReasons stands where a gate is not built yet.
 type noReasons struct{}
 
-func (noReasons) Open(context.Context, string) (why.Approval, bool, error) {
-	return why.Approval{}, false, nil
-}
 func (noReasons) Of(context.Context, resource.Resource) (why.Lease, bool, error) {
 	return why.Lease{}, false, nil
 }
@@ -56,7 +53,3 @@ func (openGates) Check(_ context.Context, f gate.Facts) (time.Duration, []gate.V
 	return f.Lease, nil, nil
 }
 func (openGates) End(context.Context, *sqldb.Tx, string) error { return nil }
-func (openGates) Settle(context.Context, *sqldb.Tx, gate.Ask) (gate.Answer, error) {
-	return gate.Answer{}, nil
-}
-func (openGates) Void(context.Context, *sqldb.Tx, string, string) error { return nil }

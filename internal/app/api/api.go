@@ -5,6 +5,8 @@ import (
 
 	"fairlead/internal/access"
 	"fairlead/internal/access/accessapi"
+	"fairlead/internal/approval"
+	"fairlead/internal/approval/approvalapi"
 	"fairlead/internal/audit"
 	"fairlead/internal/audit/auditapi"
 	"fairlead/internal/backup"
@@ -29,6 +31,7 @@ import (
 // Services is what stands behind the operations.
 type Services struct {
 	Access    *access.Service
+	Approvals *approval.Service
 	Audit     *audit.Log
 	Backup    *backup.Service
 	Identity  *identity.Service
@@ -50,6 +53,7 @@ func Register(api huma.API, s Services) {
 	templateapi.Register(api, s.Templates)
 	resourceapi.Register(api, s.Resources)
 	gateapi.Register(api, s.Gates)
+	approvalapi.Register(api, s.Approvals)
 	whyapi.Register(api, s.Why)
 	secretapi.Register(api, s.MasterKey)
 	backupapi.Register(api, s.Backup)
