@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -92,6 +93,7 @@ func up(ctx context.Context, c conf.Server, out, errOut io.Writer) error {
 	}
 	defer l.Close()
 	c.ListensOn(l.Addr())
+	calm := hurry()
 	// A failed fsync ends the process without another word to the disk.
 	a, err := Build(ctx, c, log, func(error) { os.Exit(70) })
 	if err != nil {
@@ -107,6 +109,7 @@ func up(ctx context.Context, c conf.Server, out, errOut io.Writer) error {
 	var background sync.WaitGroup
 	run, end := context.WithCancel(context.WithoutCancel(ctx))
 	background.Go(func() { a.Run(run) })
+	background.Go(func() { calm(run) })
 	err = a.web.Serve(ctx, l, 10*time.Second)
 	stop() // a second signal ends us at once
 	log.Info("stopping: no new requests; work under way is handed back")
@@ -116,6 +119,21 @@ func up(ctx context.Context, c conf.Server, out, errOut io.Writer) error {
 		err = nil
 	}
 	return err
+}
+
+// hurry lets a start make its garbage without stopping to collect it. What it
+// gives is for when the start is over: it waits until the first rush is too,
+// and hands the memory that nobody needs any more back to the system, once.
+func hurry() (calm func(context.Context)) {
+	percent := debug.SetGCPercent(400)
+	return func(ctx context.Context) {
+		debug.SetGCPercent(percent)
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+			debug.FreeOSMemory()
+		}
+	}
 }
 
 // firstLink prints the first administrator's sign-in link while nobody has

@@ -44,6 +44,13 @@ func (d queries) find(ctx context.Context, name, version string) (Summary, error
 	return scanSummary(d.q.QueryRowContext(ctx, `SELECT `+summaryColumns+` FROM template_versions WHERE name = $1 AND version = $2`, name, version))
 }
 
+// has tells whether a version of this very content is stored.
+func (d queries) has(ctx context.Context, name, digest string) (bool, error) {
+	var n int
+	err := d.q.QueryRowContext(ctx, `SELECT count(*) FROM template_versions WHERE name = $1 AND digest = $2`, name, digest).Scan(&n)
+	return n > 0, err
+}
+
 // latest gives the newest version that is no pre-release, or else the newest.
 func (d queries) latest(ctx context.Context, name string) (Summary, error) {
 	return scanSummary(d.q.QueryRowContext(ctx, `SELECT `+summaryColumns+` FROM template_versions
