@@ -76,7 +76,7 @@ func (s store) insert(ctx context.Context, tx *sqldb.Tx, j Judgement, resourceID
 		return "", fmt.Errorf("record a decision: %w", err)
 	}
 	id := ident.New("dec")
-	_, err = tx.ExecContext(ctx, `INSERT INTO decisions (id, at, stage, action, outcome, principal_id, principal_name, request_id, run_id, resource_id,
+	err = tx.Later(ctx, `INSERT INTO decisions (id, at, stage, action, outcome, principal_id, principal_name, request_id, run_id, resource_id,
 		resource, revision, environment_id, project_id, team_id, template, template_version, policy, document, verdicts)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
 		id, tx.Now().UnixMicro(), string(f.Stage), string(f.Action), j.Outcome(), f.Principal.ID, f.Principal.Name, f.RequestID, runID, resourceID,
