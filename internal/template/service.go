@@ -196,14 +196,6 @@ func (s *Service) SeedShipped(ctx context.Context, tree fs.FS) error {
 		if stored {
 			continue
 		}
-		// What is stored already was found to be sound then.
-		stored, err := queries{s.db.Read()}.has(ctx, e.Name(), b.Digest())
-		if err != nil {
-			return fmt.Errorf("shipped template %s: %w", e.Name(), err)
-		}
-		if stored {
-			continue
-		}
 		_, _, err = s.push(ctx, b)
 		if errors.Is(err, fault.New(fault.Conflict, "version_exists", "")) {
 			s.log.WarnContext(ctx, "a shipped template differs from the stored version of the same number; the stored one stays", "template", e.Name())
