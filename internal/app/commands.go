@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"fairlead/internal/access/accesscli"
+	"fairlead/internal/approval/approvalcli"
 	"fairlead/internal/audit/auditcli"
 	"fairlead/internal/backup/backupcli"
 	"fairlead/internal/clikit"
@@ -18,7 +19,7 @@ import (
 func clientCommands(kit *clikit.CLI) []*cobra.Command {
 	var out []*cobra.Command
 	for _, face := range []func(*clikit.CLI) []*cobra.Command{
-		resourcecli.Commands, identitycli.Commands, projectcli.Commands, templatecli.Commands,
+		resourcecli.Commands, identitycli.Commands, projectcli.Commands, templatecli.Commands, approvalcli.Commands,
 		whycli.Commands, accesscli.Commands, auditcli.Commands, backupcli.Commands,
 	} {
 		out = append(out, face(kit)...)

@@ -1,0 +1,2 @@
+// Package approvalcli is the commands of approvals and delegations.
+package approvalcli
