@@ -452,6 +452,51 @@ func (e PlannedChangeAction) Valid() bool {
 	}
 }
 
+// Defines values for QuotaScope.
+const (
+	QuotaScopeEnvironment  QuotaScope = "environment"
+	QuotaScopeOrganisation QuotaScope = "organisation"
+	QuotaScopeProject      QuotaScope = "project"
+	QuotaScopeTeam         QuotaScope = "team"
+)
+
+// Valid indicates whether the value is a known member of the QuotaScope enum.
+func (e QuotaScope) Valid() bool {
+	switch e {
+	case QuotaScopeEnvironment:
+		return true
+	case QuotaScopeOrganisation:
+		return true
+	case QuotaScopeProject:
+		return true
+	case QuotaScopeTeam:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for QuotaSettingClass.
+const (
+	QuotaSettingClassDevelopment QuotaSettingClass = "development"
+	QuotaSettingClassProduction  QuotaSettingClass = "production"
+	QuotaSettingClassStaging     QuotaSettingClass = "staging"
+)
+
+// Valid indicates whether the value is a known member of the QuotaSettingClass enum.
+func (e QuotaSettingClass) Valid() bool {
+	switch e {
+	case QuotaSettingClassDevelopment:
+		return true
+	case QuotaSettingClassProduction:
+		return true
+	case QuotaSettingClassStaging:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ResourcePhase.
 const (
 	ResourcePhaseApplying   ResourcePhase = "applying"
@@ -818,6 +863,57 @@ func (e ListAuditRecordsParamsSort) Valid() bool {
 	}
 }
 
+// Defines values for ListCostsParamsBy.
+const (
+	ListCostsParamsByEnvironment ListCostsParamsBy = "environment"
+	ListCostsParamsByProject     ListCostsParamsBy = "project"
+	ListCostsParamsByResource    ListCostsParamsBy = "resource"
+	ListCostsParamsByTeam        ListCostsParamsBy = "team"
+	ListCostsParamsByTemplate    ListCostsParamsBy = "template"
+)
+
+// Valid indicates whether the value is a known member of the ListCostsParamsBy enum.
+func (e ListCostsParamsBy) Valid() bool {
+	switch e {
+	case ListCostsParamsByEnvironment:
+		return true
+	case ListCostsParamsByProject:
+		return true
+	case ListCostsParamsByResource:
+		return true
+	case ListCostsParamsByTeam:
+		return true
+	case ListCostsParamsByTemplate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListCostsParamsSort.
+const (
+	ListCostsParamsSortCost      ListCostsParamsSort = "cost"
+	ListCostsParamsSortMinusCost ListCostsParamsSort = "-cost"
+	ListCostsParamsSortMinusName ListCostsParamsSort = "-name"
+	ListCostsParamsSortName      ListCostsParamsSort = "name"
+)
+
+// Valid indicates whether the value is a known member of the ListCostsParamsSort enum.
+func (e ListCostsParamsSort) Valid() bool {
+	switch e {
+	case ListCostsParamsSortCost:
+		return true
+	case ListCostsParamsSortMinusCost:
+		return true
+	case ListCostsParamsSortMinusName:
+		return true
+	case ListCostsParamsSortName:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListDecisionsParamsOutcome.
 const (
 	ListDecisionsParamsOutcomeAllowed  ListDecisionsParamsOutcome = "allowed"
@@ -1064,6 +1160,36 @@ func (e ListEnvironmentResourcesParamsSort) Valid() bool {
 	case ListEnvironmentResourcesParamsSortName:
 		return true
 	case ListEnvironmentResourcesParamsSortUpdated:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListQuotasParamsSort.
+const (
+	ListQuotasParamsSortCreated      ListQuotasParamsSort = "created"
+	ListQuotasParamsSortMetric       ListQuotasParamsSort = "metric"
+	ListQuotasParamsSortMinusCreated ListQuotasParamsSort = "-created"
+	ListQuotasParamsSortMinusMetric  ListQuotasParamsSort = "-metric"
+	ListQuotasParamsSortMinusShare   ListQuotasParamsSort = "-share"
+	ListQuotasParamsSortShare        ListQuotasParamsSort = "share"
+)
+
+// Valid indicates whether the value is a known member of the ListQuotasParamsSort enum.
+func (e ListQuotasParamsSort) Valid() bool {
+	switch e {
+	case ListQuotasParamsSortCreated:
+		return true
+	case ListQuotasParamsSortMetric:
+		return true
+	case ListQuotasParamsSortMinusCreated:
+		return true
+	case ListQuotasParamsSortMinusMetric:
+		return true
+	case ListQuotasParamsSortMinusShare:
+		return true
+	case ListQuotasParamsSortShare:
 		return true
 	default:
 		return false
@@ -1888,6 +2014,47 @@ type CheckInputBody struct {
 	Source string `json:"source"`
 }
 
+// CostEstimate defines model for CostEstimate.
+type CostEstimate struct {
+	// Before What is in use costs this a month
+	Before   float64    `json:"before"`
+	Currency *string    `json:"currency,omitempty"`
+	Items    []CostLine `json:"items"`
+	Monthly  float64    `json:"monthly"`
+
+	// Quotas Quotas and budgets that it falls under
+	Quotas []QuotaUse `json:"quotas"`
+
+	// Units What else it takes, by unit
+	Units map[string]float64 `json:"units"`
+
+	// Unpriced The template has no cost rule, or there are no prices
+	Unpriced bool `json:"unpriced"`
+}
+
+// CostLine defines model for CostLine.
+type CostLine struct {
+	Item     string  `json:"item"`
+	Monthly  float64 `json:"monthly"`
+	Quantity float64 `json:"quantity"`
+}
+
+// CostSpent defines model for CostSpent.
+type CostSpent struct {
+	Currency string `json:"currency"`
+
+	// ID Of what the report is by
+	ID string `json:"id"`
+
+	// Monthly What it costs a month now
+	Monthly   float64 `json:"monthly"`
+	Name      string  `json:"name"`
+	Resources int64   `json:"resources"`
+
+	// Spent Within the time asked for
+	Spent float64 `json:"spent"`
+}
+
 // CreateDelegationRequest defines model for Create-delegationRequest.
 type CreateDelegationRequest struct {
 	// Begins Now when absent
@@ -2060,6 +2227,20 @@ type Environment struct {
 
 // EnvironmentClass defines model for Environment.Class.
 type EnvironmentClass string
+
+// EstimateCostRequest defines model for Estimate-costRequest.
+type EstimateCostRequest struct {
+	// Environment Name or id
+	Environment string                  `json:"environment"`
+	Inputs      *map[string]interface{} `json:"inputs,omitempty"`
+
+	// Project Name or id
+	Project  string `json:"project"`
+	Template string `json:"template"`
+
+	// Version Exact, or a constraint; default is the newest
+	Version *string `json:"version,omitempty"`
+}
 
 // Explanation defines model for Explanation.
 type Explanation struct {
@@ -2275,6 +2456,15 @@ type PageAuditRecord struct {
 	Next *string `json:"next,omitempty"`
 }
 
+// PageCostSpent defines model for PageCostSpent.
+type PageCostSpent struct {
+	// Items This page's items
+	Items []CostSpent `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
 // PageDecision defines model for PageDecision.
 type PageDecision struct {
 	// Items This page's items
@@ -2311,10 +2501,37 @@ type PageMember struct {
 	Next *string `json:"next,omitempty"`
 }
 
+// PagePriceTable defines model for PagePriceTable.
+type PagePriceTable struct {
+	// Items This page's items
+	Items []PriceTable `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
 // PageProject defines model for PageProject.
 type PageProject struct {
 	// Items This page's items
 	Items []Project `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
+// PageQuota defines model for PageQuota.
+type PageQuota struct {
+	// Items This page's items
+	Items []Quota `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
+// PageQuotaHolding defines model for PageQuotaHolding.
+type PageQuotaHolding struct {
+	// Items This page's items
+	Items []QuotaHolding `json:"items"`
 
 	// Next Cursor of the next page; absent on the last one
 	Next *string `json:"next,omitempty"`
@@ -2475,6 +2692,23 @@ type PlannedUse struct {
 	Wanted float64 `json:"wanted"`
 }
 
+// PriceTable defines model for PriceTable.
+type PriceTable struct {
+	CreatedAt time.Time `json:"createdAt"`
+
+	// CreatedBy Id
+	CreatedBy string `json:"createdBy"`
+	Currency  string `json:"currency"`
+
+	// Digest Of currency and prices, whatever the document looks like
+	Digest string `json:"digest"`
+
+	// Document YAML, as it was put
+	Document *string `json:"document,omitempty"`
+	Items    int64   `json:"items"`
+	Version  int64   `json:"version"`
+}
+
 // Problem defines model for Problem.
 type Problem struct {
 	// Code Stable, for programs
@@ -2530,6 +2764,12 @@ type Project struct {
 	Version    int64             `json:"version"`
 }
 
+// PutPricesRequest defines model for Put-pricesRequest.
+type PutPricesRequest struct {
+	// Document YAML: {currency, items: {name: {monthly or hourly, unit, description}}}
+	Document string `json:"document"`
+}
+
 // PutInputBody defines model for PutInputBody.
 type PutInputBody struct {
 	// Note Why
@@ -2537,6 +2777,95 @@ type PutInputBody struct {
 
 	// Source The Cedar text
 	Source string `json:"source"`
+}
+
+// Quota defines model for Quota.
+type Quota struct {
+	// Class Only in environments of this class
+	Class     *string   `json:"class,omitempty"`
+	CreatedAt time.Time `json:"createdAt"`
+
+	// Enforce False: it only warns
+	Enforce     bool    `json:"enforce"`
+	Environment *string `json:"environment,omitempty"`
+	ID          string  `json:"id"`
+	Max         float64 `json:"max"`
+
+	// Metric count, monthly_cost, or a unit that templates declare
+	Metric string `json:"metric"`
+
+	// Place The same for people, with class and template
+	Place   string  `json:"place"`
+	Project *string `json:"project,omitempty"`
+
+	// Scope What it holds for as a whole
+	Scope QuotaScope `json:"scope"`
+	Team  *string    `json:"team,omitempty"`
+
+	// Template Only resources of this template
+	Template  *string   `json:"template,omitempty"`
+	UpdatedAt time.Time `json:"updatedAt"`
+	Used      float64   `json:"used"`
+	Version   int64     `json:"version"`
+
+	// WarnAt Share of max from which its owners are told; 0 is never
+	WarnAt float64 `json:"warnAt"`
+}
+
+// QuotaScope What it holds for as a whole
+type QuotaScope string
+
+// QuotaHolding defines model for QuotaHolding.
+type QuotaHolding struct {
+	Amount      float64 `json:"amount"`
+	Environment string  `json:"environment"`
+	Project     string  `json:"project"`
+	Resource    string  `json:"resource"`
+	ResourceID  string  `json:"resourceId"`
+	Template    string  `json:"template"`
+}
+
+// QuotaSetting defines model for QuotaSetting.
+type QuotaSetting struct {
+	Class *QuotaSettingClass `json:"class,omitempty"`
+
+	// Enforce Default true; false only warns
+	Enforce *bool `json:"enforce,omitempty"`
+
+	// Environment Name within the project, or id
+	Environment *string `json:"environment,omitempty"`
+	Max         float64 `json:"max"`
+	Metric      string  `json:"metric"`
+
+	// Project Name or id
+	Project *string `json:"project,omitempty"`
+
+	// Team Name or id
+	Team     *string  `json:"team,omitempty"`
+	Template *string  `json:"template,omitempty"`
+	WarnAt   *float64 `json:"warnAt,omitempty"`
+}
+
+// QuotaSettingClass defines model for QuotaSetting.Class.
+type QuotaSettingClass string
+
+// QuotaUse defines model for QuotaUse.
+type QuotaUse struct {
+	Enforce bool `json:"enforce"`
+	Fits    bool `json:"fits"`
+
+	// Left After the request; below zero it would be refused, if the quota is enforced
+	Left   float64 `json:"left"`
+	Max    float64 `json:"max"`
+	Metric string  `json:"metric"`
+	Place  string  `json:"place"`
+
+	// Quota Id
+	Quota string `json:"quota"`
+
+	// Used By others
+	Used   float64 `json:"used"`
+	Wanted float64 `json:"wanted"`
 }
 
 // RejectApprovalRequest defines model for Reject-approvalRequest.
@@ -3113,6 +3442,13 @@ type UpdateProjectRequest struct {
 	Title *string `json:"title,omitempty"`
 }
 
+// UpdateQuotaRequest defines model for Update-quotaRequest.
+type UpdateQuotaRequest struct {
+	Enforce *bool    `json:"enforce,omitempty"`
+	Max     *float64 `json:"max,omitempty"`
+	WarnAt  *float64 `json:"warnAt,omitempty"`
+}
+
 // UpdateRobotRequest defines model for Update-robotRequest.
 type UpdateRobotRequest struct {
 	Attributes  *map[string]string `json:"attributes,omitempty"`
@@ -3307,6 +3643,54 @@ type ListAuditCheckpointsParams struct {
 	// Cursor Where to go on: the next of the page before
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
+
+// GetPricesParams defines parameters for GetPrices.
+type GetPricesParams struct {
+	// Version Default is the one in force
+	Version *int64 `form:"version,omitempty" json:"version,omitempty"`
+}
+
+// ListPricesParams defines parameters for ListPrices.
+type ListPricesParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListCostsParams defines parameters for ListCosts.
+type ListCostsParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string            `form:"cursor,omitempty" json:"cursor,omitempty"`
+	By     *ListCostsParamsBy `form:"by,omitempty" json:"by,omitempty"`
+
+	// Team Name or id
+	Team *string `form:"team,omitempty" json:"team,omitempty"`
+
+	// Project Name or id
+	Project *string `form:"project,omitempty" json:"project,omitempty"`
+
+	// Environment Name or id
+	Environment *string `form:"environment,omitempty" json:"environment,omitempty"`
+	Template    *string `form:"template,omitempty" json:"template,omitempty"`
+
+	// From Default is the beginning
+	From *time.Time `form:"from,omitempty" json:"from,omitempty"`
+
+	// To Default is now
+	To   *time.Time           `form:"to,omitempty" json:"to,omitempty"`
+	Sort *ListCostsParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+}
+
+// ListCostsParamsBy defines parameters for ListCosts.
+type ListCostsParamsBy string
+
+// ListCostsParamsSort defines parameters for ListCosts.
+type ListCostsParamsSort string
 
 // ListDecisionsParams defines parameters for ListDecisions.
 type ListDecisionsParams struct {
@@ -3526,6 +3910,58 @@ type RotateResourceParams struct {
 
 // ListRunsParams defines parameters for ListRuns.
 type ListRunsParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListQuotasParams defines parameters for ListQuotas.
+type ListQuotasParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Team Name or id
+	Team *string `form:"team,omitempty" json:"team,omitempty"`
+
+	// Project Name or id
+	Project *string `form:"project,omitempty" json:"project,omitempty"`
+
+	// Environment Name or id
+	Environment *string `form:"environment,omitempty" json:"environment,omitempty"`
+	Metric      *string `form:"metric,omitempty" json:"metric,omitempty"`
+
+	// Sort share is how much of it is used
+	Sort *ListQuotasParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+}
+
+// ListQuotasParamsSort defines parameters for ListQuotas.
+type ListQuotasParamsSort string
+
+// SetQuotaParams defines parameters for SetQuota.
+type SetQuotaParams struct {
+	// IfMatch Change only if the ETag is still this one
+	IfMatch *string `json:"If-Match,omitempty"`
+}
+
+// DeleteQuotaParams defines parameters for DeleteQuota.
+type DeleteQuotaParams struct {
+	// IfMatch Change only if the ETag is still this one
+	IfMatch *string `json:"If-Match,omitempty"`
+}
+
+// UpdateQuotaParams defines parameters for UpdateQuota.
+type UpdateQuotaParams struct {
+	// IfMatch Change only if the ETag is still this one
+	IfMatch *string `json:"If-Match,omitempty"`
+}
+
+// ListQuotaHoldingsParams defines parameters for ListQuotaHoldings.
+type ListQuotaHoldingsParams struct {
 	// Limit How many items at most
 	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
 
@@ -3813,6 +4249,12 @@ type RejectApprovalJSONRequestBody = RejectApprovalRequest
 // ReviewApprovalJSONRequestBody defines body for ReviewApproval for application/json ContentType.
 type ReviewApprovalJSONRequestBody = ReviewApprovalRequest
 
+// EstimateCostJSONRequestBody defines body for EstimateCost for application/json ContentType.
+type EstimateCostJSONRequestBody = EstimateCostRequest
+
+// PutPricesJSONRequestBody defines body for PutPrices for application/json ContentType.
+type PutPricesJSONRequestBody = PutPricesRequest
+
 // CreateDelegationJSONRequestBody defines body for CreateDelegation for application/json ContentType.
 type CreateDelegationJSONRequestBody = CreateDelegationRequest
 
@@ -3857,6 +4299,12 @@ type PlanResourceChangeJSONRequestBody = ResourceChange
 
 // RollbackResourceJSONRequestBody defines body for RollbackResource for application/json ContentType.
 type RollbackResourceJSONRequestBody = RollbackResourceRequest
+
+// SetQuotaJSONRequestBody defines body for SetQuota for application/json ContentType.
+type SetQuotaJSONRequestBody = QuotaSetting
+
+// UpdateQuotaJSONRequestBody defines body for UpdateQuota for application/json ContentType.
+type UpdateQuotaJSONRequestBody = UpdateQuotaRequest
 
 // CreateRobotJSONRequestBody defines body for CreateRobot for application/json ContentType.
 type CreateRobotJSONRequestBody = CreateRobotRequest
@@ -4163,6 +4611,59 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/audit/status (the `GetAuditStatus` operationId).
 	GetAuditStatus(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EstimateCostWithBody What a request would cost
+	//
+	// Nothing is created, reserved or recorded.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/cost/estimate (the `EstimateCost` operationId).
+	EstimateCostWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EstimateCost What a request would cost
+	//
+	// Nothing is created, reserved or recorded.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/cost/estimate (the `EstimateCost` operationId).
+	EstimateCost(ctx context.Context, body EstimateCostJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetPrices The price table in force, or a version of it
+	//
+	// Corresponds with GET /api/v1/cost/prices (the `GetPrices` operationId).
+	GetPrices(ctx context.Context, params *GetPricesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutPricesWithBody Put a price table in force
+	//
+	// The same prices again change nothing. They count from each resource's next change on.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v1/cost/prices (the `PutPrices` operationId).
+	PutPricesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutPrices Put a price table in force
+	//
+	// The same prices again change nothing. They count from each resource's next change on.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v1/cost/prices (the `PutPrices` operationId).
+	PutPrices(ctx context.Context, body PutPricesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListPrices Versions of the price table, the newest first
+	//
+	// Corresponds with GET /api/v1/cost/prices/versions (the `ListPrices` operationId).
+	ListPrices(ctx context.Context, params *ListPricesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListCosts What was spent
+	//
+	// Sums of what each resource cost a month for as long as it did; a month has 730 hours. Lines of another currency stand apart.
+	//
+	// Corresponds with GET /api/v1/costs (the `ListCosts` operationId).
+	ListCosts(ctx context.Context, params *ListCostsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListDecisions List what the gates decided
 	//
@@ -4580,6 +5081,60 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/why (the `ExplainResource` operationId).
 	ExplainResource(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListQuotas Quotas and budgets that the caller may see, with what is used
+	//
+	// Corresponds with GET /api/v1/quotas (the `ListQuotas` operationId).
+	ListQuotas(ctx context.Context, params *ListQuotasParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetQuotaWithBody Set a quota or a budget
+	//
+	// Makes it, or changes the one for the same place, class, template and metric. It may be set below what is used: nothing is taken away, and nothing more is granted.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v1/quotas (the `SetQuota` operationId).
+	SetQuotaWithBody(ctx context.Context, params *SetQuotaParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetQuota Set a quota or a budget
+	//
+	// Makes it, or changes the one for the same place, class, template and metric. It may be set below what is used: nothing is taken away, and nothing more is granted.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v1/quotas (the `SetQuota` operationId).
+	SetQuota(ctx context.Context, params *SetQuotaParams, body SetQuotaJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteQuota Take a quota away
+	//
+	// Corresponds with DELETE /api/v1/quotas/{quota} (the `DeleteQuota` operationId).
+	DeleteQuota(ctx context.Context, quota string, params *DeleteQuotaParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetQuota A quota
+	//
+	// Corresponds with GET /api/v1/quotas/{quota} (the `GetQuota` operationId).
+	GetQuota(ctx context.Context, quota string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateQuotaWithBody Change a quota
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/v1/quotas/{quota} (the `UpdateQuota` operationId).
+	UpdateQuotaWithBody(ctx context.Context, quota string, params *UpdateQuotaParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateQuota Change a quota
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/v1/quotas/{quota} (the `UpdateQuota` operationId).
+	UpdateQuota(ctx context.Context, quota string, params *UpdateQuotaParams, body UpdateQuotaJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListQuotaHoldings What uses a quota, the most first
+	//
+	// Only resources that the caller may see; the quota's used counts all.
+	//
+	// Corresponds with GET /api/v1/quotas/{quota}/holdings (the `ListQuotaHoldings` operationId).
+	ListQuotaHoldings(ctx context.Context, quota string, params *ListQuotaHoldingsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListResources List resources across environments
 	//
@@ -5449,6 +6004,129 @@ func (c *Client) ExportAudit(ctx context.Context, reqEditors ...RequestEditorFn)
 // Corresponds with GET /api/v1/audit/status (the `GetAuditStatus` operationId).
 func (c *Client) GetAuditStatus(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetAuditStatusRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EstimateCostWithBody What a request would cost
+//
+// Nothing is created, reserved or recorded.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/cost/estimate (the `EstimateCost` operationId).
+func (c *Client) EstimateCostWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEstimateCostRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EstimateCost What a request would cost
+//
+// Nothing is created, reserved or recorded.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/cost/estimate (the `EstimateCost` operationId).
+func (c *Client) EstimateCost(ctx context.Context, body EstimateCostJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEstimateCostRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetPrices The price table in force, or a version of it
+//
+// Corresponds with GET /api/v1/cost/prices (the `GetPrices` operationId).
+func (c *Client) GetPrices(ctx context.Context, params *GetPricesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPricesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutPricesWithBody Put a price table in force
+//
+// The same prices again change nothing. They count from each resource's next change on.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v1/cost/prices (the `PutPrices` operationId).
+func (c *Client) PutPricesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutPricesRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutPrices Put a price table in force
+//
+// The same prices again change nothing. They count from each resource's next change on.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v1/cost/prices (the `PutPrices` operationId).
+func (c *Client) PutPrices(ctx context.Context, body PutPricesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutPricesRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListPrices Versions of the price table, the newest first
+//
+// Corresponds with GET /api/v1/cost/prices/versions (the `ListPrices` operationId).
+func (c *Client) ListPrices(ctx context.Context, params *ListPricesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPricesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListCosts What was spent
+//
+// Sums of what each resource cost a month for as long as it did; a month has 730 hours. Lines of another currency stand apart.
+//
+// Corresponds with GET /api/v1/costs (the `ListCosts` operationId).
+func (c *Client) ListCosts(ctx context.Context, params *ListCostsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListCostsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -6436,6 +7114,140 @@ func (c *Client) ListRuns(ctx context.Context, project string, environment strin
 // Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/why (the `ExplainResource` operationId).
 func (c *Client) ExplainResource(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewExplainResourceRequest(c.Server, project, environment, resource)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListQuotas Quotas and budgets that the caller may see, with what is used
+//
+// Corresponds with GET /api/v1/quotas (the `ListQuotas` operationId).
+func (c *Client) ListQuotas(ctx context.Context, params *ListQuotasParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListQuotasRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetQuotaWithBody Set a quota or a budget
+//
+// Makes it, or changes the one for the same place, class, template and metric. It may be set below what is used: nothing is taken away, and nothing more is granted.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v1/quotas (the `SetQuota` operationId).
+func (c *Client) SetQuotaWithBody(ctx context.Context, params *SetQuotaParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetQuotaRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetQuota Set a quota or a budget
+//
+// Makes it, or changes the one for the same place, class, template and metric. It may be set below what is used: nothing is taken away, and nothing more is granted.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v1/quotas (the `SetQuota` operationId).
+func (c *Client) SetQuota(ctx context.Context, params *SetQuotaParams, body SetQuotaJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetQuotaRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteQuota Take a quota away
+//
+// Corresponds with DELETE /api/v1/quotas/{quota} (the `DeleteQuota` operationId).
+func (c *Client) DeleteQuota(ctx context.Context, quota string, params *DeleteQuotaParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteQuotaRequest(c.Server, quota, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetQuota A quota
+//
+// Corresponds with GET /api/v1/quotas/{quota} (the `GetQuota` operationId).
+func (c *Client) GetQuota(ctx context.Context, quota string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetQuotaRequest(c.Server, quota)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateQuotaWithBody Change a quota
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/v1/quotas/{quota} (the `UpdateQuota` operationId).
+func (c *Client) UpdateQuotaWithBody(ctx context.Context, quota string, params *UpdateQuotaParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateQuotaRequestWithBody(c.Server, quota, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateQuota Change a quota
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/v1/quotas/{quota} (the `UpdateQuota` operationId).
+func (c *Client) UpdateQuota(ctx context.Context, quota string, params *UpdateQuotaParams, body UpdateQuotaJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateQuotaRequest(c.Server, quota, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListQuotaHoldings What uses a quota, the most first
+//
+// Only resources that the caller may see; the quota's used counts all.
+//
+// Corresponds with GET /api/v1/quotas/{quota}/holdings (the `ListQuotaHoldings` operationId).
+func (c *Client) ListQuotaHoldings(ctx context.Context, quota string, params *ListQuotaHoldingsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListQuotaHoldingsRequest(c.Server, quota, params)
 	if err != nil {
 		return nil, err
 	}
@@ -8527,6 +9339,368 @@ func NewGetAuditStatusRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewEstimateCostRequest calls the generic EstimateCost builder with application/json body
+func NewEstimateCostRequest(server string, body EstimateCostJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewEstimateCostRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewEstimateCostRequestWithBody constructs an http.Request for the EstimateCost method, with any body, and a specified content type
+func NewEstimateCostRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/cost/estimate")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetPricesRequest constructs an http.Request for the GetPrices method
+func NewGetPricesRequest(server string, params *GetPricesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/cost/prices")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Version != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "version", *params.Version, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPutPricesRequest calls the generic PutPrices builder with application/json body
+func NewPutPricesRequest(server string, body PutPricesJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPutPricesRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPutPricesRequestWithBody constructs an http.Request for the PutPrices method, with any body, and a specified content type
+func NewPutPricesRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/cost/prices")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListPricesRequest constructs an http.Request for the ListPrices method
+func NewListPricesRequest(server string, params *ListPricesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/cost/prices/versions")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListCostsRequest constructs an http.Request for the ListCosts method
+func NewListCostsRequest(server string, params *ListCostsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/costs")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.By != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "by", *params.By, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Team != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "team", *params.Team, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Project != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "project", *params.Project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Environment != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "environment", *params.Environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Template != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "template", *params.Template, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: "date-time"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -11092,6 +12266,405 @@ func NewExplainResourceRequest(server string, project string, environment string
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListQuotasRequest constructs an http.Request for the ListQuotas method
+func NewListQuotasRequest(server string, params *ListQuotasParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/quotas")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Team != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "team", *params.Team, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Project != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "project", *params.Project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Environment != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "environment", *params.Environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Metric != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "metric", *params.Metric, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewSetQuotaRequest calls the generic SetQuota builder with application/json body
+func NewSetQuotaRequest(server string, params *SetQuotaParams, body SetQuotaJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSetQuotaRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewSetQuotaRequestWithBody constructs an http.Request for the SetQuota method, with any body, and a specified content type
+func NewSetQuotaRequestWithBody(server string, params *SetQuotaParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/quotas")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteQuotaRequest constructs an http.Request for the DeleteQuota method
+func NewDeleteQuotaRequest(server string, quota string, params *DeleteQuotaParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "quota", quota, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/quotas/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetQuotaRequest constructs an http.Request for the GetQuota method
+func NewGetQuotaRequest(server string, quota string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "quota", quota, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/quotas/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewUpdateQuotaRequest calls the generic UpdateQuota builder with application/json body
+func NewUpdateQuotaRequest(server string, quota string, params *UpdateQuotaParams, body UpdateQuotaJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateQuotaRequestWithBody(server, quota, params, "application/json", bodyReader)
+}
+
+// NewUpdateQuotaRequestWithBody constructs an http.Request for the UpdateQuota method, with any body, and a specified content type
+func NewUpdateQuotaRequestWithBody(server string, quota string, params *UpdateQuotaParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "quota", quota, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/quotas/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListQuotaHoldingsRequest constructs an http.Request for the ListQuotaHoldings method
+func NewListQuotaHoldingsRequest(server string, quota string, params *ListQuotaHoldingsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "quota", quota, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/quotas/%s/holdings", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -14045,6 +15618,65 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/audit/status (the `GetAuditStatus` operationId).
 	GetAuditStatusWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetAuditStatusReply, error)
 
+	// EstimateCostWithBodyWithResponse What a request would cost
+	//
+	// Nothing is created, reserved or recorded.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/cost/estimate (the `EstimateCost` operationId).
+	EstimateCostWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EstimateCostReply, error)
+
+	// EstimateCostWithResponse What a request would cost
+	//
+	// Nothing is created, reserved or recorded.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/cost/estimate (the `EstimateCost` operationId).
+	EstimateCostWithResponse(ctx context.Context, body EstimateCostJSONRequestBody, reqEditors ...RequestEditorFn) (*EstimateCostReply, error)
+
+	// GetPricesWithResponse The price table in force, or a version of it
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/cost/prices (the `GetPrices` operationId).
+	GetPricesWithResponse(ctx context.Context, params *GetPricesParams, reqEditors ...RequestEditorFn) (*GetPricesReply, error)
+
+	// PutPricesWithBodyWithResponse Put a price table in force
+	//
+	// The same prices again change nothing. They count from each resource's next change on.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/cost/prices (the `PutPrices` operationId).
+	PutPricesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutPricesReply, error)
+
+	// PutPricesWithResponse Put a price table in force
+	//
+	// The same prices again change nothing. They count from each resource's next change on.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/cost/prices (the `PutPrices` operationId).
+	PutPricesWithResponse(ctx context.Context, body PutPricesJSONRequestBody, reqEditors ...RequestEditorFn) (*PutPricesReply, error)
+
+	// ListPricesWithResponse Versions of the price table, the newest first
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/cost/prices/versions (the `ListPrices` operationId).
+	ListPricesWithResponse(ctx context.Context, params *ListPricesParams, reqEditors ...RequestEditorFn) (*ListPricesReply, error)
+
+	// ListCostsWithResponse What was spent
+	//
+	// Sums of what each resource cost a month for as long as it did; a month has 730 hours. Lines of another currency stand apart.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/costs (the `ListCosts` operationId).
+	ListCostsWithResponse(ctx context.Context, params *ListCostsParams, reqEditors ...RequestEditorFn) (*ListCostsReply, error)
+
 	// ListDecisionsWithResponse List what the gates decided
 	//
 	// Newest first; only where the caller may see resources.
@@ -14515,6 +16147,68 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/why (the `ExplainResource` operationId).
 	ExplainResourceWithResponse(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*ExplainResourceReply, error)
+
+	// ListQuotasWithResponse Quotas and budgets that the caller may see, with what is used
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/quotas (the `ListQuotas` operationId).
+	ListQuotasWithResponse(ctx context.Context, params *ListQuotasParams, reqEditors ...RequestEditorFn) (*ListQuotasReply, error)
+
+	// SetQuotaWithBodyWithResponse Set a quota or a budget
+	//
+	// Makes it, or changes the one for the same place, class, template and metric. It may be set below what is used: nothing is taken away, and nothing more is granted.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/quotas (the `SetQuota` operationId).
+	SetQuotaWithBodyWithResponse(ctx context.Context, params *SetQuotaParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetQuotaReply, error)
+
+	// SetQuotaWithResponse Set a quota or a budget
+	//
+	// Makes it, or changes the one for the same place, class, template and metric. It may be set below what is used: nothing is taken away, and nothing more is granted.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/quotas (the `SetQuota` operationId).
+	SetQuotaWithResponse(ctx context.Context, params *SetQuotaParams, body SetQuotaJSONRequestBody, reqEditors ...RequestEditorFn) (*SetQuotaReply, error)
+
+	// DeleteQuotaWithResponse Take a quota away
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v1/quotas/{quota} (the `DeleteQuota` operationId).
+	DeleteQuotaWithResponse(ctx context.Context, quota string, params *DeleteQuotaParams, reqEditors ...RequestEditorFn) (*DeleteQuotaReply, error)
+
+	// GetQuotaWithResponse A quota
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/quotas/{quota} (the `GetQuota` operationId).
+	GetQuotaWithResponse(ctx context.Context, quota string, reqEditors ...RequestEditorFn) (*GetQuotaReply, error)
+
+	// UpdateQuotaWithBodyWithResponse Change a quota
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/v1/quotas/{quota} (the `UpdateQuota` operationId).
+	UpdateQuotaWithBodyWithResponse(ctx context.Context, quota string, params *UpdateQuotaParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateQuotaReply, error)
+
+	// UpdateQuotaWithResponse Change a quota
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/v1/quotas/{quota} (the `UpdateQuota` operationId).
+	UpdateQuotaWithResponse(ctx context.Context, quota string, params *UpdateQuotaParams, body UpdateQuotaJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateQuotaReply, error)
+
+	// ListQuotaHoldingsWithResponse What uses a quota, the most first
+	//
+	// Only resources that the caller may see; the quota's used counts all.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/quotas/{quota}/holdings (the `ListQuotaHoldings` operationId).
+	ListQuotaHoldingsWithResponse(ctx context.Context, quota string, params *ListQuotaHoldingsParams, reqEditors ...RequestEditorFn) (*ListQuotaHoldingsReply, error)
 
 	// ListResourcesWithResponse List resources across environments
 	//
@@ -15786,6 +17480,211 @@ func (r GetAuditStatusReply) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetAuditStatusReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type EstimateCostReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CostEstimate
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EstimateCostReply) GetJSON200() *CostEstimate {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r EstimateCostReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EstimateCostReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EstimateCostReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EstimateCostReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetPricesReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PriceTable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetPricesReply) GetJSON200() *PriceTable {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetPricesReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPricesReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPricesReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetPricesReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PutPricesReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PriceTable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PutPricesReply) GetJSON200() *PriceTable {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r PutPricesReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PutPricesReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PutPricesReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PutPricesReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListPricesReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PagePriceTable
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPricesReply) GetJSON200() *PagePriceTable {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPricesReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPricesReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPricesReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPricesReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListCostsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageCostSpent
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListCostsReply) GetJSON200() *PageCostSpent {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListCostsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListCostsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListCostsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListCostsReply) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -17607,6 +19506,266 @@ func (r ExplainResourceReply) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ExplainResourceReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListQuotasReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageQuota
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListQuotasReply) GetJSON200() *PageQuota {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListQuotasReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListQuotasReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListQuotasReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListQuotasReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// SetQuotaReply200Headers the declared response headers of an HTTP 200 response for SetQuota
+type SetQuotaReply200Headers struct {
+	ETag *string
+}
+
+type SetQuotaReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Quota
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *SetQuotaReply200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SetQuotaReply) GetJSON200() *Quota {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r SetQuotaReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SetQuotaReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SetQuotaReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SetQuotaReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteQuotaReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteQuotaReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteQuotaReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteQuotaReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteQuotaReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetQuotaReply200Headers the declared response headers of an HTTP 200 response for GetQuota
+type GetQuotaReply200Headers struct {
+	ETag *string
+}
+
+type GetQuotaReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Quota
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetQuotaReply200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetQuotaReply) GetJSON200() *Quota {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetQuotaReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetQuotaReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetQuotaReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetQuotaReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpdateQuotaReply200Headers the declared response headers of an HTTP 200 response for UpdateQuota
+type UpdateQuotaReply200Headers struct {
+	ETag *string
+}
+
+type UpdateQuotaReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Quota
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateQuotaReply200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateQuotaReply) GetJSON200() *Quota {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateQuotaReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateQuotaReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateQuotaReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateQuotaReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListQuotaHoldingsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageQuotaHolding
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListQuotaHoldingsReply) GetJSON200() *PageQuotaHolding {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListQuotaHoldingsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListQuotaHoldingsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListQuotaHoldingsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListQuotaHoldingsReply) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -20031,6 +22190,107 @@ func (c *ClientWithResponses) GetAuditStatusWithResponse(ctx context.Context, re
 	return ParseGetAuditStatusReply(rsp)
 }
 
+// EstimateCostWithBodyWithResponse What a request would cost
+//
+// Nothing is created, reserved or recorded.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/cost/estimate (the `EstimateCost` operationId).
+func (c *ClientWithResponses) EstimateCostWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EstimateCostReply, error) {
+	rsp, err := c.EstimateCostWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEstimateCostReply(rsp)
+}
+
+// EstimateCostWithResponse What a request would cost
+//
+// Nothing is created, reserved or recorded.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/cost/estimate (the `EstimateCost` operationId).
+func (c *ClientWithResponses) EstimateCostWithResponse(ctx context.Context, body EstimateCostJSONRequestBody, reqEditors ...RequestEditorFn) (*EstimateCostReply, error) {
+	rsp, err := c.EstimateCost(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEstimateCostReply(rsp)
+}
+
+// GetPricesWithResponse The price table in force, or a version of it
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/cost/prices (the `GetPrices` operationId).
+func (c *ClientWithResponses) GetPricesWithResponse(ctx context.Context, params *GetPricesParams, reqEditors ...RequestEditorFn) (*GetPricesReply, error) {
+	rsp, err := c.GetPrices(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPricesReply(rsp)
+}
+
+// PutPricesWithBodyWithResponse Put a price table in force
+//
+// The same prices again change nothing. They count from each resource's next change on.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/cost/prices (the `PutPrices` operationId).
+func (c *ClientWithResponses) PutPricesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutPricesReply, error) {
+	rsp, err := c.PutPricesWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutPricesReply(rsp)
+}
+
+// PutPricesWithResponse Put a price table in force
+//
+// The same prices again change nothing. They count from each resource's next change on.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/cost/prices (the `PutPrices` operationId).
+func (c *ClientWithResponses) PutPricesWithResponse(ctx context.Context, body PutPricesJSONRequestBody, reqEditors ...RequestEditorFn) (*PutPricesReply, error) {
+	rsp, err := c.PutPrices(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutPricesReply(rsp)
+}
+
+// ListPricesWithResponse Versions of the price table, the newest first
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/cost/prices/versions (the `ListPrices` operationId).
+func (c *ClientWithResponses) ListPricesWithResponse(ctx context.Context, params *ListPricesParams, reqEditors ...RequestEditorFn) (*ListPricesReply, error) {
+	rsp, err := c.ListPrices(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPricesReply(rsp)
+}
+
+// ListCostsWithResponse What was spent
+//
+// Sums of what each resource cost a month for as long as it did; a month has 730 hours. Lines of another currency stand apart.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/costs (the `ListCosts` operationId).
+func (c *ClientWithResponses) ListCostsWithResponse(ctx context.Context, params *ListCostsParams, reqEditors ...RequestEditorFn) (*ListCostsReply, error) {
+	rsp, err := c.ListCosts(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListCostsReply(rsp)
+}
+
 // ListDecisionsWithResponse List what the gates decided
 //
 // Newest first; only where the caller may see resources.
@@ -20842,6 +23102,116 @@ func (c *ClientWithResponses) ExplainResourceWithResponse(ctx context.Context, p
 		return nil, err
 	}
 	return ParseExplainResourceReply(rsp)
+}
+
+// ListQuotasWithResponse Quotas and budgets that the caller may see, with what is used
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/quotas (the `ListQuotas` operationId).
+func (c *ClientWithResponses) ListQuotasWithResponse(ctx context.Context, params *ListQuotasParams, reqEditors ...RequestEditorFn) (*ListQuotasReply, error) {
+	rsp, err := c.ListQuotas(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListQuotasReply(rsp)
+}
+
+// SetQuotaWithBodyWithResponse Set a quota or a budget
+//
+// Makes it, or changes the one for the same place, class, template and metric. It may be set below what is used: nothing is taken away, and nothing more is granted.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/quotas (the `SetQuota` operationId).
+func (c *ClientWithResponses) SetQuotaWithBodyWithResponse(ctx context.Context, params *SetQuotaParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetQuotaReply, error) {
+	rsp, err := c.SetQuotaWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetQuotaReply(rsp)
+}
+
+// SetQuotaWithResponse Set a quota or a budget
+//
+// Makes it, or changes the one for the same place, class, template and metric. It may be set below what is used: nothing is taken away, and nothing more is granted.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/quotas (the `SetQuota` operationId).
+func (c *ClientWithResponses) SetQuotaWithResponse(ctx context.Context, params *SetQuotaParams, body SetQuotaJSONRequestBody, reqEditors ...RequestEditorFn) (*SetQuotaReply, error) {
+	rsp, err := c.SetQuota(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetQuotaReply(rsp)
+}
+
+// DeleteQuotaWithResponse Take a quota away
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v1/quotas/{quota} (the `DeleteQuota` operationId).
+func (c *ClientWithResponses) DeleteQuotaWithResponse(ctx context.Context, quota string, params *DeleteQuotaParams, reqEditors ...RequestEditorFn) (*DeleteQuotaReply, error) {
+	rsp, err := c.DeleteQuota(ctx, quota, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteQuotaReply(rsp)
+}
+
+// GetQuotaWithResponse A quota
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/quotas/{quota} (the `GetQuota` operationId).
+func (c *ClientWithResponses) GetQuotaWithResponse(ctx context.Context, quota string, reqEditors ...RequestEditorFn) (*GetQuotaReply, error) {
+	rsp, err := c.GetQuota(ctx, quota, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetQuotaReply(rsp)
+}
+
+// UpdateQuotaWithBodyWithResponse Change a quota
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/v1/quotas/{quota} (the `UpdateQuota` operationId).
+func (c *ClientWithResponses) UpdateQuotaWithBodyWithResponse(ctx context.Context, quota string, params *UpdateQuotaParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateQuotaReply, error) {
+	rsp, err := c.UpdateQuotaWithBody(ctx, quota, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateQuotaReply(rsp)
+}
+
+// UpdateQuotaWithResponse Change a quota
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/v1/quotas/{quota} (the `UpdateQuota` operationId).
+func (c *ClientWithResponses) UpdateQuotaWithResponse(ctx context.Context, quota string, params *UpdateQuotaParams, body UpdateQuotaJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateQuotaReply, error) {
+	rsp, err := c.UpdateQuota(ctx, quota, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateQuotaReply(rsp)
+}
+
+// ListQuotaHoldingsWithResponse What uses a quota, the most first
+//
+// Only resources that the caller may see; the quota's used counts all.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/quotas/{quota}/holdings (the `ListQuotaHoldings` operationId).
+func (c *ClientWithResponses) ListQuotaHoldingsWithResponse(ctx context.Context, quota string, params *ListQuotaHoldingsParams, reqEditors ...RequestEditorFn) (*ListQuotaHoldingsReply, error) {
+	rsp, err := c.ListQuotaHoldings(ctx, quota, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListQuotaHoldingsReply(rsp)
 }
 
 // ListResourcesWithResponse List resources across environments
@@ -22197,6 +24567,136 @@ func ParseGetAuditStatusReply(rsp *http.Response) (*GetAuditStatusReply, error) 
 	return response, nil
 }
 
+// ParseEstimateCostReply parses an HTTP response from a EstimateCostWithResponse call
+func ParseEstimateCostReply(rsp *http.Response) (*EstimateCostReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EstimateCostReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CostEstimate
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetPricesReply parses an HTTP response from a GetPricesWithResponse call
+func ParseGetPricesReply(rsp *http.Response) (*GetPricesReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPricesReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PriceTable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePutPricesReply parses an HTTP response from a PutPricesWithResponse call
+func ParsePutPricesReply(rsp *http.Response) (*PutPricesReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PutPricesReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PriceTable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListPricesReply parses an HTTP response from a ListPricesWithResponse call
+func ParseListPricesReply(rsp *http.Response) (*ListPricesReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPricesReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PagePriceTable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListCostsReply parses an HTTP response from a ListCostsWithResponse call
+func ParseListCostsReply(rsp *http.Response) (*ListCostsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListCostsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageCostSpent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListDecisionsReply parses an HTTP response from a ListDecisionsWithResponse call
 func ParseListDecisionsReply(rsp *http.Response) (*ListDecisionsReply, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -23522,6 +26022,191 @@ func ParseExplainResourceReply(rsp *http.Response) (*ExplainResourceReply, error
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Explanation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListQuotasReply parses an HTTP response from a ListQuotasWithResponse call
+func ParseListQuotasReply(rsp *http.Response) (*ListQuotasReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListQuotasReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageQuota
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSetQuotaReply parses an HTTP response from a SetQuotaWithResponse call
+func ParseSetQuotaReply(rsp *http.Response) (*SetQuotaReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SetQuotaReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Quota
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers SetQuotaReply200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteQuotaReply parses an HTTP response from a DeleteQuotaWithResponse call
+func ParseDeleteQuotaReply(rsp *http.Response) (*DeleteQuotaReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteQuotaReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseGetQuotaReply parses an HTTP response from a GetQuotaWithResponse call
+func ParseGetQuotaReply(rsp *http.Response) (*GetQuotaReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetQuotaReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Quota
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetQuotaReply200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateQuotaReply parses an HTTP response from a UpdateQuotaWithResponse call
+func ParseUpdateQuotaReply(rsp *http.Response) (*UpdateQuotaReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateQuotaReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Quota
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateQuotaReply200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListQuotaHoldingsReply parses an HTTP response from a ListQuotaHoldingsWithResponse call
+func ParseListQuotaHoldingsReply(rsp *http.Response) (*ListQuotaHoldingsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListQuotaHoldingsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageQuotaHolding
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

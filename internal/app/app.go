@@ -16,6 +16,7 @@ import (
 	"fairlead/internal/audit"
 	"fairlead/internal/backup"
 	"fairlead/internal/conf"
+	"fairlead/internal/cost"
 	"fairlead/internal/engine"
 	"fairlead/internal/fault"
 	"fairlead/internal/gate"
@@ -25,6 +26,7 @@ import (
 	"fairlead/internal/loop"
 	"fairlead/internal/project"
 	"fairlead/internal/queue"
+	"fairlead/internal/quota"
 	"fairlead/internal/resource"
 	"fairlead/internal/secret"
 	"fairlead/internal/secret/embedded"
@@ -50,6 +52,8 @@ type App struct {
 	engines      engineSet
 	templates    *template.Service
 	approvals    *approval.Service
+	quotas       *quota.Service
+	costs        *cost.Service
 	gates        *gate.Service
 	why          *why.Service
 	resources    *resource.Service
@@ -77,6 +81,7 @@ func Build(ctx context.Context, c conf.Server, log *slog.Logger, fatal func(erro
 		{"engines", a.buildEngines},
 		{"templates", a.buildTemplates},
 		{"approvals", a.buildApprovals},
+		{"quotas", a.buildQuotas},
 		{"gates", a.buildGates},
 		{"resources", a.buildResources},
 		{"why", a.buildWhy},
@@ -194,7 +199,7 @@ func (a *App) buildEngines(ctx context.Context) error {
 }
 
 func (a *App) buildTemplates(ctx context.Context) error {
-	a.templates = template.New(template.Options{DB: a.db, Access: a.access, Engines: a.engines, Log: a.log})
+	a.templates = template.New(template.Options{DB: a.db, Access: a.access, Engines: a.engines, Prices: cost.Rules{}, Log: a.log})
 	return a.templates.SeedShipped(ctx, templates.FS)
 }
 

@@ -98,9 +98,7 @@ func (t templateVersion) Info() resource.TemplateInfo {
 }
 
 // gate is what the gates know of a version with these inputs.
-func (t templateVersion) gate(map[string]any) gate.Template {
-	return gate.Template{Name: t.v.Name, Version: t.v.Version, Digest: t.v.Digest, Engine: t.v.Engine, Stateful: t.v.Stateful, Attributes: t.v.Access}
-}
+func (t templateVersion) gate(inputs map[string]any) gate.Template { return gateTemplate(t.v, inputs) }
 
 func (t templateVersion) Check(inputs map[string]any) (map[string]any, error) {
 	return t.v.Check(inputs)

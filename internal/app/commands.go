@@ -8,8 +8,10 @@ import (
 	"fairlead/internal/audit/auditcli"
 	"fairlead/internal/backup/backupcli"
 	"fairlead/internal/clikit"
+	"fairlead/internal/cost/costcli"
 	"fairlead/internal/identity/identitycli"
 	"fairlead/internal/project/projectcli"
+	"fairlead/internal/quota/quotacli"
 	"fairlead/internal/resource/resourcecli"
 	"fairlead/internal/template/templatecli"
 	"fairlead/internal/why/whycli"
@@ -20,7 +22,7 @@ func clientCommands(kit *clikit.CLI) []*cobra.Command {
 	var out []*cobra.Command
 	for _, face := range []func(*clikit.CLI) []*cobra.Command{
 		resourcecli.Commands, identitycli.Commands, projectcli.Commands, templatecli.Commands, approvalcli.Commands,
-		whycli.Commands, accesscli.Commands, auditcli.Commands, backupcli.Commands,
+		whycli.Commands, accesscli.Commands, quotacli.Commands, costcli.Commands, auditcli.Commands, backupcli.Commands,
 	} {
 		out = append(out, face(kit)...)
 	}

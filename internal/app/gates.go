@@ -14,7 +14,7 @@ import (
 // buildGates wires what a request must pass.
 func (a *App) buildGates(context.Context) error {
 	var open openGates
-	a.gates = gate.New(gate.Options{DB: a.db, Access: a.access, Rules: open, Limits: open, Prices: open, Calendar: open, Leases: open, Approvals: a.approvals, Log: a.log})
+	a.gates = gate.New(gate.Options{DB: a.db, Access: a.access, Rules: open, Limits: a.quotas, Prices: a.costs, Calendar: open, Leases: open, Approvals: a.approvals, Log: a.log})
 	return nil
 }
 
@@ -42,13 +42,8 @@ type openGates struct{}
 func (openGates) Evaluate(context.Context, gate.Facts) ([]gate.Verdict, string, error) {
 	return nil, "", nil
 }
-func (openGates) Usage(context.Context, gate.Facts) ([]gate.Use, error)          { return nil, nil }
-func (openGates) Reserve(context.Context, *sqldb.Tx, gate.Facts) error           { return nil }
-func (openGates) Release(context.Context, *sqldb.Tx, string) error               { return nil }
-func (openGates) Estimate(context.Context, gate.Facts) (gate.Cost, error)        { return gate.Cost{}, nil }
-func (openGates) Meter(context.Context, *sqldb.Tx, gate.Facts, *gate.Cost) error { return nil }
-func (openGates) Window(context.Context, gate.Facts) (gate.Window, error)        { return gate.Window{}, nil }
-func (openGates) Begin(context.Context, *sqldb.Tx, gate.Facts) error             { return nil }
+func (openGates) Window(context.Context, gate.Facts) (gate.Window, error) { return gate.Window{}, nil }
+func (openGates) Begin(context.Context, *sqldb.Tx, gate.Facts) error      { return nil }
 func (openGates) Check(_ context.Context, f gate.Facts) (time.Duration, []gate.Verdict, error) {
 	return f.Lease, nil, nil
 }

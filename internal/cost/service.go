@@ -21,7 +21,6 @@ type Request struct {
 	Project, Environment string // names or ids
 	Template, Version    string // version "" is the newest
 	Inputs               map[string]any
-	Resource             string // name of one that there is and that would change; "" is a new one
 }
 
 // Requests gives what would be judged of a request: the caller sees the

@@ -32,7 +32,10 @@ func TestWhoMaySeeAndSetLimits(t *testing.T) {
 				_, err := w.svc.Set(c, quota.Setting{Team: "payments", Metric: "cpu", Max: 5}, 0)
 				return err
 			}},
-			{"Update", false, func(c context.Context) error { _, err := w.svc.Update(c, l.ID, quota.Change{Max: &five}, 0); return err }},
+			{"Update", false, func(c context.Context) error {
+				_, err := w.svc.Update(c, l.ID, quota.Change{Max: &five}, 0)
+				return err
+			}},
 			{"Remove", false, func(c context.Context) error { return w.svc.Remove(c, robots.ID, 0) }},
 		}
 		before := len(audittest.Records(t, w.Log, "quota:manage"))

@@ -11,6 +11,8 @@ import (
 	"fairlead/internal/audit/auditapi"
 	"fairlead/internal/backup"
 	"fairlead/internal/backup/backupapi"
+	"fairlead/internal/cost"
+	"fairlead/internal/cost/costapi"
 	"fairlead/internal/gate"
 	"fairlead/internal/gate/gateapi"
 	"fairlead/internal/httpx"
@@ -18,6 +20,8 @@ import (
 	"fairlead/internal/identity/identityapi"
 	"fairlead/internal/project"
 	"fairlead/internal/project/projectapi"
+	"fairlead/internal/quota"
+	"fairlead/internal/quota/quotaapi"
 	"fairlead/internal/resource"
 	"fairlead/internal/resource/resourceapi"
 	"fairlead/internal/secret"
@@ -34,9 +38,11 @@ type Services struct {
 	Approvals *approval.Service
 	Audit     *audit.Log
 	Backup    *backup.Service
+	Costs     *cost.Service
 	Identity  *identity.Service
 	MasterKey *secret.Service
 	Projects  *project.Service
+	Quotas    *quota.Service
 	Resources *resource.Service
 	Gates     *gate.Service
 	Why       *why.Service
@@ -54,6 +60,8 @@ func Register(api huma.API, s Services) {
 	resourceapi.Register(api, s.Resources)
 	gateapi.Register(api, s.Gates)
 	approvalapi.Register(api, s.Approvals)
+	quotaapi.Register(api, s.Quotas)
+	costapi.Register(api, s.Costs)
 	whyapi.Register(api, s.Why)
 	secretapi.Register(api, s.MasterKey)
 	backupapi.Register(api, s.Backup)

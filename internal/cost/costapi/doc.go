@@ -1,0 +1,2 @@
+// Package costapi is the API of prices, estimates and costs.
+package costapi

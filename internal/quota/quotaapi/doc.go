@@ -1,0 +1,2 @@
+// Package quotaapi is the API of quotas and budgets.
+package quotaapi

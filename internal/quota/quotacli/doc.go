@@ -1,0 +1,2 @@
+// Package quotacli is the commands of quotas and budgets.
+package quotacli
