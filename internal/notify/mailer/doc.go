@@ -1,0 +1,2 @@
+// Package mailer sends e-mail over SMTP. It dials by internal/egress alone.
+package mailer
