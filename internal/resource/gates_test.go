@@ -2,6 +2,7 @@ package resource_test
 
 import (
 	"context"
+	"runtime"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -238,8 +239,12 @@ func TestARefusedDestroySparesTheResource(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.UntilPhase(r.ID, resource.Destroyed)
-		if got := b.Gates.Released(); !slices.Contains(got, r.ID) {
-			t.Errorf("released %v", got)
+		// It is told after the commit that others see already.
+		for deadline := time.Now().Add(30 * time.Second); !slices.Contains(b.Gates.Released(), r.ID); {
+			if time.Now().After(deadline) {
+				t.Fatalf("released %v", b.Gates.Released())
+			}
+			runtime.Gosched()
 		}
 	})
 }
