@@ -29,6 +29,7 @@ var open = map[string]string{
 	"get-access-schema":  "the vocabulary of policies is in the documentation",
 	"explain-access":     "one may ask about oneself",
 	"list-audit-records": "a list of what one may see: what one did oneself",
+	"list-approvals":     "a list of what one may see", "list-delegations": "one's own", "create-delegation": "of one's own right, which may be none",
 }
 
 // mark is in every name that a stranger must not learn.
@@ -65,7 +66,7 @@ func newEstate(t *testing.T) *estate {
 	token := must("POST", "/api/v1/tokens", map[string]any{"name": mark + "-ci", "robot": robot.str("name")}, 201)
 	return &estate{s: s, c: c, env: env.str("id"), params: map[string]string{
 		"project": mark + "-web", "environment": mark + "-dev", "resource": mark + "-app", "team": mark + "-acme", "member": mark + "-ann", "role": "viewer",
-		"user": mark + "-ann", "robot": mark + "-bot", "token": token.str("id"), "session": "ses_00000000000000000000000000", "run": settled.str("runId"),
+		"user": mark + "-ann", "robot": mark + "-bot", "token": token.str("id"), "session": "ses_00000000000000000000000000", "approval": "apr_00000000000000000000000000", "delegation": "dlg_00000000000000000000000000", "run": settled.str("runId"),
 		"name": "null", "version": "1.0.0", "id": res.str("id"),
 	}}
 }
@@ -209,7 +210,7 @@ func (e *estate) refused(t *testing.T, r httpxtest.Request, who string, got repl
 
 // looking is what a viewer may do with a POST.
 var looking = map[string]string{
-	"explain-access": "asks about oneself", "create-token": "for oneself",
+	"explain-access": "asks about oneself", "create-token": "for oneself", "create-delegation": "of one's own right, which may be none",
 	"plan-resource": "changes nothing", "plan-resource-change": "changes nothing",
 }
 

@@ -35,10 +35,8 @@ func (s *Service) Decide(ctx context.Context, id string, b Ballot) (Approval, er
 	if err != nil {
 		return Approval{}, err
 	}
-	if _, err := s.visible(ctx, id); err != nil {
-		return Approval{}, err
-	}
-	if err := checkBallot(b); err != nil {
+	seen, err := s.visible(ctx, id)
+	if err != nil {
 		return Approval{}, err
 	}
 	if p.Kind != principal.User {
@@ -48,6 +46,16 @@ func (s *Service) Decide(ctx context.Context, id string, b Ballot) (Approval, er
 	if !access.ScopeAllows(p.Scopes, access.ApprovalDecide) {
 		return Approval{}, fault.New(fault.Denied, "scope_too_narrow", "this token is not for that").
 			WithHint("its scopes do not include %s; use another token or sign in", access.ApprovalDecide)
+	}
+	rights, err := s.rights(ctx, s.db.Read(), seen, p)
+	if err != nil {
+		return Approval{}, err
+	}
+	if len(rights) == 0 {
+		return Approval{}, s.cannot(ctx, seen, p)
+	}
+	if err := checkBallot(b); err != nil {
+		return Approval{}, err
 	}
 	var out Approval
 	err = s.db.Write(ctx, "approval.decide", func(tx *sqldb.Tx) error {
@@ -60,7 +68,7 @@ func (s *Service) Decide(ctx context.Context, id string, b Ballot) (Approval, er
 			return err
 		}
 		if len(rights) == 0 {
-			return s.cannot(a, p)
+			return s.cannot(ctx, a, p)
 		}
 		out = a
 		if done, err := s.replayed(ctx, tx, &out, p, b); done || err != nil {
@@ -171,7 +179,10 @@ func (s *Service) rights(ctx context.Context, q sqldb.Querier, a Approval, calle
 }
 
 // cannot says why somebody who sees a may not decide on it.
-func (s *Service) cannot(a Approval, p principal.Principal) error {
+func (s *Service) cannot(ctx context.Context, a Approval, p principal.Principal) error {
+	if _, err := s.access.Check(ctx, access.ApprovalDecide, a.Target()); fault.Is(err, fault.Internal) { // also writes it down that they tried
+		return err
+	}
 	if why := a.barred(p.ID); why != "" {
 		return fault.New(fault.Denied, "own_request", "somebody else must agree: you are who %s", why).
 			WithHint("see who can: fairlead approvals who %s", a.ID)
