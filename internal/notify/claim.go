@@ -2,6 +2,7 @@ package notify
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"fairlead/internal/sqldb"
@@ -30,7 +31,7 @@ func (s *Service) claim(ctx context.Context, n int) ([]Delivery, time.Time, erro
 	err := s.DB.Write(ctx, "notify.claim", func(tx *sqldb.Tx) error {
 		at = tx.Now()
 		found, err := sqldb.Collect(ctx, tx, scanDelivery, `
-			UPDATE deliveries AS d SET lease_until = $1, fence = fence + 1, attempts = attempts + 1, updated_at = $2 WHERE id IN (
+			UPDATE deliveries SET lease_until = $1, fence = fence + 1, attempts = attempts + 1, updated_at = $2 WHERE id IN (
 				SELECT id FROM deliveries WHERE status = 'pending' AND next_at <= $2 AND lease_until <= $2 AND id IN (
 					SELECT due.id FROM (
 						SELECT x.id, x.target, x.next_at, coalesce(t.failures, 0) AS failures, row_number() OVER (PARTITION BY x.target ORDER BY x.next_at, x.id) AS place
@@ -42,7 +43,7 @@ func (s *Service) claim(ctx context.Context, n int) ([]Delivery, time.Time, erro
 					WHERE coalesce(held.n, 0) + due.place <= CASE WHEN due.failures >= $4 THEN 1 ELSE $5 END
 					ORDER BY coalesce(held.n, 0) + due.place, due.next_at, due.id LIMIT $6
 				)`+s.DB.SkipLocked()+`
-			) RETURNING `+deliveryColumns,
+			) RETURNING `+strings.ReplaceAll(deliveryColumns, "d.", ""),
 			at.Add(s.Lease).UnixMicro(), at.UnixMicro(), Mail, circuitAfter, perTarget, n)
 		out = found
 		return err
