@@ -80,6 +80,16 @@ type DryPlanner interface {
 	PlanNew(ctx context.Context, req Request) (Plan, error)
 }
 
+// Snapshotter is an Engine whose Destroy can keep a last snapshot.
+type Snapshotter interface {
+	// CanSnapshot tells whether it can keep one of this resource, as it is
+	// configured.
+	CanSnapshot(req Request) bool
+	// LastSnapshot says where the last one is, for people; "" when there is
+	// none, such as of what was never wholly made.
+	LastSnapshot(ctx context.Context, req Request) (location string, err error)
+}
+
 // Ref names one resource for ever. External names and ownership markers are
 // derived from it and from nothing else.
 type Ref struct {

@@ -81,7 +81,11 @@ type Template struct {
 	Units                         map[string]float64 // cpu, memory, storage, … of these inputs
 	Approval                      *Need              // that the template asks for itself
 	CostRule                      []byte             // cost.rego beside the manifest; nil: none
+	Lease                         *LeaseRule         // how long its resources live; nil: it does not say
 }
+
+// LeaseRule is how long a template lets its resources live; 0 does not say.
+type LeaseRule struct{ Default, Max time.Duration }
 
 // Target is what access decides on for these facts.
 func (f Facts) Target() access.Target {

@@ -15,6 +15,7 @@ type NewEnvironment struct {
 	Name, Title string
 	Class       Class
 	Attributes  map[string]string
+	Lease       time.Duration // how long it is to live; 0: what the rules of its class say
 }
 
 // CreateEnvironment makes an environment in a project (name or id).
@@ -55,6 +56,9 @@ func (s *Service) CreateEnvironment(ctx context.Context, projectRef string, in N
 			return taken(err, "environment", e.Name)
 		}
 		s.record(ctx, tx, access.EnvironmentCreate, e.Target(), d, map[string]any{"class": string(e.Class), "attributes": in.Attributes})
+		if s.leases != nil {
+			return s.leases.Begin(ctx, tx, e, in.Lease)
+		}
 		return nil
 	})
 	return e, err
@@ -272,6 +276,9 @@ func (s *Service) DeleteEnvironment(ctx context.Context, projectRef, ref string,
 			return err
 		}
 		s.record(ctx, tx, access.EnvironmentDelete, e.Target(), d, nil)
+		if s.leases != nil {
+			return s.leases.End(ctx, tx, e.ID)
+		}
 		return nil
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"time"
 
 	"fairlead/internal/access"
 	"fairlead/internal/audit"
@@ -13,10 +14,20 @@ import (
 	"fairlead/internal/sqldb"
 )
 
-// Options is what the service stands on.
+// Leases says how long environments may live.
+type Leases interface {
+	// Begin starts the lease that a new environment asks for, or that its
+	// rules give it, in the transaction that makes it; length 0 asks for none.
+	Begin(ctx context.Context, tx *sqldb.Tx, e Environment, length time.Duration) error
+	// End closes the lease of an environment that is deleted.
+	End(ctx context.Context, tx *sqldb.Tx, environmentID string) error
+}
+
+// Options is what the service stands on. Nil Leases lets all live for ever.
 type Options struct {
 	DB     *sqldb.DB
 	Access access.Authorizer
+	Leases Leases
 	Log    *slog.Logger
 }
 
@@ -25,12 +36,13 @@ type Service struct {
 	db     *sqldb.DB
 	store  store
 	access access.Authorizer
+	leases Leases
 	cache  *cache
 }
 
 // New makes the service.
 func New(o Options) *Service {
-	return &Service{db: o.DB, store: store{o.DB}, access: o.Access, cache: newCache(o.DB)}
+	return &Service{db: o.DB, store: store{o.DB}, access: o.Access, leases: o.Leases, cache: newCache(o.DB)}
 }
 
 // directoryTopic is woken when a team, project or environment changes.

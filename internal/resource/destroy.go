@@ -14,6 +14,16 @@ import (
 // stays refers to it; it is over when the resource's phase is Destroyed, which
 // is only said after nothing was seen any more. Asking again is success.
 func (s *Service) Destroy(ctx context.Context, w Where, ifMatch int64) (Resource, error) {
+	return s.destroy(ctx, w, ifMatch, false)
+}
+
+// End is Destroy with a last snapshot where the engine can keep one, whatever
+// the template says: it is for what ends by itself, such as a lease.
+func (s *Service) End(ctx context.Context, w Where) (Resource, error) {
+	return s.destroy(ctx, w, 0, true)
+}
+
+func (s *Service) destroy(ctx context.Context, w Where, ifMatch int64, snapshot bool) (Resource, error) {
 	l, err := s.locate(ctx, w, access.ResourceDestroy)
 	if err != nil {
 		return Resource{}, err
@@ -48,6 +58,11 @@ func (s *Service) Destroy(ctx context.Context, w Where, ifMatch int64) (Resource
 		if len(users) > 0 {
 			return fault.New(fault.Conflict, "in_use", "%s is used by %s", r.Name, strings.Join(users, ", ")).
 				WithHint("destroy them first, or change them so that they no longer refer to it")
+		}
+		if snapshot {
+			if err := tx.Later(ctx, `UPDATE resources SET snapshot_wanted = 1 WHERE id = $1`, r.ID); err != nil {
+				return err
+			}
 		}
 		r.DestroyWantedAt, r.wantedVersion = tx.Now(), r.Version+1
 		if r, err = s.startRun(ctx, tx, r, RunDestroy); err != nil {

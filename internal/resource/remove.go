@@ -35,7 +35,7 @@ func (w *work) destroy(ctx context.Context) error {
 	if err := w.seenGone(ctx, req); err != nil {
 		return w.fail(ctx, err)
 	}
-	return w.destroyed(ctx)
+	return w.destroyed(ctx, w.keptAt(ctx, req))
 }
 
 // planEnd is the plan of a destroy: all that is recorded goes.
@@ -54,7 +54,26 @@ func (w *work) requestForEnd(ctx context.Context) (engine.Request, error) {
 	if err != nil {
 		inputs = w.res.Inputs
 	}
-	return w.request(inputs)
+	req, err := w.request(inputs)
+	if keeper, can := w.eng.(engine.Snapshotter); err == nil && can && !req.LifeCycle.SnapshotOnDestroy && keeper.CanSnapshot(req) {
+		var wanted int
+		err = w.s.DB.Read().QueryRowContext(ctx, `SELECT snapshot_wanted FROM resources WHERE id = $1`, w.res.ID).Scan(&wanted)
+		req.LifeCycle.SnapshotOnDestroy = wanted == 1
+	}
+	return req, err
+}
+
+// keptAt is where the last snapshot is; "" when there is none.
+func (w *work) keptAt(ctx context.Context, req engine.Request) string {
+	keeper, can := w.eng.(engine.Snapshotter)
+	if !can || !req.LifeCycle.SnapshotOnDestroy {
+		return ""
+	}
+	at, err := keeper.LastSnapshot(ctx, req)
+	if err != nil {
+		w.s.Log.Warn("where a last snapshot is is not known", "resource", w.res.ID, "error", w.text(err.Error()))
+	}
+	return at
 }
 
 // seenGone asks the engine to look for what Destroy removed.
@@ -76,7 +95,7 @@ func (w *work) seenGone(ctx context.Context, req engine.Request) error {
 		WithHint("it is tried again by itself")
 }
 
-func (w *work) destroyed(ctx context.Context) error {
+func (w *work) destroyed(ctx context.Context, snapshot string) error {
 	ctx = context.WithoutCancel(ctx)
 	return w.write(ctx, "run.destroyed", func(tx *sqldb.Tx) error {
 		r, err := w.s.db.lock(ctx, tx, w.res.ID)
@@ -120,7 +139,7 @@ func (w *work) destroyed(ctx context.Context) error {
 		if err := w.s.db.finish(ctx, tx, w.run.ID, RunSucceeded, "", "", ""); err != nil {
 			return err
 		}
-		w.audit(ctx, tx, "resource:destroyed", map[string]any{"lookedFor": gone, "found": "nothing"})
+		w.audit(ctx, tx, "resource:destroyed", map[string]any{"lookedFor": gone, "found": "nothing", "snapshot": snapshot})
 		return w.claim.Remove(ctx, tx)
 	})
 }

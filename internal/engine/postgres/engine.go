@@ -85,6 +85,8 @@ var (
 	_ engine.Rotator    = (*Engine)(nil)
 	_ engine.Validator  = (*Engine)(nil)
 	_ engine.DryPlanner = (*Engine)(nil)
+
+	_ engine.Snapshotter = (*Engine)(nil)
 )
 
 // New makes an engine. It connects to no server yet: one that is down must not

@@ -22,10 +22,7 @@ import (
 // SnapshotDir/<database>.dump, or .dump.age when it is sealed. A dump has its name only when it is whole and
 // on the disk.
 func (ses *session) snapshot(w *want, wd *world, p engine.Progress) error {
-	name := w.names.Database + ".dump"
-	if ses.e.opt.Seal != nil {
-		name += ".age"
-	}
+	name := ses.e.dumpName(w)
 	p.Step("keeping a last dump as %s", name)
 	failed := func(err error) error {
 		return fault.New(fault.Unavailable, "snapshot_failed", "the last dump of %s could not be kept, so nothing was dropped", w.names.Database).
@@ -69,6 +66,38 @@ func (ses *session) snapshot(w *want, wd *world, p engine.Progress) error {
 		return failed(err)
 	}
 	return nil
+}
+
+func (e *Engine) dumpName(w *want) string {
+	if e.opt.Seal != nil {
+		return w.names.Database + ".dump.age"
+	}
+	return w.names.Database + ".dump"
+}
+
+// CanSnapshot implements engine.Snapshotter.
+func (e *Engine) CanSnapshot(engine.Request) bool { return e.opt.SnapshotDir != "" }
+
+// LastSnapshot implements engine.Snapshotter.
+func (e *Engine) LastSnapshot(_ context.Context, req engine.Request) (string, error) {
+	if e.opt.SnapshotDir == "" {
+		return "", nil
+	}
+	var sp spec
+	if known, err := readSpec(req.Template.Spec); err == nil {
+		sp = known
+	}
+	w, err := e.locate(req, sp)
+	if err != nil {
+		return "", err
+	}
+	at := filepath.Join(e.opt.SnapshotDir, e.dumpName(w))
+	if _, err := os.Stat(at); errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	} else if err != nil {
+		return "", err
+	}
+	return at, nil
 }
 
 func syncRoot(root *os.Root) error {

@@ -19,6 +19,7 @@ type Gates struct {
 	answer   func(a gate.Ask) gate.Answer
 	price    float64
 	released []string
+	real     Real
 }
 
 // Say makes the guardrails say what f gives, under the digest policy.

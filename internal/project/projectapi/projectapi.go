@@ -7,6 +7,8 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"fairlead/internal/fault"
+	"fairlead/internal/gate"
 	"fairlead/internal/httpx"
 	"fairlead/internal/project"
 )
@@ -189,10 +191,15 @@ func registerEnvironments(api huma.API, svc *project.Service) {
 				Title      string            `json:"title,omitempty"`
 				Class      string            `json:"class" enum:"development,staging,production"`
 				Attributes map[string]string `json:"attributes,omitempty"`
+				Lease      string            `json:"lease,omitempty" maxLength:"20" doc:"How long it is to live, such as 90m, 8h or 7d; absent, what the rules of its class say"`
 			}
 		}) (*httpx.Tagged[Environment], error) {
 			b := in.Body
-			return environmentReply(svc.CreateEnvironment(ctx, in.Project, project.NewEnvironment{Name: b.Name, Title: b.Title, Class: project.Class(b.Class), Attributes: b.Attributes}))
+			length, err := gate.ParseLength(b.Lease)
+			if err != nil {
+				return nil, fault.From(err).WithField("/lease")
+			}
+			return environmentReply(svc.CreateEnvironment(ctx, in.Project, project.NewEnvironment{Name: b.Name, Title: b.Title, Class: project.Class(b.Class), Attributes: b.Attributes, Lease: length}))
 		})
 	const path = "/api/v1/projects/{project}/environments/{environment}"
 	httpx.Register(api, huma.Operation{OperationID: "get-environment", Method: http.MethodGet, Path: path, Tags: tags, Summary: "An environment"},
