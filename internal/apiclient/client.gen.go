@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/oapi-codegen/runtime"
+	openapi_types "github.com/oapi-codegen/runtime/types"
 )
 
 // Defines values for AccessNearMissEffect.
@@ -362,6 +363,153 @@ func (e ExplanationLinkState) Valid() bool {
 	case ExplanationLinkStateRefused:
 		return true
 	case ExplanationLinkStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GuardrailAnswerOutcome.
+const (
+	GuardrailAnswerOutcomeAllowed  GuardrailAnswerOutcome = "allowed"
+	GuardrailAnswerOutcomeApproval GuardrailAnswerOutcome = "approval"
+	GuardrailAnswerOutcomeDenied   GuardrailAnswerOutcome = "denied"
+)
+
+// Valid indicates whether the value is a known member of the GuardrailAnswerOutcome enum.
+func (e GuardrailAnswerOutcome) Valid() bool {
+	switch e {
+	case GuardrailAnswerOutcomeAllowed:
+		return true
+	case GuardrailAnswerOutcomeApproval:
+		return true
+	case GuardrailAnswerOutcomeDenied:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GuardrailChangeAction.
+const (
+	GuardrailChangeActionActivate   GuardrailChangeAction = "activate"
+	GuardrailChangeActionDeactivate GuardrailChangeAction = "deactivate"
+	GuardrailChangeActionRollback   GuardrailChangeAction = "rollback"
+)
+
+// Valid indicates whether the value is a known member of the GuardrailChangeAction enum.
+func (e GuardrailChangeAction) Valid() bool {
+	switch e {
+	case GuardrailChangeActionActivate:
+		return true
+	case GuardrailChangeActionDeactivate:
+		return true
+	case GuardrailChangeActionRollback:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GuardrailDifferenceHow.
+const (
+	GuardrailDifferenceHowAdded   GuardrailDifferenceHow = "added"
+	GuardrailDifferenceHowChanged GuardrailDifferenceHow = "changed"
+	GuardrailDifferenceHowRemoved GuardrailDifferenceHow = "removed"
+)
+
+// Valid indicates whether the value is a known member of the GuardrailDifferenceHow enum.
+func (e GuardrailDifferenceHow) Valid() bool {
+	switch e {
+	case GuardrailDifferenceHowAdded:
+		return true
+	case GuardrailDifferenceHowChanged:
+		return true
+	case GuardrailDifferenceHowRemoved:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GuardrailRuleInput.
+const (
+	GuardrailRuleInputFacts GuardrailRuleInput = "facts"
+	GuardrailRuleInputPlan  GuardrailRuleInput = "plan"
+)
+
+// Valid indicates whether the value is a known member of the GuardrailRuleInput enum.
+func (e GuardrailRuleInput) Valid() bool {
+	switch e {
+	case GuardrailRuleInputFacts:
+		return true
+	case GuardrailRuleInputPlan:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GuardrailRuleStage.
+const (
+	GuardrailRuleStageActivation GuardrailRuleStage = "activation"
+	GuardrailRuleStagePlan       GuardrailRuleStage = "plan"
+	GuardrailRuleStageRelease    GuardrailRuleStage = "release"
+	GuardrailRuleStageRequest    GuardrailRuleStage = "request"
+)
+
+// Valid indicates whether the value is a known member of the GuardrailRuleStage enum.
+func (e GuardrailRuleStage) Valid() bool {
+	switch e {
+	case GuardrailRuleStageActivation:
+		return true
+	case GuardrailRuleStagePlan:
+		return true
+	case GuardrailRuleStageRelease:
+		return true
+	case GuardrailRuleStageRequest:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GuardrailRuleStrength.
+const (
+	GuardrailRuleStrengthAdvise  GuardrailRuleStrength = "advise"
+	GuardrailRuleStrengthApprove GuardrailRuleStrength = "approve"
+	GuardrailRuleStrengthDeny    GuardrailRuleStrength = "deny"
+)
+
+// Valid indicates whether the value is a known member of the GuardrailRuleStrength enum.
+func (e GuardrailRuleStrength) Valid() bool {
+	switch e {
+	case GuardrailRuleStrengthAdvise:
+		return true
+	case GuardrailRuleStrengthApprove:
+		return true
+	case GuardrailRuleStrengthDeny:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GuardrailVerdictStrength.
+const (
+	GuardrailVerdictStrengthAdvise  GuardrailVerdictStrength = "advise"
+	GuardrailVerdictStrengthApprove GuardrailVerdictStrength = "approve"
+	GuardrailVerdictStrengthDeny    GuardrailVerdictStrength = "deny"
+)
+
+// Valid indicates whether the value is a known member of the GuardrailVerdictStrength enum.
+func (e GuardrailVerdictStrength) Valid() bool {
+	switch e {
+	case GuardrailVerdictStrengthAdvise:
+		return true
+	case GuardrailVerdictStrengthApprove:
+		return true
+	case GuardrailVerdictStrengthDeny:
 		return true
 	default:
 		return false
@@ -1004,6 +1152,30 @@ func (e ListAllEnvironmentsParamsClass) Valid() bool {
 	case ListAllEnvironmentsParamsClassProduction:
 		return true
 	case ListAllEnvironmentsParamsClassStaging:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListGuardrailsParamsSort.
+const (
+	ListGuardrailsParamsSortCreated      ListGuardrailsParamsSort = "created"
+	ListGuardrailsParamsSortMinusCreated ListGuardrailsParamsSort = "-created"
+	ListGuardrailsParamsSortMinusName    ListGuardrailsParamsSort = "-name"
+	ListGuardrailsParamsSortName         ListGuardrailsParamsSort = "name"
+)
+
+// Valid indicates whether the value is a known member of the ListGuardrailsParamsSort enum.
+func (e ListGuardrailsParamsSort) Valid() bool {
+	switch e {
+	case ListGuardrailsParamsSortCreated:
+		return true
+	case ListGuardrailsParamsSortMinusCreated:
+		return true
+	case ListGuardrailsParamsSortMinusName:
+		return true
+	case ListGuardrailsParamsSortName:
 		return true
 	default:
 		return false
@@ -2242,6 +2414,12 @@ type EstimateCostRequest struct {
 	Version *string `json:"version,omitempty"`
 }
 
+// EvaluateInputBody defines model for EvaluateInputBody.
+type EvaluateInputBody struct {
+	// Document What the rules are to see
+	Document map[string]interface{} `json:"document"`
+}
+
 // Explanation defines model for Explanation.
 type Explanation struct {
 	// Chain First cause first
@@ -2289,6 +2467,226 @@ type ExplanationLinkKind string
 
 // ExplanationLinkState defines model for ExplanationLink.State.
 type ExplanationLinkState string
+
+// GuardrailAnswer defines model for GuardrailAnswer.
+type GuardrailAnswer struct {
+	Outcome GuardrailAnswerOutcome `json:"outcome"`
+
+	// Policy Digest of the guardrails in force
+	Policy   string             `json:"policy"`
+	Verdicts []GuardrailVerdict `json:"verdicts"`
+}
+
+// GuardrailAnswerOutcome defines model for GuardrailAnswer.Outcome.
+type GuardrailAnswerOutcome string
+
+// GuardrailBundle defines model for GuardrailBundle.
+type GuardrailBundle struct {
+	// Active The version of this name that is in force
+	Active *string `json:"active,omitempty"`
+
+	// Conftest It has no policy.yaml: its packages are asked about plans
+	Conftest  bool      `json:"conftest"`
+	CreatedAt time.Time `json:"createdAt"`
+
+	// CreatedBy Id of who pushed it
+	CreatedBy   string  `json:"createdBy"`
+	CreatorName *string `json:"creatorName,omitempty"`
+	Description *string `json:"description,omitempty"`
+
+	// Digest SHA-256 of the canonical archive, hexadecimal
+	Digest string `json:"digest"`
+
+	// Guardrails How many
+	Guardrails int64 `json:"guardrails"`
+
+	// Name Example: sizes
+	Name string `json:"name"`
+
+	// Tests How many there were at the push
+	Tests       int64   `json:"tests"`
+	TestsFailed int64   `json:"testsFailed"`
+	Title       *string `json:"title,omitempty"`
+
+	// Version Example: 1.4.0
+	Version string `json:"version"`
+}
+
+// GuardrailChange defines model for GuardrailChange.
+type GuardrailChange struct {
+	Action GuardrailChangeAction `json:"action"`
+	At     time.Time             `json:"at"`
+
+	// By Name of who did it
+	By   string `json:"by"`
+	ID   string `json:"id"`
+	Name string `json:"name"`
+
+	// Policy Digest of all that is in force from then on
+	Policy string `json:"policy"`
+
+	// Previous In force until then
+	Previous *string `json:"previous,omitempty"`
+
+	// Unchanged It was in force already
+	Unchanged *bool `json:"unchanged,omitempty"`
+
+	// Verdicts What the guardrails of guardrails advise
+	Verdicts *[]GuardrailVerdict `json:"verdicts,omitempty"`
+
+	// Version In force from then on; absent: none
+	Version *string `json:"version,omitempty"`
+}
+
+// GuardrailChangeAction defines model for GuardrailChange.Action.
+type GuardrailChangeAction string
+
+// GuardrailDiff defines model for GuardrailDiff.
+type GuardrailDiff struct {
+	Files []GuardrailDifference `json:"files"`
+
+	// From Absent: nothing of the name is in force
+	From       *string               `json:"from,omitempty"`
+	Guardrails []GuardrailDifference `json:"guardrails"`
+	To         string                `json:"to"`
+}
+
+// GuardrailDifference defines model for GuardrailDifference.
+type GuardrailDifference struct {
+	Detail *string                `json:"detail,omitempty"`
+	How    GuardrailDifferenceHow `json:"how"`
+	What   string                 `json:"what"`
+}
+
+// GuardrailDifferenceHow defines model for GuardrailDifference.How.
+type GuardrailDifferenceHow string
+
+// GuardrailFile defines model for GuardrailFile.
+type GuardrailFile struct {
+	Path string `json:"path"`
+	Size int64  `json:"size"`
+}
+
+// GuardrailNeed defines model for GuardrailNeed.
+type GuardrailNeed struct {
+	Count  int64     `json:"count"`
+	People *[]string `json:"people,omitempty"`
+	Role   *string   `json:"role,omitempty"`
+	Team   *string   `json:"team,omitempty"`
+	Within *string   `json:"within,omitempty"`
+}
+
+// GuardrailRule defines model for GuardrailRule.
+type GuardrailRule struct {
+	Docs      *string            `json:"docs,omitempty"`
+	Input     GuardrailRuleInput `json:"input"`
+	Needs     *GuardrailNeed     `json:"needs,omitempty"`
+	Package   string             `json:"package"`
+	Protected bool               `json:"protected"`
+	Rules     []string           `json:"rules"`
+	Scope     *GuardrailScope    `json:"scope,omitempty"`
+	Stage     GuardrailRuleStage `json:"stage"`
+
+	// Strength The most that its deny and violation rules can do
+	Strength GuardrailRuleStrength `json:"strength"`
+}
+
+// GuardrailRuleInput defines model for GuardrailRule.Input.
+type GuardrailRuleInput string
+
+// GuardrailRuleStage defines model for GuardrailRule.Stage.
+type GuardrailRuleStage string
+
+// GuardrailRuleStrength The most that its deny and violation rules can do
+type GuardrailRuleStrength string
+
+// GuardrailScope defines model for GuardrailScope.
+type GuardrailScope struct {
+	Classes      *[]string `json:"classes,omitempty"`
+	Environments *[]string `json:"environments,omitempty"`
+	Projects     *[]string `json:"projects,omitempty"`
+	Teams        *[]string `json:"teams,omitempty"`
+	Templates    *[]string `json:"templates,omitempty"`
+}
+
+// GuardrailTestCase defines model for GuardrailTestCase.
+type GuardrailTestCase struct {
+	// Duration Example: 1.2ms
+	Duration string  `json:"duration"`
+	Failure  *string `json:"failure,omitempty"`
+	File     string  `json:"file"`
+	Line     int64   `json:"line"`
+	Name     string  `json:"name"`
+
+	// Output What it printed
+	Output  *string `json:"output,omitempty"`
+	Package string  `json:"package"`
+	Passed  bool    `json:"passed"`
+	Skipped *bool   `json:"skipped,omitempty"`
+}
+
+// GuardrailTestReport defines model for GuardrailTestReport.
+type GuardrailTestReport struct {
+	Cases []GuardrailTestCase `json:"cases"`
+	Name  string              `json:"name"`
+
+	// Passed Nothing failed
+	Passed bool `json:"passed"`
+
+	// Trouble Why not all could be run
+	Trouble *string `json:"trouble,omitempty"`
+	Version string  `json:"version"`
+}
+
+// GuardrailVerdict defines model for GuardrailVerdict.
+type GuardrailVerdict struct {
+	Bundle   *string                  `json:"bundle,omitempty"`
+	Docs     *string                  `json:"docs,omitempty"`
+	Field    *string                  `json:"field,omitempty"`
+	Message  string                   `json:"message"`
+	Needs    *GuardrailNeed           `json:"needs,omitempty"`
+	Remedy   *string                  `json:"remedy,omitempty"`
+	Rule     string                   `json:"rule"`
+	Strength GuardrailVerdictStrength `json:"strength"`
+}
+
+// GuardrailVerdictStrength defines model for GuardrailVerdict.Strength.
+type GuardrailVerdictStrength string
+
+// GuardrailVersion defines model for GuardrailVersion.
+type GuardrailVersion struct {
+	// Active The version of this name that is in force
+	Active *string `json:"active,omitempty"`
+
+	// Conftest It has no policy.yaml: its packages are asked about plans
+	Conftest  bool      `json:"conftest"`
+	CreatedAt time.Time `json:"createdAt"`
+
+	// CreatedBy Id of who pushed it
+	CreatedBy   string  `json:"createdBy"`
+	CreatorName *string `json:"creatorName,omitempty"`
+	Description *string `json:"description,omitempty"`
+
+	// Digest SHA-256 of the canonical archive, hexadecimal
+	Digest string          `json:"digest"`
+	Files  []GuardrailFile `json:"files"`
+
+	// Guardrails How many
+	Guardrails int64 `json:"guardrails"`
+
+	// Name Example: sizes
+	Name       string              `json:"name"`
+	Rules      []GuardrailRule     `json:"rules"`
+	TestReport GuardrailTestReport `json:"testReport"`
+
+	// Tests How many there were at the push
+	Tests       int64   `json:"tests"`
+	TestsFailed int64   `json:"testsFailed"`
+	Title       *string `json:"title,omitempty"`
+
+	// Version Example: 1.4.0
+	Version string `json:"version"`
+}
 
 // LinkBody defines model for LinkBody.
 type LinkBody struct {
@@ -2487,6 +2885,24 @@ type PageDelegation struct {
 type PageEnvironment struct {
 	// Items This page's items
 	Items []Environment `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
+// PageGuardrailBundle defines model for PageGuardrailBundle.
+type PageGuardrailBundle struct {
+	// Items This page's items
+	Items []GuardrailBundle `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
+// PageGuardrailChange defines model for PageGuardrailChange.
+type PageGuardrailChange struct {
+	// Items This page's items
+	Items []GuardrailChange `json:"items"`
 
 	// Next Cursor of the next page; absent on the last one
 	Next *string `json:"next,omitempty"`
@@ -3750,6 +4166,64 @@ type ListAllEnvironmentsParamsSort string
 // ListAllEnvironmentsParamsClass defines parameters for ListAllEnvironments.
 type ListAllEnvironmentsParamsClass string
 
+// ListGuardrailsParams defines parameters for ListGuardrails.
+type ListGuardrailsParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string                   `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Sort   *ListGuardrailsParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+}
+
+// ListGuardrailsParamsSort defines parameters for ListGuardrails.
+type ListGuardrailsParamsSort string
+
+// PushGuardrailsParams defines parameters for PushGuardrails.
+type PushGuardrailsParams struct {
+	// Name For a folder without policy.yaml
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+
+	// Version For a folder without policy.yaml; by default one made of its digest
+	Version *string `form:"version,omitempty" json:"version,omitempty"`
+}
+
+// ListGuardrailHistoryParams defines parameters for ListGuardrailHistory.
+type ListGuardrailHistoryParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Name Only of this bundle
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+}
+
+// TestGuardrailsParams defines parameters for TestGuardrails.
+type TestGuardrailsParams struct {
+	// Name For a folder without policy.yaml
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+}
+
+// DiffGuardrailsParams defines parameters for DiffGuardrails.
+type DiffGuardrailsParams struct {
+	// From By default the version in force
+	From *string `form:"from,omitempty" json:"from,omitempty"`
+
+	// To By default the newest version
+	To *string `form:"to,omitempty" json:"to,omitempty"`
+}
+
+// ListGuardrailVersionsParams defines parameters for ListGuardrailVersions.
+type ListGuardrailVersionsParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // UpdateMeParams defines parameters for UpdateMe.
 type UpdateMeParams struct {
 	// IfMatch Change only if the ETag is still this one
@@ -4258,6 +4732,9 @@ type PutPricesJSONRequestBody = PutPricesRequest
 // CreateDelegationJSONRequestBody defines body for CreateDelegation for application/json ContentType.
 type CreateDelegationJSONRequestBody = CreateDelegationRequest
 
+// EvaluateGuardrailsJSONRequestBody defines body for EvaluateGuardrails for application/json ContentType.
+type EvaluateGuardrailsJSONRequestBody = EvaluateInputBody
+
 // LoginJSONRequestBody defines body for Login for application/json ContentType.
 type LoginJSONRequestBody = LoginBody
 
@@ -4723,6 +5200,111 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/environments/{id} (the `GetEnvironmentByID` operationId).
 	GetEnvironmentByID(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListGuardrails List bundles of guardrails
+	//
+	// The newest version of each, and which one is in force.
+	//
+	// Corresponds with GET /api/v1/guardrails (the `ListGuardrails` operationId).
+	ListGuardrails(ctx context.Context, params *ListGuardrailsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PushGuardrailsWithBody Push a bundle of guardrails
+	//
+	// Takes an uncompressed tar of the folder. Nothing is in force by that. A version never changes: the same content again gives 200 and what is there, other content under the same version 409. Its tests are run and told.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/guardrails (the `PushGuardrails` operationId).
+	PushGuardrailsWithBody(ctx context.Context, params *PushGuardrailsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EvaluateGuardrailsWithBody Ask the guardrails in force about a document
+	//
+	// The document is as a decision records it, and as GET /api/v1/guardrails/schema describes it; its stage says which guardrails are asked. Nothing is recorded.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/guardrails/evaluate (the `EvaluateGuardrails` operationId).
+	EvaluateGuardrailsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EvaluateGuardrails Ask the guardrails in force about a document
+	//
+	// The document is as a decision records it, and as GET /api/v1/guardrails/schema describes it; its stage says which guardrails are asked. Nothing is recorded.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/guardrails/evaluate (the `EvaluateGuardrails` operationId).
+	EvaluateGuardrails(ctx context.Context, body EvaluateGuardrailsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListGuardrailHistory List the changes of what is in force
+	//
+	// Newest first.
+	//
+	// Corresponds with GET /api/v1/guardrails/history (the `ListGuardrailHistory` operationId).
+	ListGuardrailHistory(ctx context.Context, params *ListGuardrailHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetGuardrailSchema The JSON Schema of what guardrails are given as input
+	//
+	// Corresponds with GET /api/v1/guardrails/schema (the `GetGuardrailSchema` operationId).
+	GetGuardrailSchema(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TestGuardrailsWithBody Compile a bundle and run its tests
+	//
+	// Takes a tar as a push does, and keeps nothing.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/guardrails/test (the `TestGuardrails` operationId).
+	TestGuardrailsWithBody(ctx context.Context, params *TestGuardrailsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetGuardrails Show a bundle
+	//
+	// The version in force, or else the newest.
+	//
+	// Corresponds with GET /api/v1/guardrails/{name} (the `GetGuardrails` operationId).
+	GetGuardrails(ctx context.Context, name string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeactivateGuardrails Take a bundle out of force
+	//
+	// Corresponds with POST /api/v1/guardrails/{name}/deactivate (the `DeactivateGuardrails` operationId).
+	DeactivateGuardrails(ctx context.Context, name string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DiffGuardrails Compare two versions
+	//
+	// Without from, the one in force; without to, the newest.
+	//
+	// Corresponds with GET /api/v1/guardrails/{name}/diff (the `DiffGuardrails` operationId).
+	DiffGuardrails(ctx context.Context, name string, params *DiffGuardrailsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RollbackGuardrails Put the version in force that was before
+	//
+	// Corresponds with POST /api/v1/guardrails/{name}/rollback (the `RollbackGuardrails` operationId).
+	RollbackGuardrails(ctx context.Context, name string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListGuardrailVersions List a bundle's versions
+	//
+	// Newest first.
+	//
+	// Corresponds with GET /api/v1/guardrails/{name}/versions (the `ListGuardrailVersions` operationId).
+	ListGuardrailVersions(ctx context.Context, name string, params *ListGuardrailVersionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetGuardrailVersion Show a version
+	//
+	// Corresponds with GET /api/v1/guardrails/{name}/versions/{version} (the `GetGuardrailVersion` operationId).
+	GetGuardrailVersion(ctx context.Context, name string, version string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ActivateGuardrails Put a version in force
+	//
+	// In place of the one of its name that was. Its tests must pass. Protected guardrails, and those of the stage activation, may refuse it.
+	//
+	// Corresponds with POST /api/v1/guardrails/{name}/versions/{version}/activate (the `ActivateGuardrails` operationId).
+	ActivateGuardrails(ctx context.Context, name string, version string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetGuardrailArchive Download a version
+	//
+	// The canonical archive: its SHA-256 is the version's digest.
+	//
+	// Corresponds with GET /api/v1/guardrails/{name}/versions/{version}/archive (the `GetGuardrailArchive` operationId).
+	GetGuardrailArchive(ctx context.Context, name string, version string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// LoginWithBody Sign in for an API token
 	//
@@ -6276,6 +6858,261 @@ func (c *Client) ListAllEnvironments(ctx context.Context, params *ListAllEnviron
 // Corresponds with GET /api/v1/environments/{id} (the `GetEnvironmentByID` operationId).
 func (c *Client) GetEnvironmentByID(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetEnvironmentByIDRequest(c.Server, id)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListGuardrails List bundles of guardrails
+//
+// The newest version of each, and which one is in force.
+//
+// Corresponds with GET /api/v1/guardrails (the `ListGuardrails` operationId).
+func (c *Client) ListGuardrails(ctx context.Context, params *ListGuardrailsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListGuardrailsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PushGuardrailsWithBody Push a bundle of guardrails
+//
+// Takes an uncompressed tar of the folder. Nothing is in force by that. A version never changes: the same content again gives 200 and what is there, other content under the same version 409. Its tests are run and told.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/guardrails (the `PushGuardrails` operationId).
+func (c *Client) PushGuardrailsWithBody(ctx context.Context, params *PushGuardrailsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPushGuardrailsRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EvaluateGuardrailsWithBody Ask the guardrails in force about a document
+//
+// The document is as a decision records it, and as GET /api/v1/guardrails/schema describes it; its stage says which guardrails are asked. Nothing is recorded.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/guardrails/evaluate (the `EvaluateGuardrails` operationId).
+func (c *Client) EvaluateGuardrailsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEvaluateGuardrailsRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EvaluateGuardrails Ask the guardrails in force about a document
+//
+// The document is as a decision records it, and as GET /api/v1/guardrails/schema describes it; its stage says which guardrails are asked. Nothing is recorded.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/guardrails/evaluate (the `EvaluateGuardrails` operationId).
+func (c *Client) EvaluateGuardrails(ctx context.Context, body EvaluateGuardrailsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEvaluateGuardrailsRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListGuardrailHistory List the changes of what is in force
+//
+// Newest first.
+//
+// Corresponds with GET /api/v1/guardrails/history (the `ListGuardrailHistory` operationId).
+func (c *Client) ListGuardrailHistory(ctx context.Context, params *ListGuardrailHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListGuardrailHistoryRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetGuardrailSchema The JSON Schema of what guardrails are given as input
+//
+// Corresponds with GET /api/v1/guardrails/schema (the `GetGuardrailSchema` operationId).
+func (c *Client) GetGuardrailSchema(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetGuardrailSchemaRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TestGuardrailsWithBody Compile a bundle and run its tests
+//
+// Takes a tar as a push does, and keeps nothing.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/guardrails/test (the `TestGuardrails` operationId).
+func (c *Client) TestGuardrailsWithBody(ctx context.Context, params *TestGuardrailsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTestGuardrailsRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetGuardrails Show a bundle
+//
+// The version in force, or else the newest.
+//
+// Corresponds with GET /api/v1/guardrails/{name} (the `GetGuardrails` operationId).
+func (c *Client) GetGuardrails(ctx context.Context, name string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetGuardrailsRequest(c.Server, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeactivateGuardrails Take a bundle out of force
+//
+// Corresponds with POST /api/v1/guardrails/{name}/deactivate (the `DeactivateGuardrails` operationId).
+func (c *Client) DeactivateGuardrails(ctx context.Context, name string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeactivateGuardrailsRequest(c.Server, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DiffGuardrails Compare two versions
+//
+// Without from, the one in force; without to, the newest.
+//
+// Corresponds with GET /api/v1/guardrails/{name}/diff (the `DiffGuardrails` operationId).
+func (c *Client) DiffGuardrails(ctx context.Context, name string, params *DiffGuardrailsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDiffGuardrailsRequest(c.Server, name, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RollbackGuardrails Put the version in force that was before
+//
+// Corresponds with POST /api/v1/guardrails/{name}/rollback (the `RollbackGuardrails` operationId).
+func (c *Client) RollbackGuardrails(ctx context.Context, name string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRollbackGuardrailsRequest(c.Server, name)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListGuardrailVersions List a bundle's versions
+//
+// Newest first.
+//
+// Corresponds with GET /api/v1/guardrails/{name}/versions (the `ListGuardrailVersions` operationId).
+func (c *Client) ListGuardrailVersions(ctx context.Context, name string, params *ListGuardrailVersionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListGuardrailVersionsRequest(c.Server, name, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetGuardrailVersion Show a version
+//
+// Corresponds with GET /api/v1/guardrails/{name}/versions/{version} (the `GetGuardrailVersion` operationId).
+func (c *Client) GetGuardrailVersion(ctx context.Context, name string, version string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetGuardrailVersionRequest(c.Server, name, version)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ActivateGuardrails Put a version in force
+//
+// In place of the one of its name that was. Its tests must pass. Protected guardrails, and those of the stage activation, may refuse it.
+//
+// Corresponds with POST /api/v1/guardrails/{name}/versions/{version}/activate (the `ActivateGuardrails` operationId).
+func (c *Client) ActivateGuardrails(ctx context.Context, name string, version string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewActivateGuardrailsRequest(c.Server, name, version)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetGuardrailArchive Download a version
+//
+// The canonical archive: its SHA-256 is the version's digest.
+//
+// Corresponds with GET /api/v1/guardrails/{name}/versions/{version}/archive (the `GetGuardrailArchive` operationId).
+func (c *Client) GetGuardrailArchive(ctx context.Context, name string, version string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetGuardrailArchiveRequest(c.Server, name, version)
 	if err != nil {
 		return nil, err
 	}
@@ -10176,6 +11013,724 @@ func NewGetEnvironmentByIDRequest(server string, id string) (*http.Request, erro
 	}
 
 	operationPath := fmt.Sprintf("/api/v1/environments/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListGuardrailsRequest constructs an http.Request for the ListGuardrails method
+func NewListGuardrailsRequest(server string, params *ListGuardrailsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/guardrails")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPushGuardrailsRequestWithBody constructs an http.Request for the PushGuardrails method, with any body, and a specified content type
+func NewPushGuardrailsRequestWithBody(server string, params *PushGuardrailsParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/guardrails")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Version != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "version", *params.Version, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewEvaluateGuardrailsRequest calls the generic EvaluateGuardrails builder with application/json body
+func NewEvaluateGuardrailsRequest(server string, body EvaluateGuardrailsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewEvaluateGuardrailsRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewEvaluateGuardrailsRequestWithBody constructs an http.Request for the EvaluateGuardrails method, with any body, and a specified content type
+func NewEvaluateGuardrailsRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/guardrails/evaluate")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListGuardrailHistoryRequest constructs an http.Request for the ListGuardrailHistory method
+func NewListGuardrailHistoryRequest(server string, params *ListGuardrailHistoryParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/guardrails/history")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetGuardrailSchemaRequest constructs an http.Request for the GetGuardrailSchema method
+func NewGetGuardrailSchemaRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/guardrails/schema")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewTestGuardrailsRequestWithBody constructs an http.Request for the TestGuardrails method, with any body, and a specified content type
+func NewTestGuardrailsRequestWithBody(server string, params *TestGuardrailsParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/guardrails/test")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetGuardrailsRequest constructs an http.Request for the GetGuardrails method
+func NewGetGuardrailsRequest(server string, name string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/guardrails/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDeactivateGuardrailsRequest constructs an http.Request for the DeactivateGuardrails method
+func NewDeactivateGuardrailsRequest(server string, name string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/guardrails/%s/deactivate", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDiffGuardrailsRequest constructs an http.Request for the DiffGuardrails method
+func NewDiffGuardrailsRequest(server string, name string, params *DiffGuardrailsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/guardrails/%s/diff", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.From != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "from", *params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRollbackGuardrailsRequest constructs an http.Request for the RollbackGuardrails method
+func NewRollbackGuardrailsRequest(server string, name string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/guardrails/%s/rollback", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListGuardrailVersionsRequest constructs an http.Request for the ListGuardrailVersions method
+func NewListGuardrailVersionsRequest(server string, name string, params *ListGuardrailVersionsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/guardrails/%s/versions", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetGuardrailVersionRequest constructs an http.Request for the GetGuardrailVersion method
+func NewGetGuardrailVersionRequest(server string, name string, version string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "version", version, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/guardrails/%s/versions/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewActivateGuardrailsRequest constructs an http.Request for the ActivateGuardrails method
+func NewActivateGuardrailsRequest(server string, name string, version string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "version", version, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/guardrails/%s/versions/%s/activate", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetGuardrailArchiveRequest constructs an http.Request for the GetGuardrailArchive method
+func NewGetGuardrailArchiveRequest(server string, name string, version string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "version", version, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/guardrails/%s/versions/%s/archive", pathParam0, pathParam1)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -15750,6 +17305,133 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/environments/{id} (the `GetEnvironmentByID` operationId).
 	GetEnvironmentByIDWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*GetEnvironmentByIDReply, error)
 
+	// ListGuardrailsWithResponse List bundles of guardrails
+	//
+	// The newest version of each, and which one is in force.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/guardrails (the `ListGuardrails` operationId).
+	ListGuardrailsWithResponse(ctx context.Context, params *ListGuardrailsParams, reqEditors ...RequestEditorFn) (*ListGuardrailsReply, error)
+
+	// PushGuardrailsWithBodyWithResponse Push a bundle of guardrails
+	//
+	// Takes an uncompressed tar of the folder. Nothing is in force by that. A version never changes: the same content again gives 200 and what is there, other content under the same version 409. Its tests are run and told.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/guardrails (the `PushGuardrails` operationId).
+	PushGuardrailsWithBodyWithResponse(ctx context.Context, params *PushGuardrailsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PushGuardrailsReply, error)
+
+	// EvaluateGuardrailsWithBodyWithResponse Ask the guardrails in force about a document
+	//
+	// The document is as a decision records it, and as GET /api/v1/guardrails/schema describes it; its stage says which guardrails are asked. Nothing is recorded.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/guardrails/evaluate (the `EvaluateGuardrails` operationId).
+	EvaluateGuardrailsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EvaluateGuardrailsReply, error)
+
+	// EvaluateGuardrailsWithResponse Ask the guardrails in force about a document
+	//
+	// The document is as a decision records it, and as GET /api/v1/guardrails/schema describes it; its stage says which guardrails are asked. Nothing is recorded.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/guardrails/evaluate (the `EvaluateGuardrails` operationId).
+	EvaluateGuardrailsWithResponse(ctx context.Context, body EvaluateGuardrailsJSONRequestBody, reqEditors ...RequestEditorFn) (*EvaluateGuardrailsReply, error)
+
+	// ListGuardrailHistoryWithResponse List the changes of what is in force
+	//
+	// Newest first.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/guardrails/history (the `ListGuardrailHistory` operationId).
+	ListGuardrailHistoryWithResponse(ctx context.Context, params *ListGuardrailHistoryParams, reqEditors ...RequestEditorFn) (*ListGuardrailHistoryReply, error)
+
+	// GetGuardrailSchemaWithResponse The JSON Schema of what guardrails are given as input
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/guardrails/schema (the `GetGuardrailSchema` operationId).
+	GetGuardrailSchemaWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetGuardrailSchemaReply, error)
+
+	// TestGuardrailsWithBodyWithResponse Compile a bundle and run its tests
+	//
+	// Takes a tar as a push does, and keeps nothing.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/guardrails/test (the `TestGuardrails` operationId).
+	TestGuardrailsWithBodyWithResponse(ctx context.Context, params *TestGuardrailsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TestGuardrailsReply, error)
+
+	// GetGuardrailsWithResponse Show a bundle
+	//
+	// The version in force, or else the newest.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/guardrails/{name} (the `GetGuardrails` operationId).
+	GetGuardrailsWithResponse(ctx context.Context, name string, reqEditors ...RequestEditorFn) (*GetGuardrailsReply, error)
+
+	// DeactivateGuardrailsWithResponse Take a bundle out of force
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/guardrails/{name}/deactivate (the `DeactivateGuardrails` operationId).
+	DeactivateGuardrailsWithResponse(ctx context.Context, name string, reqEditors ...RequestEditorFn) (*DeactivateGuardrailsReply, error)
+
+	// DiffGuardrailsWithResponse Compare two versions
+	//
+	// Without from, the one in force; without to, the newest.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/guardrails/{name}/diff (the `DiffGuardrails` operationId).
+	DiffGuardrailsWithResponse(ctx context.Context, name string, params *DiffGuardrailsParams, reqEditors ...RequestEditorFn) (*DiffGuardrailsReply, error)
+
+	// RollbackGuardrailsWithResponse Put the version in force that was before
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/guardrails/{name}/rollback (the `RollbackGuardrails` operationId).
+	RollbackGuardrailsWithResponse(ctx context.Context, name string, reqEditors ...RequestEditorFn) (*RollbackGuardrailsReply, error)
+
+	// ListGuardrailVersionsWithResponse List a bundle's versions
+	//
+	// Newest first.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/guardrails/{name}/versions (the `ListGuardrailVersions` operationId).
+	ListGuardrailVersionsWithResponse(ctx context.Context, name string, params *ListGuardrailVersionsParams, reqEditors ...RequestEditorFn) (*ListGuardrailVersionsReply, error)
+
+	// GetGuardrailVersionWithResponse Show a version
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/guardrails/{name}/versions/{version} (the `GetGuardrailVersion` operationId).
+	GetGuardrailVersionWithResponse(ctx context.Context, name string, version string, reqEditors ...RequestEditorFn) (*GetGuardrailVersionReply, error)
+
+	// ActivateGuardrailsWithResponse Put a version in force
+	//
+	// In place of the one of its name that was. Its tests must pass. Protected guardrails, and those of the stage activation, may refuse it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/guardrails/{name}/versions/{version}/activate (the `ActivateGuardrails` operationId).
+	ActivateGuardrailsWithResponse(ctx context.Context, name string, version string, reqEditors ...RequestEditorFn) (*ActivateGuardrailsReply, error)
+
+	// GetGuardrailArchiveWithResponse Download a version
+	//
+	// The canonical archive: its SHA-256 is the version's digest.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/guardrails/{name}/versions/{version}/archive (the `GetGuardrailArchive` operationId).
+	GetGuardrailArchiveWithResponse(ctx context.Context, name string, version string, reqEditors ...RequestEditorFn) (*GetGuardrailArchiveReply, error)
+
 	// LoginWithBodyWithResponse Sign in for an API token
 	//
 	// For programs such as fairlead login: by name and password, or by a one-time link.
@@ -18013,6 +19695,596 @@ func (r GetEnvironmentByIDReply) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetEnvironmentByIDReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListGuardrailsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageGuardrailBundle
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListGuardrailsReply) GetJSON200() *PageGuardrailBundle {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListGuardrailsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListGuardrailsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListGuardrailsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListGuardrailsReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PushGuardrailsReply201Headers the declared response headers of an HTTP 201 response for PushGuardrails
+type PushGuardrailsReply201Headers struct {
+	Location *string
+}
+
+type PushGuardrailsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *GuardrailVersion
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *PushGuardrailsReply201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r PushGuardrailsReply) GetJSON201() *GuardrailVersion {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r PushGuardrailsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PushGuardrailsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PushGuardrailsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PushGuardrailsReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type EvaluateGuardrailsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *GuardrailAnswer
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r EvaluateGuardrailsReply) GetJSON200() *GuardrailAnswer {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r EvaluateGuardrailsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EvaluateGuardrailsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EvaluateGuardrailsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EvaluateGuardrailsReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListGuardrailHistoryReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageGuardrailChange
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListGuardrailHistoryReply) GetJSON200() *PageGuardrailChange {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListGuardrailHistoryReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListGuardrailHistoryReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListGuardrailHistoryReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListGuardrailHistoryReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetGuardrailSchemaReply200Headers the declared response headers of an HTTP 200 response for GetGuardrailSchema
+type GetGuardrailSchemaReply200Headers struct {
+	ContentDisposition *string
+	ContentType        *string
+}
+
+type GetGuardrailSchemaReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationSchemaJSON200 the response for an HTTP 200 `application/schema+json` response
+	ApplicationSchemaJSON200 *openapi_types.File
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetGuardrailSchemaReply200Headers
+}
+
+// GetApplicationSchemaJSON200 returns the response for an HTTP 200 `application/schema+json` response
+func (r GetGuardrailSchemaReply) GetApplicationSchemaJSON200() *openapi_types.File {
+	return r.ApplicationSchemaJSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetGuardrailSchemaReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetGuardrailSchemaReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetGuardrailSchemaReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetGuardrailSchemaReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type TestGuardrailsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *GuardrailTestReport
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r TestGuardrailsReply) GetJSON200() *GuardrailTestReport {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r TestGuardrailsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r TestGuardrailsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TestGuardrailsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r TestGuardrailsReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetGuardrailsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *GuardrailVersion
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetGuardrailsReply) GetJSON200() *GuardrailVersion {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetGuardrailsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetGuardrailsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetGuardrailsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetGuardrailsReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeactivateGuardrailsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *GuardrailChange
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeactivateGuardrailsReply) GetJSON200() *GuardrailChange {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r DeactivateGuardrailsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeactivateGuardrailsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeactivateGuardrailsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeactivateGuardrailsReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DiffGuardrailsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *GuardrailDiff
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DiffGuardrailsReply) GetJSON200() *GuardrailDiff {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r DiffGuardrailsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DiffGuardrailsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DiffGuardrailsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DiffGuardrailsReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RollbackGuardrailsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *GuardrailChange
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RollbackGuardrailsReply) GetJSON200() *GuardrailChange {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r RollbackGuardrailsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RollbackGuardrailsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RollbackGuardrailsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RollbackGuardrailsReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListGuardrailVersionsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageGuardrailBundle
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListGuardrailVersionsReply) GetJSON200() *PageGuardrailBundle {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListGuardrailVersionsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListGuardrailVersionsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListGuardrailVersionsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListGuardrailVersionsReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetGuardrailVersionReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *GuardrailVersion
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetGuardrailVersionReply) GetJSON200() *GuardrailVersion {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetGuardrailVersionReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetGuardrailVersionReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetGuardrailVersionReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetGuardrailVersionReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ActivateGuardrailsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *GuardrailChange
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ActivateGuardrailsReply) GetJSON200() *GuardrailChange {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ActivateGuardrailsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ActivateGuardrailsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ActivateGuardrailsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ActivateGuardrailsReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetGuardrailArchiveReply200Headers the declared response headers of an HTTP 200 response for GetGuardrailArchive
+type GetGuardrailArchiveReply200Headers struct {
+	ContentDisposition *string
+	ContentType        *string
+}
+
+type GetGuardrailArchiveReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetGuardrailArchiveReply200Headers
+}
+
+// GetBody returns the raw response body bytes
+func (r GetGuardrailArchiveReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetGuardrailArchiveReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetGuardrailArchiveReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetGuardrailArchiveReply) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -22418,6 +24690,223 @@ func (c *ClientWithResponses) GetEnvironmentByIDWithResponse(ctx context.Context
 	return ParseGetEnvironmentByIDReply(rsp)
 }
 
+// ListGuardrailsWithResponse List bundles of guardrails
+//
+// The newest version of each, and which one is in force.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/guardrails (the `ListGuardrails` operationId).
+func (c *ClientWithResponses) ListGuardrailsWithResponse(ctx context.Context, params *ListGuardrailsParams, reqEditors ...RequestEditorFn) (*ListGuardrailsReply, error) {
+	rsp, err := c.ListGuardrails(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListGuardrailsReply(rsp)
+}
+
+// PushGuardrailsWithBodyWithResponse Push a bundle of guardrails
+//
+// Takes an uncompressed tar of the folder. Nothing is in force by that. A version never changes: the same content again gives 200 and what is there, other content under the same version 409. Its tests are run and told.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/guardrails (the `PushGuardrails` operationId).
+func (c *ClientWithResponses) PushGuardrailsWithBodyWithResponse(ctx context.Context, params *PushGuardrailsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PushGuardrailsReply, error) {
+	rsp, err := c.PushGuardrailsWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePushGuardrailsReply(rsp)
+}
+
+// EvaluateGuardrailsWithBodyWithResponse Ask the guardrails in force about a document
+//
+// The document is as a decision records it, and as GET /api/v1/guardrails/schema describes it; its stage says which guardrails are asked. Nothing is recorded.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/guardrails/evaluate (the `EvaluateGuardrails` operationId).
+func (c *ClientWithResponses) EvaluateGuardrailsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EvaluateGuardrailsReply, error) {
+	rsp, err := c.EvaluateGuardrailsWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEvaluateGuardrailsReply(rsp)
+}
+
+// EvaluateGuardrailsWithResponse Ask the guardrails in force about a document
+//
+// The document is as a decision records it, and as GET /api/v1/guardrails/schema describes it; its stage says which guardrails are asked. Nothing is recorded.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/guardrails/evaluate (the `EvaluateGuardrails` operationId).
+func (c *ClientWithResponses) EvaluateGuardrailsWithResponse(ctx context.Context, body EvaluateGuardrailsJSONRequestBody, reqEditors ...RequestEditorFn) (*EvaluateGuardrailsReply, error) {
+	rsp, err := c.EvaluateGuardrails(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEvaluateGuardrailsReply(rsp)
+}
+
+// ListGuardrailHistoryWithResponse List the changes of what is in force
+//
+// Newest first.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/guardrails/history (the `ListGuardrailHistory` operationId).
+func (c *ClientWithResponses) ListGuardrailHistoryWithResponse(ctx context.Context, params *ListGuardrailHistoryParams, reqEditors ...RequestEditorFn) (*ListGuardrailHistoryReply, error) {
+	rsp, err := c.ListGuardrailHistory(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListGuardrailHistoryReply(rsp)
+}
+
+// GetGuardrailSchemaWithResponse The JSON Schema of what guardrails are given as input
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/guardrails/schema (the `GetGuardrailSchema` operationId).
+func (c *ClientWithResponses) GetGuardrailSchemaWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetGuardrailSchemaReply, error) {
+	rsp, err := c.GetGuardrailSchema(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetGuardrailSchemaReply(rsp)
+}
+
+// TestGuardrailsWithBodyWithResponse Compile a bundle and run its tests
+//
+// Takes a tar as a push does, and keeps nothing.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/guardrails/test (the `TestGuardrails` operationId).
+func (c *ClientWithResponses) TestGuardrailsWithBodyWithResponse(ctx context.Context, params *TestGuardrailsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TestGuardrailsReply, error) {
+	rsp, err := c.TestGuardrailsWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTestGuardrailsReply(rsp)
+}
+
+// GetGuardrailsWithResponse Show a bundle
+//
+// The version in force, or else the newest.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/guardrails/{name} (the `GetGuardrails` operationId).
+func (c *ClientWithResponses) GetGuardrailsWithResponse(ctx context.Context, name string, reqEditors ...RequestEditorFn) (*GetGuardrailsReply, error) {
+	rsp, err := c.GetGuardrails(ctx, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetGuardrailsReply(rsp)
+}
+
+// DeactivateGuardrailsWithResponse Take a bundle out of force
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/guardrails/{name}/deactivate (the `DeactivateGuardrails` operationId).
+func (c *ClientWithResponses) DeactivateGuardrailsWithResponse(ctx context.Context, name string, reqEditors ...RequestEditorFn) (*DeactivateGuardrailsReply, error) {
+	rsp, err := c.DeactivateGuardrails(ctx, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeactivateGuardrailsReply(rsp)
+}
+
+// DiffGuardrailsWithResponse Compare two versions
+//
+// Without from, the one in force; without to, the newest.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/guardrails/{name}/diff (the `DiffGuardrails` operationId).
+func (c *ClientWithResponses) DiffGuardrailsWithResponse(ctx context.Context, name string, params *DiffGuardrailsParams, reqEditors ...RequestEditorFn) (*DiffGuardrailsReply, error) {
+	rsp, err := c.DiffGuardrails(ctx, name, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDiffGuardrailsReply(rsp)
+}
+
+// RollbackGuardrailsWithResponse Put the version in force that was before
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/guardrails/{name}/rollback (the `RollbackGuardrails` operationId).
+func (c *ClientWithResponses) RollbackGuardrailsWithResponse(ctx context.Context, name string, reqEditors ...RequestEditorFn) (*RollbackGuardrailsReply, error) {
+	rsp, err := c.RollbackGuardrails(ctx, name, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRollbackGuardrailsReply(rsp)
+}
+
+// ListGuardrailVersionsWithResponse List a bundle's versions
+//
+// Newest first.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/guardrails/{name}/versions (the `ListGuardrailVersions` operationId).
+func (c *ClientWithResponses) ListGuardrailVersionsWithResponse(ctx context.Context, name string, params *ListGuardrailVersionsParams, reqEditors ...RequestEditorFn) (*ListGuardrailVersionsReply, error) {
+	rsp, err := c.ListGuardrailVersions(ctx, name, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListGuardrailVersionsReply(rsp)
+}
+
+// GetGuardrailVersionWithResponse Show a version
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/guardrails/{name}/versions/{version} (the `GetGuardrailVersion` operationId).
+func (c *ClientWithResponses) GetGuardrailVersionWithResponse(ctx context.Context, name string, version string, reqEditors ...RequestEditorFn) (*GetGuardrailVersionReply, error) {
+	rsp, err := c.GetGuardrailVersion(ctx, name, version, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetGuardrailVersionReply(rsp)
+}
+
+// ActivateGuardrailsWithResponse Put a version in force
+//
+// In place of the one of its name that was. Its tests must pass. Protected guardrails, and those of the stage activation, may refuse it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/guardrails/{name}/versions/{version}/activate (the `ActivateGuardrails` operationId).
+func (c *ClientWithResponses) ActivateGuardrailsWithResponse(ctx context.Context, name string, version string, reqEditors ...RequestEditorFn) (*ActivateGuardrailsReply, error) {
+	rsp, err := c.ActivateGuardrails(ctx, name, version, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseActivateGuardrailsReply(rsp)
+}
+
+// GetGuardrailArchiveWithResponse Download a version
+//
+// The canonical archive: its SHA-256 is the version's digest.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/guardrails/{name}/versions/{version}/archive (the `GetGuardrailArchive` operationId).
+func (c *ClientWithResponses) GetGuardrailArchiveWithResponse(ctx context.Context, name string, version string, reqEditors ...RequestEditorFn) (*GetGuardrailArchiveReply, error) {
+	rsp, err := c.GetGuardrailArchive(ctx, name, version, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetGuardrailArchiveReply(rsp)
+}
+
 // LoginWithBodyWithResponse Sign in for an API token
 //
 // For programs such as fairlead login: by name and password, or by a one-time link.
@@ -24901,6 +27390,413 @@ func ParseGetEnvironmentByIDReply(rsp *http.Response) (*GetEnvironmentByIDReply,
 				return nil, err
 			}
 			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListGuardrailsReply parses an HTTP response from a ListGuardrailsWithResponse call
+func ParseListGuardrailsReply(rsp *http.Response) (*ListGuardrailsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListGuardrailsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageGuardrailBundle
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePushGuardrailsReply parses an HTTP response from a PushGuardrailsWithResponse call
+func ParsePushGuardrailsReply(rsp *http.Response) (*PushGuardrailsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PushGuardrailsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest GuardrailVersion
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers PushGuardrailsReply201Headers
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseEvaluateGuardrailsReply parses an HTTP response from a EvaluateGuardrailsWithResponse call
+func ParseEvaluateGuardrailsReply(rsp *http.Response) (*EvaluateGuardrailsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EvaluateGuardrailsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest GuardrailAnswer
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListGuardrailHistoryReply parses an HTTP response from a ListGuardrailHistoryWithResponse call
+func ParseListGuardrailHistoryReply(rsp *http.Response) (*ListGuardrailHistoryReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListGuardrailHistoryReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageGuardrailChange
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetGuardrailSchemaReply parses an HTTP response from a GetGuardrailSchemaWithResponse call
+func ParseGetGuardrailSchemaReply(rsp *http.Response) (*GetGuardrailSchemaReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetGuardrailSchemaReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest openapi_types.File
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationSchemaJSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetGuardrailSchemaReply200Headers
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = &value
+		}
+		if values := rsp.Header.Values("Content-Type"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Type", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentType = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseTestGuardrailsReply parses an HTTP response from a TestGuardrailsWithResponse call
+func ParseTestGuardrailsReply(rsp *http.Response) (*TestGuardrailsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TestGuardrailsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest GuardrailTestReport
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetGuardrailsReply parses an HTTP response from a GetGuardrailsWithResponse call
+func ParseGetGuardrailsReply(rsp *http.Response) (*GetGuardrailsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetGuardrailsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest GuardrailVersion
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeactivateGuardrailsReply parses an HTTP response from a DeactivateGuardrailsWithResponse call
+func ParseDeactivateGuardrailsReply(rsp *http.Response) (*DeactivateGuardrailsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeactivateGuardrailsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest GuardrailChange
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDiffGuardrailsReply parses an HTTP response from a DiffGuardrailsWithResponse call
+func ParseDiffGuardrailsReply(rsp *http.Response) (*DiffGuardrailsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DiffGuardrailsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest GuardrailDiff
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRollbackGuardrailsReply parses an HTTP response from a RollbackGuardrailsWithResponse call
+func ParseRollbackGuardrailsReply(rsp *http.Response) (*RollbackGuardrailsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RollbackGuardrailsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest GuardrailChange
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListGuardrailVersionsReply parses an HTTP response from a ListGuardrailVersionsWithResponse call
+func ParseListGuardrailVersionsReply(rsp *http.Response) (*ListGuardrailVersionsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListGuardrailVersionsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageGuardrailBundle
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetGuardrailVersionReply parses an HTTP response from a GetGuardrailVersionWithResponse call
+func ParseGetGuardrailVersionReply(rsp *http.Response) (*GetGuardrailVersionReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetGuardrailVersionReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest GuardrailVersion
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseActivateGuardrailsReply parses an HTTP response from a ActivateGuardrailsWithResponse call
+func ParseActivateGuardrailsReply(rsp *http.Response) (*ActivateGuardrailsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ActivateGuardrailsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest GuardrailChange
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetGuardrailArchiveReply parses an HTTP response from a GetGuardrailArchiveWithResponse call
+func ParseGetGuardrailArchiveReply(rsp *http.Response) (*GetGuardrailArchiveReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetGuardrailArchiveReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetGuardrailArchiveReply200Headers
+		if values := rsp.Header.Values("Content-Disposition"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Disposition", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentDisposition = &value
+		}
+		if values := rsp.Header.Values("Content-Type"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Content-Type", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ContentType = &value
 		}
 		response.Headers200 = &headers
 	}

@@ -20,6 +20,7 @@ import (
 	"fairlead/internal/engine"
 	"fairlead/internal/fault"
 	"fairlead/internal/gate"
+	"fairlead/internal/guardrail"
 	"fairlead/internal/httpx"
 	"fairlead/internal/ident"
 	"fairlead/internal/identity"
@@ -54,6 +55,7 @@ type App struct {
 	approvals    *approval.Service
 	quotas       *quota.Service
 	costs        *cost.Service
+	guardrails   *guardrail.Service
 	gates        *gate.Service
 	why          *why.Service
 	resources    *resource.Service
@@ -82,6 +84,7 @@ func Build(ctx context.Context, c conf.Server, log *slog.Logger, fatal func(erro
 		{"templates", a.buildTemplates},
 		{"approvals", a.buildApprovals},
 		{"quotas", a.buildQuotas},
+		{"guardrails", a.buildGuardrails},
 		{"gates", a.buildGates},
 		{"resources", a.buildResources},
 		{"why", a.buildWhy},

@@ -25,7 +25,7 @@ func (a *App) buildFaces(context.Context) error {
 	a.web = web
 	api.Register(operations, api.Services{
 		Access: a.access, Audit: a.audit, Backup: a.backups, Identity: a.identity, MasterKey: a.masterKey,
-		Projects: a.projects, Resources: a.resources, Templates: a.templates, Approvals: a.approvals, Quotas: a.quotas, Costs: a.costs, Gates: a.gates, Why: a.why, Secure: secure,
+		Projects: a.projects, Resources: a.resources, Templates: a.templates, Approvals: a.approvals, Quotas: a.quotas, Costs: a.costs, Gates: a.gates, Guardrails: a.guardrails, Why: a.why, Secure: secure,
 	})
 	a.registerMetrics(web.Registry())
 	apidoc.Mount(web)

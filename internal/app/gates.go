@@ -14,7 +14,7 @@ import (
 // buildGates wires what a request must pass.
 func (a *App) buildGates(context.Context) error {
 	var open openGates
-	a.gates = gate.New(gate.Options{DB: a.db, Access: a.access, Rules: open, Limits: a.quotas, Prices: a.costs, Calendar: open, Leases: open, Approvals: a.approvals, Log: a.log})
+	a.gates = gate.New(gate.Options{DB: a.db, Access: a.access, Rules: a.guardrails, Limits: a.quotas, Prices: a.costs, Calendar: open, Leases: open, Approvals: a.approvals, Log: a.log})
 	return nil
 }
 
@@ -39,9 +39,6 @@ func (noReasons) Of(context.Context, resource.Resource) (why.Lease, bool, error)
 // openGates stands where a gate is not built yet.
 type openGates struct{}
 
-func (openGates) Evaluate(context.Context, gate.Facts) ([]gate.Verdict, string, error) {
-	return nil, "", nil
-}
 func (openGates) Window(context.Context, gate.Facts) (gate.Window, error) { return gate.Window{}, nil }
 func (openGates) Begin(context.Context, *sqldb.Tx, gate.Facts) error      { return nil }
 func (openGates) Check(_ context.Context, f gate.Facts) (time.Duration, []gate.Verdict, error) {

@@ -253,3 +253,11 @@ func lines(old, next []byte) string {
 	}
 	return fmt.Sprintf("+%d −%d lines", added, removed)
 }
+
+// Schema gives the JSON Schema of what guardrails are given as input.
+func (s *Service) Schema(ctx context.Context) ([]byte, error) {
+	if _, err := s.access.Check(ctx, access.GuardrailView, target("")); err != nil {
+		return nil, err
+	}
+	return Schema(), nil
+}

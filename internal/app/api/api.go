@@ -15,6 +15,8 @@ import (
 	"fairlead/internal/cost/costapi"
 	"fairlead/internal/gate"
 	"fairlead/internal/gate/gateapi"
+	"fairlead/internal/guardrail"
+	"fairlead/internal/guardrail/guardrailapi"
 	"fairlead/internal/httpx"
 	"fairlead/internal/identity"
 	"fairlead/internal/identity/identityapi"
@@ -34,20 +36,21 @@ import (
 
 // Services is what stands behind the operations.
 type Services struct {
-	Access    *access.Service
-	Approvals *approval.Service
-	Audit     *audit.Log
-	Backup    *backup.Service
-	Costs     *cost.Service
-	Identity  *identity.Service
-	MasterKey *secret.Service
-	Projects  *project.Service
-	Quotas    *quota.Service
-	Resources *resource.Service
-	Gates     *gate.Service
-	Why       *why.Service
-	Templates *template.Service
-	Secure    bool // people come by https alone
+	Access     *access.Service
+	Approvals  *approval.Service
+	Audit      *audit.Log
+	Backup     *backup.Service
+	Costs      *cost.Service
+	Identity   *identity.Service
+	MasterKey  *secret.Service
+	Projects   *project.Service
+	Quotas     *quota.Service
+	Resources  *resource.Service
+	Gates      *gate.Service
+	Guardrails *guardrail.Service
+	Why        *why.Service
+	Templates  *template.Service
+	Secure     bool // people come by https alone
 }
 
 // Register adds every operation there is.
@@ -59,6 +62,7 @@ func Register(api huma.API, s Services) {
 	templateapi.Register(api, s.Templates)
 	resourceapi.Register(api, s.Resources)
 	gateapi.Register(api, s.Gates)
+	guardrailapi.Register(api, s.Guardrails)
 	approvalapi.Register(api, s.Approvals)
 	quotaapi.Register(api, s.Quotas)
 	costapi.Register(api, s.Costs)
