@@ -84,6 +84,7 @@ var (
 		"internal/rego":      {"internal/fault"},
 		"docs":               {},
 		"templates":          {},
+		"policies":           {},
 	}
 	// Governance is used by every feature; its edges go one way.
 	governance = map[string][]string{

@@ -1,0 +1,8 @@
+package policies
+
+import "embed"
+
+// FS has one bundle a folder.
+//
+//go:embed baseline guard
+var FS embed.FS
