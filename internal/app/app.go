@@ -17,6 +17,7 @@ import (
 	"fairlead/internal/backup"
 	"fairlead/internal/conf"
 	"fairlead/internal/cost"
+	"fairlead/internal/egress"
 	"fairlead/internal/engine"
 	"fairlead/internal/fault"
 	"fairlead/internal/gate"
@@ -25,6 +26,7 @@ import (
 	"fairlead/internal/ident"
 	"fairlead/internal/identity"
 	"fairlead/internal/loop"
+	"fairlead/internal/notify"
 	"fairlead/internal/project"
 	"fairlead/internal/queue"
 	"fairlead/internal/quota"
@@ -49,6 +51,8 @@ type App struct {
 	identity     *identity.Service
 	projects     *project.Service
 	secrets      *embedded.Store
+	egress       *egress.Client
+	notify       *notify.Service
 	masterKey    *secret.Service
 	engines      engineSet
 	templates    *template.Service
@@ -80,6 +84,7 @@ func Build(ctx context.Context, c conf.Server, log *slog.Logger, fatal func(erro
 		{"governance", a.buildGovernance},
 		{"projects", a.buildProjects},
 		{"secrets", a.buildSecrets},
+		{"notify", a.buildNotify},
 		{"engines", a.buildEngines},
 		{"templates", a.buildTemplates},
 		{"approvals", a.buildApprovals},

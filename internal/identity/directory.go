@@ -63,3 +63,23 @@ func (s store) principal(ctx context.Context, q sqldb.Querier, a account) (princ
 	}
 	return p, err
 }
+
+// Address gives what an enabled user is called and where they get mail; both
+// are empty for anybody else, and the address for whoever has none.
+func (d *Directory) Address(ctx context.Context, q sqldb.Querier, id string) (name, email string, err error) {
+	if !ident.IsRef(id) {
+		return "", "", notFound("user")
+	}
+	a, err := scanAccount(q.QueryRowContext(ctx, `SELECT `+accountColumns+` FROM principals p WHERE p.id = $1`, id))
+	switch {
+	case missing(err):
+		return "", "", notFound("user")
+	case err != nil:
+		return "", "", err
+	case a.kind != principal.User || !a.disabledAt.IsZero():
+		return "", "", nil
+	case a.displayName != "":
+		return a.displayName, a.email, nil
+	}
+	return a.name, a.email, nil
+}

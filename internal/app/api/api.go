@@ -20,6 +20,8 @@ import (
 	"fairlead/internal/httpx"
 	"fairlead/internal/identity"
 	"fairlead/internal/identity/identityapi"
+	"fairlead/internal/notify"
+	"fairlead/internal/notify/notifyapi"
 	"fairlead/internal/project"
 	"fairlead/internal/project/projectapi"
 	"fairlead/internal/quota"
@@ -43,6 +45,7 @@ type Services struct {
 	Costs      *cost.Service
 	Identity   *identity.Service
 	MasterKey  *secret.Service
+	Notify     *notify.Service
 	Projects   *project.Service
 	Quotas     *quota.Service
 	Resources  *resource.Service
@@ -67,6 +70,7 @@ func Register(api huma.API, s Services) {
 	quotaapi.Register(api, s.Quotas)
 	costapi.Register(api, s.Costs)
 	whyapi.Register(api, s.Why)
+	notifyapi.Register(api, s.Notify)
 	secretapi.Register(api, s.MasterKey)
 	backupapi.Register(api, s.Backup)
 }
