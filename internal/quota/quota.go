@@ -105,14 +105,14 @@ var metricForm = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
 
 // check finds what is wrong with a setting, apart from names that are not there.
 func (s Setting) check() (most Amount, warn int64, err error) {
-	bad := func(field, format string, args ...any) error {
+	bad := func(field, format string, args ...any) *fault.Error {
 		return fault.New(fault.Invalid, "invalid_quota", format, args...).WithField(field)
 	}
 	if !metricForm.MatchString(s.Metric) {
-		return 0, 0, bad("/metric", "a metric is made of a-z, 0-9 and _, and at most 32 of them").(*fault.Error).WithHint("count, monthly_cost, or a unit that templates declare, such as cpu")
+		return 0, 0, bad("/metric", "a metric is made of a-z, 0-9 and _, and at most 32 of them").WithHint("count, monthly_cost, or a unit that templates declare, such as cpu")
 	}
 	if !slices.Contains([]string{"", "development", "staging", "production"}, s.Class) {
-		return 0, 0, bad("/class", "there is no such class of environment").(*fault.Error).WithHint("the classes are development, staging and production")
+		return 0, 0, bad("/class", "there is no such class of environment").WithHint("the classes are development, staging and production")
 	}
 	if s.Template != "" && s.Template != "postgres" && s.Template != "null" { // as template.CheckTemplateName has it
 		if err := ident.CheckName(s.Template); err != nil {
