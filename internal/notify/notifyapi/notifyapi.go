@@ -121,14 +121,18 @@ func registerSecrets(api huma.API, svc *notify.Service) {
 			httpx.IfMatchInput
 			Body struct {
 				URL            string `json:"url,omitempty" maxLength:"2048" doc:"Where it leads from now on"`
-				OverlapSeconds int64  `json:"overlapSeconds,omitempty" minimum:"0" maximum:"604800" default:"86400" doc:"How long the old secret signs too"`
+				OverlapSeconds *int64 `json:"overlapSeconds,omitempty" minimum:"0" maximum:"604800" doc:"How long the old secret signs too; a day when absent, 0 ends it at once"`
 			}
 		}) (*httpx.Tagged[NewWebhook], error) {
 			v, err := in.Version()
 			if err != nil {
 				return nil, err
 			}
-			w, secret, err := svc.Rotate(ctx, in.Webhook, notify.Rotation{URL: in.Body.URL, Overlap: time.Duration(in.Body.OverlapSeconds) * time.Second}, v)
+			overlap := notify.DefaultOverlap
+			if in.Body.OverlapSeconds != nil {
+				overlap = time.Duration(*in.Body.OverlapSeconds) * time.Second
+			}
+			w, secret, err := svc.Rotate(ctx, in.Webhook, notify.Rotation{URL: in.Body.URL, Overlap: overlap}, v)
 			if err != nil {
 				return nil, err
 			}
