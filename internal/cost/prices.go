@@ -80,6 +80,10 @@ func ParsePrices(src []byte) (Prices, error) {
 		}
 	}
 	if items := top.Need("items"); items != nil {
+		if len(items.Fields) > maxItems {
+			return Prices{}, fault.New(fault.Invalid, "invalid_prices", "the price table has more than %d items", maxItems).WithField("/items").
+				WithHint("leave out what no template asks for")
+		}
 		p.items(r, items)
 	}
 	if err := r.Err("invalid_prices", "the price table is not valid"); err != nil {
@@ -92,10 +96,6 @@ func ParsePrices(src []byte) (Prices, error) {
 func (p Prices) items(r *yamlx.Reader, n *yamlx.Node) {
 	if n.Kind != yamlx.Object {
 		r.Fail(n, "must be an object from item to {monthly or hourly, unit, description}, is %s", n.Kind)
-		return
-	}
-	if len(n.Fields) > maxItems {
-		r.Fail(n, "has more than %d items", maxItems)
 		return
 	}
 	for _, f := range n.Fields {
