@@ -13,6 +13,7 @@ import (
 	"fairlead/internal/redact"
 	"fairlead/internal/secret"
 	"fairlead/internal/sqldb"
+	"fairlead/policies"
 )
 
 // buildGuardrails wires the rules that the gates ask.
@@ -24,7 +25,7 @@ func (a *App) buildGuardrails(ctx context.Context) error {
 	a.guardrails = guardrail.New(guardrail.Options{DB: a.db, Access: a.access, Key: key, Log: a.log})
 	group := loop.NewGroup(a.db, a.log)
 	a.run(func(ctx context.Context) error { group.Run(ctx, a.guardrails.Loop()); return nil })
-	return nil
+	return a.guardrails.SeedShipped(ctx, policies.FS)
 }
 
 // guardrailKey is what guardrails are signed with. It is a secret like others,
