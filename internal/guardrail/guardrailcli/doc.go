@@ -1,0 +1,2 @@
+// Package guardrailcli is the commands of guardrails: fairlead policy.
+package guardrailcli
