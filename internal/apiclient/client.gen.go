@@ -2594,8 +2594,8 @@ type EvaluateInputBody struct {
 	Document map[string]interface{} `json:"document"`
 }
 
-// Event defines model for Event.
-type Event struct {
+// EventView defines model for EventView.
+type EventView struct {
 	At            time.Time              `json:"at"`
 	Data          map[string]interface{} `json:"data"`
 	EnvironmentID *string                `json:"environmentId,omitempty"`
@@ -3126,10 +3126,10 @@ type PageEnvironment struct {
 	Next *string `json:"next,omitempty"`
 }
 
-// PageEvent defines model for PageEvent.
-type PageEvent struct {
+// PageEventView defines model for PageEventView.
+type PageEventView struct {
 	// Items This page's items
-	Items []Event `json:"items"`
+	Items []EventView `json:"items"`
 
 	// Next Cursor of the next page; absent on the last one
 	Next *string `json:"next,omitempty"`
@@ -21586,11 +21586,11 @@ type ListEventsReply struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *PageEvent
+	JSON200 *PageEventView
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r ListEventsReply) GetJSON200() *PageEvent {
+func (r ListEventsReply) GetJSON200() *PageEventView {
 	return r.JSON200
 }
 
@@ -30108,7 +30108,7 @@ func ParseListEventsReply(rsp *http.Response) (*ListEventsReply, error) {
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest PageEvent
+		var dest PageEventView
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

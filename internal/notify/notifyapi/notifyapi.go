@@ -191,7 +191,7 @@ func registerEvents(api huma.API, svc *notify.Service) {
 			Subject string `query:"subject" maxLength:"64" doc:"Id of what they are about"`
 			After   int64  `query:"after" minimum:"0" doc:"Those with a larger position only"`
 			Sort    string `query:"sort" maxLength:"32" default:"-position" doc:"position; with - before it the newest first"`
-		}) (*httpx.Body[httpx.Page[Event]], error) {
+		}) (*httpx.Body[httpx.Page[EventView]], error) {
 			page, err := in.Page()
 			if err != nil {
 				return nil, err

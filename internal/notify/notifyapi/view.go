@@ -54,8 +54,8 @@ type DeliveryDetail struct {
 	Event map[string]any `json:"event" nullable:"false" doc:"The CloudEvent"`
 }
 
-// Event is an event on the wire.
-type Event struct {
+// EventView is an event on the wire.
+type EventView struct {
 	ID            string         `json:"id"`
 	Position      int64          `json:"position" doc:"Its place in the order of all"`
 	At            time.Time      `json:"at"`
@@ -101,10 +101,10 @@ func viewDetail(d notify.Delivery) (DeliveryDetail, error) {
 	return v, json.Unmarshal([]byte(d.Payload), &v.Event)
 }
 
-func viewEvent(e event.Event) Event {
+func viewEvent(e event.Event) EventView {
 	data := e.Data
 	if data == nil {
 		data = map[string]any{}
 	}
-	return Event{ID: e.ID, Position: e.Position, At: e.At, Type: e.Type, Subject: e.Subject, TeamID: e.TeamID, ProjectID: e.ProjectID, EnvironmentID: e.EnvironmentID, Data: data}
+	return EventView{ID: e.ID, Position: e.Position, At: e.At, Type: e.Type, Subject: e.Subject, TeamID: e.TeamID, ProjectID: e.ProjectID, EnvironmentID: e.EnvironmentID, Data: data}
 }
