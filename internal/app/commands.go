@@ -11,6 +11,7 @@ import (
 	"fairlead/internal/cost/costcli"
 	"fairlead/internal/guardrail/guardrailcli"
 	"fairlead/internal/identity/identitycli"
+	"fairlead/internal/notify/notifycli"
 	"fairlead/internal/project/projectcli"
 	"fairlead/internal/quota/quotacli"
 	"fairlead/internal/resource/resourcecli"
@@ -23,7 +24,7 @@ func clientCommands(kit *clikit.CLI) []*cobra.Command {
 	var out []*cobra.Command
 	for _, face := range []func(*clikit.CLI) []*cobra.Command{
 		resourcecli.Commands, identitycli.Commands, projectcli.Commands, templatecli.Commands, approvalcli.Commands,
-		whycli.Commands, guardrailcli.Commands, accesscli.Commands, quotacli.Commands, costcli.Commands, auditcli.Commands, backupcli.Commands,
+		whycli.Commands, guardrailcli.Commands, accesscli.Commands, quotacli.Commands, costcli.Commands, notifycli.Commands, auditcli.Commands, backupcli.Commands,
 	} {
 		out = append(out, face(kit)...)
 	}
