@@ -15,6 +15,7 @@ import (
 	"fairlead/internal/approval"
 	"fairlead/internal/audit"
 	"fairlead/internal/backup"
+	"fairlead/internal/calendar"
 	"fairlead/internal/conf"
 	"fairlead/internal/cost"
 	"fairlead/internal/egress"
@@ -25,6 +26,7 @@ import (
 	"fairlead/internal/httpx"
 	"fairlead/internal/ident"
 	"fairlead/internal/identity"
+	"fairlead/internal/lease"
 	"fairlead/internal/loop"
 	"fairlead/internal/notify"
 	"fairlead/internal/project"
@@ -49,7 +51,9 @@ type App struct {
 	access       *access.Service
 	audit        *audit.Log
 	identity     *identity.Service
+	leases       *lease.Service
 	projects     *project.Service
+	calendar     *calendar.Service
 	secrets      *embedded.Store
 	egress       *egress.Client
 	notify       *notify.Service
@@ -82,7 +86,9 @@ func Build(ctx context.Context, c conf.Server, log *slog.Logger, fatal func(erro
 	}{
 		{"store", func(ctx context.Context) error { return a.openStore(ctx, fatal) }},
 		{"governance", a.buildGovernance},
+		{"leases", a.buildLeases},
 		{"projects", a.buildProjects},
+		{"calendar", a.buildCalendar},
 		{"secrets", a.buildSecrets},
 		{"notify", a.buildNotify},
 		{"engines", a.buildEngines},
@@ -173,7 +179,7 @@ func (a *App) run(f func(ctx context.Context) error) {
 }
 
 func (a *App) buildProjects(context.Context) error {
-	a.projects = project.New(project.Options{DB: a.db, Access: a.access, Log: a.log})
+	a.projects = project.New(project.Options{DB: a.db, Access: a.access, Leases: environmentLeases{a.leases}, Log: a.log})
 	a.access.SetDirectory(project.NewDirectory(a.db, identity.NewDirectory(a.db)))
 	return nil
 }
