@@ -72,7 +72,7 @@ func serveScripts(t *testing.T) *scriptServer {
 	}
 	s.url = "http://" + l.Addr().String()
 	file := filepath.Join(dir, "fairlead.yaml")
-	text := fmt.Sprintf("listen: %s\ndata: %s\nrate: {perSecond: 10000, burst: 10000}\nengines: {postgres: {url: %q, pool: 0}}\n",
+	text := fmt.Sprintf("listen: %s\ndata: %s\nrate: {perSecond: 10000, burst: 10000}\negress: {allow: [127.0.0.1]}\nengines: {postgres: {url: %q, pool: 0}}\n",
 		l.Addr(), filepath.Join(dir, "data"), s.postgres)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
