@@ -16,6 +16,10 @@ import (
 func wanted(f gate.Facts) (map[string]Amount, error) {
 	out := map[string]Amount{Count: unit}
 	put := func(metric string, v float64) error {
+		if v < 0 && metric != MonthlyCost { // as template.Version.Gate says that it is not known
+			return fault.New(fault.Invalid, "invalid_amount", "the template's unit %s is not known, or below zero", metric).
+				WithHint("give the input that it is made of as a number, not as a reference to another resource")
+		}
 		a, err := ToAmount(v)
 		if err != nil {
 			return fault.New(fault.Invalid, "invalid_amount", "the template's unit %s comes to an amount that cannot be counted", metric).
@@ -72,6 +76,9 @@ func (s *Service) Reserve(ctx context.Context, tx *sqldb.Tx, f gate.Facts) error
 	if err := hold(ctx, tx, f, want); err != nil {
 		return err
 	}
+	if free, err := unlimited(ctx, tx, f.Environment); err != nil || free {
+		return err
+	}
 	if err := move(ctx, tx, f.ResourceID); err != nil {
 		return err
 	}
@@ -120,6 +127,17 @@ func hold(ctx context.Context, tx *sqldb.Tx, f gate.Facts, want map[string]Amoun
 	return tx.Later(ctx, `INSERT INTO quota_holdings (resource_id, metric, amount, prev, class, prev_class, team_id, project_id, environment_id, template)
 		VALUES `+strings.Join(rows, ", ")+` ON CONFLICT (resource_id, metric) DO UPDATE
 		SET prev = quota_holdings.amount, amount = excluded.amount, prev_class = quota_holdings.class, class = excluded.class`, args...)
+}
+
+// unlimited tells whether there is no limit that could matter. Where the answer
+// is a way there and back, the question costs more than it saves.
+func unlimited(ctx context.Context, tx *sqldb.Tx, e gate.Environment) (bool, error) {
+	if tx.DB().Dialect() == sqldb.Postgres {
+		return false, nil
+	}
+	var some bool
+	err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM quota_limits WHERE place IN ('', $1, $2, $3))`, e.TeamID, e.ProjectID, e.ID).Scan(&some)
+	return !some, err
 }
 
 // move brings the limits up with what hold wrote.
