@@ -3,7 +3,10 @@ package gate
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"strconv"
 	"time"
 
 	"fairlead/internal/access"
@@ -109,4 +112,97 @@ func (s *Service) Prune(ctx context.Context) error {
 			WHERE d.at < $1 AND (r.id IS NULL OR r.destroyed_at IS NOT NULL OR r.applied_revision >= d.revision) LIMIT 5000)`, now.Add(-keep).UnixMicro())
 		return err
 	})
+}
+
+// Kept is a record whose document and verdicts are still JSON: who replays
+// many takes them apart elsewhere.
+type Kept struct {
+	Record
+	document, verdicts string
+}
+
+// Open gives the whole record.
+func (k Kept) Open() (Record, error) {
+	d := k.Record
+	if err := json.Unmarshal([]byte(k.document), &d.Document); err != nil {
+		return d, fmt.Errorf("decision %s: %w", d.ID, err)
+	}
+	if err := json.Unmarshal([]byte(k.verdicts), &d.Verdicts); err != nil {
+		return d, fmt.Errorf("decision %s: %w", d.ID, err)
+	}
+	return d, nil
+}
+
+func scanKept(r sqldb.Row) (Kept, error) {
+	var k Kept
+	var at int64
+	err := r.Scan(&k.ID, &at, &k.Stage, &k.Action, &k.Outcome, &k.PrincipalID, &k.PrincipalName, &k.RequestID, &k.RunID, &k.ResourceID, &k.Resource, &k.Revision,
+		&k.EnvironmentID, &k.ProjectID, &k.TeamID, &k.Template, &k.TemplateVersion, &k.Policy, &k.document, &k.verdicts)
+	k.At = sqldb.Time(at)
+	return k, err
+}
+
+// Replayed gives every record of requests and plans since a moment, oldest
+// first, a page in memory at a time, until yield errs; and how many there are
+// beforehand. It is for those who may read the audit log, and of the records
+// only where they may see resources.
+func (s *Service) Replayed(ctx context.Context, since time.Time, begin func(total int) error, yield func(Kept) error) error {
+	for action, kind := range map[access.Action]string{access.GuardrailView: "guardrail", access.AuditView: "audit"} {
+		if _, err := s.Access.Check(ctx, action, access.Target{Kind: kind}); err != nil {
+			return err
+		}
+	}
+	scope, err := s.Access.Scope(ctx, access.ResourceView)
+	if err != nil {
+		return err
+	}
+	until, err := s.DB.Now(ctx)
+	if err != nil {
+		return err
+	}
+	window := func() sqldb.Where {
+		var w sqldb.Where
+		scope.Narrow(&w, s.DB, access.Columns{Team: "d.team_id", Project: "d.project_id", Environment: "d.environment_id"})
+		w.And(`d.at >= ?`, since.UnixMicro())
+		w.And(`d.at <= ?`, until.UnixMicro())
+		w.And(`d.stage IN ('request', 'plan')`)
+		return w
+	}
+	w := window()
+	where, args := w.SQL()
+	total := 0
+	if err := s.DB.Read().QueryRowContext(ctx, `SELECT count(*) FROM decisions d`+where, args...).Scan(&total); err != nil {
+		return err
+	}
+	if err := begin(total); err != nil {
+		return err
+	}
+	const page = 500
+	for at, id := int64(0), ""; ; {
+		w := window()
+		w.And(`(d.at, d.id) > (?, ?)`, at, id)
+		where, args := w.SQL()
+		list, err := sqldb.Collect(ctx, s.DB.Read(), scanKept, `SELECT `+columns+` FROM decisions d`+where+` ORDER BY d.at, d.id LIMIT `+strconv.Itoa(page), args...)
+		if err != nil {
+			return err
+		}
+		for _, k := range list {
+			if err := yield(k); err != nil {
+				return err
+			}
+		}
+		if len(list) < page {
+			return nil
+		}
+		at, id = list[page-1].At.UnixMicro(), list[page-1].ID
+	}
+}
+
+// Complete fills in what the gates know of facts that nobody asks about: what
+// stands there now. f.Now is the caller's. It asks nobody for leave: whoever
+// made the facts did.
+func (s *Service) Complete(ctx context.Context, f Facts) (Facts, error) {
+	var verdicts []Verdict
+	err := s.complete(ctx, &f, &verdicts)
+	return f, err
 }
