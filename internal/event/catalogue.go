@@ -1,6 +1,9 @@
 package event
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // Type is one type of event there is.
 type Type struct {
@@ -8,14 +11,50 @@ type Type struct {
 	About string // when it happens, in a line
 }
 
-// The types that are emitted. docs/events.md lists them; a test keeps both in
-// step, and another finds what is emitted without being here.
+// Types that more than one package speaks of.
 const (
-	RequestDenied = "request.denied"
-	WebhookPing   = "webhook.ping"
+	ApprovalRequested = "approval.requested"
+	ApprovalApproved  = "approval.approved"
+	ApprovalRejected  = "approval.rejected"
+	ApprovalExpired   = "approval.expired"
+	ApprovalVoided    = "approval.voided"
+	ApprovalBypassed  = "approval.bypassed"
+	BudgetWarned      = "budget.warned"
+	LeaseEnded        = "lease.ended"
+	LeaseStuck        = "lease.stuck"
+	LeaseWarned       = "lease.warned"
+	QuotaWarned       = "quota.warned"
+	RequestDenied     = "request.denied"
+	WebhookPing       = "webhook.ping"
 )
 
+// catalogue is every type that is emitted. docs/events.md lists them, and a
+// test keeps both in step; another finds what is emitted and not here.
 var catalogue = []Type{
+	{ApprovalRequested, "something waits for somebody to agree; it goes to those who may"},
+	{"approval.voted", "one of several who are needed agreed"},
+	{ApprovalApproved, "all who are needed agreed"},
+	{ApprovalRejected, "somebody who was asked said no"},
+	{ApprovalExpired, "nobody answered in time"},
+	{ApprovalVoided, "what was agreed to, or to be agreed to, changed"},
+	{ApprovalBypassed, "somebody went ahead without (break-glass)"},
+	{"approval.reviewed", "what went ahead without was looked at"},
+	{"approval.delegated", "somebody lets another answer for them"},
+	{"approval.undelegated", "and does not any more"},
+	{BudgetWarned, "a budget is nearly spent, or spent"},
+	{"calendar.changed", "a change window, freeze or schedule was set or removed"},
+	{"guardrail.activated", "other guardrails are in force"},
+	{"lease.begun", "a resource or an environment has an end"},
+	{LeaseWarned, "it ends soon"},
+	{"lease.extended", "it may live longer"},
+	{"lease.transferred", "somebody else owns the lease"},
+	{"lease.set", "the end was set or taken away by who may"},
+	{LeaseEnded, "its time is up: it is destroyed"},
+	{LeaseStuck, "its time is up, and it could not be destroyed yet"},
+	{"lease.proved", "it was looked for after it was destroyed, and is gone"},
+	{"prices.changed", "another price table is in force"},
+	{"quota.changed", "a quota or a budget was set or removed"},
+	{QuotaWarned, "a quota is nearly used up"},
 	{RequestDenied, "a request was refused by guardrails, quotas or budgets"},
 	{WebhookPing, "somebody tries a webhook; it goes to that one alone"},
 }
@@ -23,11 +62,6 @@ var catalogue = []Type{
 // Catalogue lists the types there are, sorted by name.
 func Catalogue() []Type {
 	out := slices.Clone(catalogue)
-	slices.SortFunc(out, func(a, b Type) int {
-		if a.Name < b.Name {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(out, func(a, b Type) int { return cmp.Compare(a.Name, b.Name) })
 	return out
 }
