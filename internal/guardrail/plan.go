@@ -23,12 +23,12 @@ func rawPlan(p *engine.Plan) (rego.Input, error) {
 			planned = append(planned, plannedResource(c.Address, c.Kind, c.After))
 		}
 	}
-	return rego.NewInput(terraformPlan(changes, planned))
+	return rego.LazyInput(terraformPlan(changes, planned)), nil
 }
 
 // rawPlanOf makes the same of a recorded document: an engine's own plan is not
 // recorded, what it changes is.
-func rawPlanOf(document map[string]any) any {
+func rawPlanOf(document map[string]any) map[string]any {
 	plan, _ := document["plan"].(map[string]any)
 	list, _ := plan["changes"].([]any)
 	changes, planned := []any{}, []any{}

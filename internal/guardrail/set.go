@@ -150,7 +150,7 @@ func (s *Set) Evaluate(ctx context.Context, f gate.Facts) []gate.Verdict {
 		if kind == RawPlan {
 			return rawPlan(f.Plan)
 		}
-		return rego.NewInput(f.Document())
+		return rego.LazyInput(f.Document()), nil
 	})
 }
 
@@ -174,9 +174,9 @@ func (s *Set) Replay(ctx context.Context, document map[string]any) []gate.Verdic
 	at := place{name("team", "name"), name("project", "name"), name("environment", "name"), name("environment", "class"), name("template", "name")}
 	return s.ask(ctx, st, at, func(kind string) (rego.Input, error) {
 		if kind == RawPlan {
-			return rego.NewInput(rawPlanOf(document))
+			return rego.LazyInput(rawPlanOf(document)), nil
 		}
-		return rego.NewInput(document)
+		return rego.LazyInput(document), nil
 	})
 }
 

@@ -47,6 +47,12 @@ func NewInput(document any) (Input, error) {
 	return Input{v}, nil
 }
 
+// LazyInput takes a document as it is and converts what is looked at, when it
+// is looked at: most policies look at little of it. It serves one evaluation
+// at a time, and the document must not change meanwhile. What cannot be
+// converted is an error of the evaluation that looks at it.
+func LazyInput(document map[string]any) Input { return Input{ast.LazyObject(document)} }
+
 // ParseInput reads a document from JSON. Numbers keep their digits.
 func ParseInput(document []byte) (Input, error) {
 	v, err := ast.ValueFromReader(bytes.NewReader(document))
