@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"fairlead/internal/gate"
+	"fairlead/internal/rego"
 	"fairlead/internal/sqldb"
 )
 
@@ -62,7 +63,7 @@ func (s *Service) price(ctx context.Context, p Prices, f gate.Facts, inputs map[
 	}
 	r, ok := s.rules.get(at)
 	if !ok {
-		if r, err = compile("cost.rego", f.Template.CostRule, p); err != nil {
+		if r, err = compile("cost.rego", f.Template.CostRule, p, rego.Options{}); err != nil {
 			return gate.Cost{}, failed("the cost rule does not compile").WithCause(err)
 		}
 		s.rules.put(at, r)

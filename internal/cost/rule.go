@@ -22,13 +22,17 @@ type Rules struct{}
 
 const rulePackage = "cost"
 
-// schema lets a misspelt field of input be an error when the rule is pushed.
-var schema = map[string]any{
-	"type": "object", "additionalProperties": false,
-	"properties": map[string]any{
-		"inputs":      map[string]any{"type": "object", "additionalProperties": map[string]any{}},
-		"environment": map[string]any{"type": "object", "additionalProperties": false, "properties": map[string]any{"class": map[string]any{"type": "string"}}},
-	},
+// schema lets a misspelt field of input be an error when the rule is pushed:
+// it would be undefined, and what depends on it would cost nothing.
+func schema(inputs []string) map[string]any {
+	known := map[string]any{}
+	for _, name := range inputs {
+		known[name] = map[string]any{}
+	}
+	object := func(properties map[string]any) map[string]any {
+		return map[string]any{"type": "object", "additionalProperties": false, "properties": properties}
+	}
+	return object(map[string]any{"inputs": object(known), "environment": object(map[string]any{"class": map[string]any{"type": "string"}})})
 }
 
 // bounds of one evaluation: a rule adds up a few numbers.
@@ -42,8 +46,9 @@ type rule struct {
 	file  string
 }
 
-func compile(file string, source []byte, p Prices) (*rule, error) {
-	prog, err := rego.Compile(rego.Files{file: source}, rego.Options{Strict: true, Data: p.data(), Schema: schema, Typed: func(pkg string) bool { return pkg == rulePackage }})
+func compile(file string, source []byte, p Prices, o rego.Options) (*rule, error) {
+	o.Strict, o.Data = true, p.data()
+	prog, err := rego.Compile(rego.Files{file: source}, o)
 	if err != nil {
 		return nil, err
 	}
@@ -56,10 +61,10 @@ func compile(file string, source []byte, p Prices) (*rule, error) {
 	return &rule{q, file}, err
 }
 
-// Check compiles a rule; what is wrong with it is an Invalid fault that names
-// file and line.
-func (Rules) Check(file string, source []byte) error {
-	_, err := compile(file, source, Prices{})
+// Check compiles a rule that may look at these inputs; what is wrong with it
+// is an Invalid fault that names file and line.
+func (Rules) Check(file string, source []byte, inputs []string) error {
+	_, err := compile(file, source, Prices{}, rego.Options{Schema: schema(inputs), Typed: func(pkg string) bool { return pkg == rulePackage }})
 	return err
 }
 
@@ -69,7 +74,7 @@ func (Rules) Monthly(ctx context.Context, file string, source []byte, inputs map
 	for name, monthly := range prices {
 		p.Items[name] = Price{Monthly: monthly, Hourly: monthly / HoursPerMonth}
 	}
-	r, err := compile(file, source, p)
+	r, err := compile(file, source, p, rego.Options{})
 	if err != nil {
 		return 0, err
 	}

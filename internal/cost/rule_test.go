@@ -119,20 +119,21 @@ func TestWhatARuleComesTo(t *testing.T) {
 func TestRulesThatAreRefusedAtPush(t *testing.T) {
 	t.Parallel()
 	for why, rule := range map[string]string{
-		"no Rego":              "items: []",
-		"nothing":              "",
-		"another package":      "package costs\nitems := []",
-		"another rule":         "package cost\nitem := []",
-		"a misspelt field":     "package cost\nmonthly := 1 if input.environment.clas == \"production\"",
-		"the network":          "package cost\nmonthly := http.send({\"url\": \"http://169.254.169.254\"}).body",
-		"the clock":            "package cost\nmonthly := time.now_ns()",
-		"the environment":      "package cost\nmonthly := opa.runtime().env.HOME",
-		"recursion":            "package cost\nmonthly := monthly + 1",
-		"brackets without end": "package cost\nitems := " + strings.Repeat("[", 10_000),
-		"10 MB":                "package cost\nmonthly := 1\n#" + strings.Repeat("x", 10<<20),
-		"binary":               "package cost\n\xff\xfe",
+		"no Rego":                    "items: []",
+		"nothing":                    "",
+		"another package":            "package costs\nitems := []",
+		"another rule":               "package cost\nitem := []",
+		"a misspelt field":           "package cost\nmonthly := 1 if input.environment.clas == \"production\"",
+		"an input that there is not": "package cost\nitems contains {\"item\": \"cpu\", \"quantity\": input.inputs.cpus}",
+		"the network":                "package cost\nmonthly := http.send({\"url\": \"http://169.254.169.254\"}).body",
+		"the clock":                  "package cost\nmonthly := time.now_ns()",
+		"the environment":            "package cost\nmonthly := opa.runtime().env.HOME",
+		"recursion":                  "package cost\nmonthly := monthly + 1",
+		"brackets without end":       "package cost\nitems := " + strings.Repeat("[", 10_000),
+		"10 MB":                      "package cost\nmonthly := 1\n#" + strings.Repeat("x", 10<<20),
+		"binary":                     "package cost\n\xff\xfe",
 	} {
-		err := cost.Rules{}.Check("cost.rego", []byte(rule))
+		err := cost.Rules{}.Check("cost.rego", []byte(rule), []string{"cpu"})
 		f, ok := errors.AsType[*fault.Error](err)
 		if !ok || f.Kind != fault.Invalid && f.Kind != fault.TooLarge {
 			t.Errorf("%s: %v", why, err)

@@ -39,8 +39,9 @@ type Gate struct {
 
 // Pricer knows cost rules. It is another's: a template only carries one.
 type Pricer interface {
-	// Check compiles a rule; its fault names file and line.
-	Check(file string, rule []byte) error
+	// Check compiles a rule that may look at these inputs; its fault names
+	// file and line.
+	Check(file string, rule []byte, inputs []string) error
 	// Monthly is what a rule comes to by some prices, each for a month.
 	Monthly(ctx context.Context, file string, rule []byte, inputs map[string]any, class string, prices map[string]float64) (float64, error)
 }
@@ -185,7 +186,7 @@ func (v *Version) checkCost(p Pricer) error {
 		return nil
 	}
 	rule, _ := v.files.File(v.CostFile)
-	return p.Check(v.CostFile, rule)
+	return p.Check(v.CostFile, rule, v.schema.known(schemaURL+"#"))
 }
 
 // expectedCost is what a test case expects of the cost rule.

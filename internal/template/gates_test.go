@@ -17,7 +17,7 @@ import (
 // fakePricer refuses rules that say "bad", and prices by the first item's price.
 type fakePricer struct{}
 
-func (fakePricer) Check(file string, rule []byte) error {
+func (fakePricer) Check(file string, rule []byte, _ []string) error {
 	if string(rule) == "bad" {
 		return fault.New(fault.Invalid, "invalid_policy", "%s:1: bad", file).WithField(file)
 	}
