@@ -18,19 +18,46 @@ import (
 // PostgreSQL server that is theirs alone, so that whatever is found on it is
 // theirs.
 type bed struct {
-	store string // sqlite, postgres
-	pool  int
-	box   *box
+	store    string // sqlite, postgres
+	pool     int
+	box      *box
+	governed bool // the job is governance, not the main one
 }
 
-func (b bed) String() string { return fmt.Sprintf("%s/%d", b.store, b.pool) }
+func (b bed) String() string {
+	if b.governed {
+		return fmt.Sprintf("%s-governance/%d", b.store, b.pool)
+	}
+	return fmt.Sprintf("%s/%d", b.store, b.pool)
+}
+
+// governance is the same bed for the other job.
+func (b bed) governance() bed {
+	b.governed, b.pool = true, 0
+	return b
+}
 
 func (b bed) server(t testing.TB) *server {
-	o := []serverOption{withBox(b.box), withPool(b.pool)}
+	o := []serverOption{withBox(b.box), withPool(b.pool), withConfig(loopback)}
 	if b.store == "postgres" {
 		o = append(o, onPostgres(b.box.newStore(t)))
 	}
 	return newServer(t, o...)
+}
+
+// work is a job that can be cut off anywhere, and what must hold afterwards.
+type work interface {
+	run()
+	invariants(s *server)
+	secrecy(s *server, boxLogFrom int64)
+	patient(d time.Duration)
+}
+
+func (b bed) work(t testing.TB, s *server) work {
+	if b.governed {
+		return newGovernance(t, s)
+	}
+	return newJob(t, s)
 }
 
 // keeper starts a server again whenever it was killed, as systemd would.
@@ -81,7 +108,7 @@ func (b bed) trace(t testing.TB) map[string]int {
 	file := filepath.Join(filepath.Dir(s.log), "trace")
 	from := b.box.logSize()
 	s.start("FAIRLEAD_FAILPOINT_TRACE=" + file)
-	j := newJob(t, s)
+	j := b.work(t, s)
 	j.run()
 	j.invariants(s)
 	s.stop()
@@ -105,7 +132,7 @@ func (b bed) killAt(t testing.TB, point string) bool {
 	from := b.box.logSize()
 	s.launch("FAIRLEAD_FAILPOINT=" + point)
 	k := keep(s)
-	j := newJob(t, s)
+	j := b.work(t, s)
 	// Whatever happens to the job, the keeper must stop before the server's end.
 	defer func() { k.stopping.Store(true) }()
 	j.run()
@@ -204,8 +231,8 @@ func (b bed) killOften(t testing.TB, rnd *rand.Rand) int64 {
 	s.launch()
 	k := keep(s)
 	defer func() { k.stopping.Store(true) }()
-	j := newJob(t, s)
-	j.c.patience = time.Minute
+	j := b.work(t, s)
+	j.patient(time.Minute)
 	over, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -229,8 +256,8 @@ func (b bed) killOften(t testing.TB, rnd *rand.Rand) int64 {
 }
 
 func beds(t testing.TB) (sqlite, postgres bed) {
-	sqlite = bed{"sqlite", 1, newBox(t)}
-	postgres = bed{"postgres", 1, newBox(t)}
+	sqlite = bed{store: "sqlite", pool: 1, box: newBox(t)}
+	postgres = bed{store: "postgres", pool: 1, box: newBox(t)}
 	return sqlite, postgres
 }
 
@@ -284,7 +311,9 @@ func TestTortureKill(t *testing.T) {
 	sqlite, postgres := beds(t)
 	if *only != "" {
 		p := strings.SplitN(*only, "/", 3)
-		b := map[string]bed{"sqlite": sqlite, "postgres": postgres}[p[0]]
+		store, governed := strings.CutSuffix(p[0], "-governance")
+		b := map[string]bed{"sqlite": sqlite, "postgres": postgres}[store]
+		b.governed = governed
 		_, _ = fmt.Sscan(p[1], &b.pool)
 		t.Logf("killed: %v", b.killAt(t, p[2]))
 		return

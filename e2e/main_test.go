@@ -19,7 +19,7 @@ var (
 	torture = flag.Bool("torture", false, "run the long suites (-short leaves out the random kills)")
 	seed    = flag.Int64("seed", 0, "repeat the random choices of an earlier run; 0 takes new ones")
 	built   = flag.String("binary", "", "try this binary instead of building one")
-	only    = flag.String("point", "", "kill at this failpoint alone, as STORE/POOL/NAME#N")
+	only    = flag.String("point", "", "kill at this failpoint alone, as STORE/POOL/NAME#N or STORE-governance/POOL/NAME#N")
 )
 
 // binary is the fairlead that all tests run; root is where they put things.

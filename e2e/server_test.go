@@ -31,6 +31,7 @@ type server struct {
 	pool   int
 	lease  time.Duration
 	env    []string
+	config string // more lines of its configuration
 	log    string // file with all that it ever printed
 
 	mu     sync.Mutex
@@ -44,6 +45,7 @@ func onPostgres(url string) serverOption { return func(s *server) { s.store = ur
 func withBox(b *box) serverOption        { return func(s *server) { s.engine = b } }
 func withPool(n int) serverOption        { return func(s *server) { s.pool = n } }
 func withEnv(env ...string) serverOption { return func(s *server) { s.env = append(s.env, env...) } }
+func withConfig(y string) serverOption   { return func(s *server) { s.config = y } }
 func withData(dir string) serverOption   { return func(s *server) { s.dir = dir } }
 func withOwnPostgres() serverOption      { return func(s *server) { s.own = true } }
 func (s *server) url() string            { return "http://" + s.addr }
@@ -98,7 +100,7 @@ func tail(file string, n int) string {
 func (s *server) launch(env ...string) {
 	s.t.Helper()
 	config := filepath.Join(filepath.Dir(s.log), "fairlead.yaml")
-	text := fmt.Sprintf("engines:\n  postgres:\n    pool: %d\n", s.pool)
+	text := fmt.Sprintf("engines:\n  postgres:\n    pool: %d\n", s.pool) + s.config
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		s.t.Fatal(err)
 	}

@@ -1,0 +1,380 @@
+package e2e
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+// governed is pgTiny with what quotas and budgets count.
+var governed = strings.Replace(pgTiny, "name: pg-tiny", "name: pg-governed", 1) + "units: {databases: 1}\ncost: cost.rego\n"
+
+const governedCost = `package cost
+
+items contains {"item": "database", "quantity": 1}
+`
+
+const prices = "currency: EUR\nitems:\n  database: {monthly: 12}\n"
+
+// rules are a bundle of guardrails that denies names and asks for an approval
+// in production.
+func rules(t testing.TB, version string) raw {
+	t.Helper()
+	return folder(t, map[string]string{
+		"policy.yaml": `apiVersion: fairlead/v1
+kind: PolicyBundle
+metadata: {name: house, version: ` + version + `, title: The rules of the house}
+guardrails:
+  - package: house.names
+    stage: request
+  - package: house.production
+    stage: request
+    strength: approve
+    scope: {classes: [production]}
+    approval: {role: approver, count: 1}
+`,
+		"names.rego": `package house.names
+
+deny contains {"msg": sprintf("%s is a forbidden name", [input.resource.name]), "remedy": "take another name"} if {
+	startswith(input.resource.name, "forbidden")
+}
+`,
+		"production.rego": `package house.production
+
+approve contains {"msg": sprintf("%s in production", [input.action])} if input.action in {"create", "update"}
+`,
+		"names_test.rego": `package house.names_test
+
+import data.house.names
+
+test_forbidden if count(names.deny) == 1 with input as {"resource": {"name": "forbidden-x"}}
+
+test_allowed if count(names.deny) == 0 with input as {"resource": {"name": "orders"}}
+`,
+		"README.md": "# The rules of the house, " + version + "\n",
+	})
+}
+
+const inProd = "/api/v1/projects/web/environments/prod"
+
+// governance is the job of everybody around the developer: the platform team
+// that sets rules, prices and quotas, approvers, receivers of webhooks.
+type governance struct {
+	*job
+	s        *server
+	dora     *client // asks
+	ann      *client // approves
+	ben      *client // stands in for her
+	well     *receiver
+	ill      *receiver // down at first
+	secrets  map[*receiver][]string
+	denied   []string // names that must not exist
+	rejected []string // names that nobody agreed to
+	lasting  []string // names that live when the job is done
+	gone     []string
+}
+
+func newGovernance(t testing.TB, s *server) *governance {
+	g := &governance{job: newJob(t, s), s: s, well: newReceiver(t), ill: newReceiver(t), secrets: map[*receiver][]string{}}
+	g.ill.down.Store(true)
+	return g
+}
+
+func (g *governance) run() {
+	g.inTurn([]part{{"set up", g.setUp}, {"people", g.people}, {"webhooks", g.webhooks}, {"rules", g.rules}, {"limits", g.limits}, {"denials", g.denials},
+		{"rejection", g.rejection}, {"approval", g.approval}, {"void", g.void}, {"stand in", g.standIn}, {"break glass", g.breakGlass}, {"too late", g.tooLate},
+		{"freed", g.freed}, {"tidy", g.tidy}})
+}
+
+func (g *governance) patient(d time.Duration) {
+	g.job.patient(d)
+	g.c.patience = d
+}
+
+func (g *governance) people() {
+	t, c := g.t, g.c
+	g.dora, g.ann, g.ben = g.person("dora", "developer"), g.person("ann", "approver"), g.person("ben")
+	c.must(t, "POST", "/api/v1/projects/web/environments", map[string]any{"name": "prod", "class": "production"}, "k-prod", 201)
+	c.must(t, "POST", "/api/v1/templates", folder(t, map[string]string{"template.yaml": governed, "cost.rego": governedCost, "README.md": "# A database\n"}), "k-governed", 200, 201)
+}
+
+// webhook makes one, and gets hold of its secret however often that is lost.
+func (g *governance) webhook(name string, r *receiver, team string) string {
+	t, c := g.t, g.c
+	t.Helper()
+	body := map[string]any{"url": r.URL + "/hook", "description": name}
+	if team != "" {
+		body["team"] = team
+	}
+	made := c.must(t, "POST", "/api/v1/webhooks", body, "k-webhook-"+name, 200, 201, 409)
+	if made.status == 409 { // done, and the secret lost with the reply
+		list := c.must(t, "GET", "/api/v1/webhooks", nil, "", 200)
+		id := ""
+		for _, w := range items(list) {
+			if w["description"] == name {
+				id, _ = w["id"].(string)
+			}
+		}
+		for n := range 5 {
+			if made, _ = c.try("POST", "/api/v1/webhooks/"+id+"/rotate", map[string]any{"overlapSeconds": 0}, fmt.Sprintf("k-rotate-%s-%d", name, n)); made.status == 200 {
+				break
+			}
+		}
+	}
+	g.known(r, made)
+	return made.str("id")
+}
+
+func (g *governance) known(r *receiver, made reply) {
+	secret := made.str("secret")
+	if secret == "" {
+		g.t.Fatalf("no secret: %v", made)
+	}
+	g.canaries[secret] = "a webhook's secret"
+	g.secrets[r] = append(g.secrets[r], secret)
+}
+
+func items(r reply) []map[string]any {
+	list, _ := r.json["items"].([]any)
+	var out []map[string]any
+	for _, v := range list {
+		if m, ok := v.(map[string]any); ok {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+func (g *governance) webhooks() {
+	t, c := g.t, g.c
+	well := g.webhook("well", g.well, "shop")
+	g.webhook("ill", g.ill, "")
+	c.must(t, "POST", "/api/v1/webhooks/"+well+"/ping", nil, "k-ping", 200, 201)
+	c.must(t, "PATCH", "/api/v1/webhooks/"+well, map[string]any{"types": []string{"*"}}, "k-types", 200)
+	if r := c.must(t, "POST", "/api/v1/webhooks/"+well+"/rotate", map[string]any{"overlapSeconds": 3600}, "k-another-secret", 200, 409); r.status == 200 {
+		g.known(g.well, r) // otherwise the reply was lost, and the secret before signs too
+	}
+	spare := g.webhook("spare", g.ill, "shop")
+	c.must(t, "DELETE", "/api/v1/webhooks/"+spare, nil, "k-no-spare", 200, 204, 404)
+	g.dora.must(t, "PUT", "/api/v1/me/notifications", map[string]any{"muted": []string{"approval.*"}}, "k-mute", 200)
+}
+
+func (g *governance) rules() {
+	t, c := g.t, g.c
+	for _, v := range []string{"1.0.0", "1.1.0"} {
+		c.must(t, "POST", "/api/v1/guardrails", rules(t, v), "k-push-"+v, 200, 201)
+	}
+	c.must(t, "POST", "/api/v1/guardrails/house/versions/1.0.0/activate", nil, "k-activate", 200)
+}
+
+func (g *governance) limits() {
+	t, c := g.t, g.c
+	c.must(t, "PUT", "/api/v1/cost/prices", map[string]any{"document": prices}, "k-prices", 200)
+	c.must(t, "PUT", "/api/v1/quotas", map[string]any{"team": "shop", "metric": "monthly_cost", "max": 40, "warnAt": 0.5}, "k-budget", 200)
+	c.must(t, "PUT", "/api/v1/quotas", map[string]any{"project": "web", "environment": "dev", "metric": "databases", "max": 5}, "k-quota", 200)
+	c.must(t, "PUT", "/api/v1/quotas", map[string]any{"project": "web", "environment": "dev", "metric": "databases", "max": 1}, "k-quota-less", 200)
+	spare := c.must(t, "PUT", "/api/v1/quotas", map[string]any{"team": "shop", "metric": "count", "max": 100}, "k-quota-spare", 200)
+	c.must(t, "PATCH", "/api/v1/quotas/"+spare.str("id"), map[string]any{"max": 90}, "k-quota-change", 200)
+	c.must(t, "DELETE", "/api/v1/quotas/"+spare.str("id"), nil, "k-quota-gone", 200, 204, 404)
+}
+
+// wants asks for a resource as dora.
+func (g *governance) wants(in, name, template string, inputs map[string]any) string {
+	g.t.Helper()
+	r := g.dora.must(g.t, "POST", in+"/resources", map[string]any{"name": name, "template": template, "inputs": inputs}, "k-create-"+name, 201)
+	g.acked = append(g.acked, ack{r.str("id"), name})
+	return r.str("id")
+}
+
+// refused asks for what is denied.
+func (g *governance) refused(in, name, code string) {
+	g.t.Helper()
+	r := g.dora.must(g.t, "POST", in+"/resources", map[string]any{"name": name, "template": "pg-governed"}, "k-create-"+name, 403)
+	if r.str("code") != code || r.str("hint") == "" {
+		g.t.Fatalf("%s is refused with %v, not %s", name, r, code)
+	}
+	g.denied = append(g.denied, name)
+}
+
+func (g *governance) denials() {
+	g.refused(inDev, "forbidden", "guardrail_denied")
+	open := g.wants(inDev, "open", "pg-governed", nil) // 12 of 40, and the one of dev
+	g.refused(inDev, "second", "quota_exceeded")
+	g.c.settle(g.t, open, patience, applied(1))
+	g.up()
+}
+
+// up ends the outage of the receiver that is down at first, once it turned
+// somebody away.
+func (g *governance) up() {
+	eventually(g.t, patience, func() string {
+		g.ill.mu.Lock()
+		defer g.ill.mu.Unlock()
+		if g.ill.turned == 0 {
+			return "nobody tried the receiver that is down"
+		}
+		return ""
+	})
+	g.ill.down.Store(false)
+}
+
+// awaits wants a resource to wait for an approval of a revision, and gives it.
+func (g *governance) awaits(id string, revision int64, not ...string) reply {
+	t := g.t
+	t.Helper()
+	var found map[string]any
+	eventually(t, patience, func() string {
+		r, err := g.c.try("GET", "/api/v1/approvals?status=pending&subject="+url.QueryEscape(id), nil, "")
+		if err != nil {
+			return err.Error()
+		}
+		for _, a := range items(r) {
+			if a["revision"] == float64(revision) && !strings.Contains(strings.Join(not, " "), a["id"].(string)) {
+				found = a
+				return ""
+			}
+		}
+		return fmt.Sprintf("nothing waits for revision %d: %v", revision, r)
+	})
+	g.c.settle(t, id, patience, func(r reply) string {
+		if r.str("phase") != "waiting" || r.str("reason") != "awaiting_approval" {
+			return fmt.Sprintf("is %s (%s), and does not wait", r.str("phase"), r.str("reason"))
+		}
+		return ""
+	})
+	return g.c.must(t, "GET", "/api/v1/approvals/"+found["id"].(string), nil, "", 200)
+}
+
+// decides votes on what it was shown.
+func (g *governance) decides(by *client, a reply, decision, comment string) {
+	g.t.Helper()
+	by.must(g.t, "POST", "/api/v1/approvals/"+a.str("id")+"/"+decision, map[string]any{"digest": a.str("digest"), "comment": comment}, "k-"+decision+a.str("id"), 200)
+}
+
+func (g *governance) rejection() {
+	t := g.t
+	id := g.wants(inProd, "nope", "pg-governed", nil) // 24
+	a := g.awaits(id, 1)
+	g.nothingOf("nope")
+	if r := g.dora.must(t, "POST", "/api/v1/approvals/"+a.str("id")+"/approve", map[string]any{"digest": a.str("digest")}, "k-own", 403); r.str("code") != "own_request" {
+		t.Fatalf("one's own request: %v", r)
+	}
+	if r := g.ben.must(t, "POST", "/api/v1/approvals/"+a.str("id")+"/approve", map[string]any{"digest": a.str("digest")}, "k-strange", 404); r.str("code") == "" {
+		t.Fatalf("a stranger: %v", r)
+	}
+	g.decides(g.ann, a, "reject", "too large")
+	r := g.c.settle(t, id, patience, inPhase("failed"))
+	if r.str("reason") != "approval_rejected" {
+		t.Fatalf("rejected: %v", r)
+	}
+	g.nothingOf("nope")
+	g.rejected = append(g.rejected, "nope")
+}
+
+// nothingOf wants no object of a resource.
+func (g *governance) nothingOf(name string) {
+	g.t.Helper()
+	there, err := world(g.s.engine)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for o := range there {
+		if strings.Contains(o, " "+name+"_") || strings.HasSuffix(o, " "+name) {
+			g.t.Errorf("I7: %s exists, and nobody agreed to it", o)
+		}
+	}
+}
+
+func (g *governance) approval() {
+	id := g.wants(inProd, "paid", "pg-governed", map[string]any{"connection_limit": 5}) // 36
+	g.decides(g.ann, g.awaits(id, 1), "approve", "fine")
+	g.c.settle(g.t, id, patience, applied(1))
+	g.refused(inProd, "dear", "budget_exceeded") // 48
+	g.lasting = append(g.lasting, "paid")
+}
+
+// void changes what is to be agreed to, and then the rules by which it is.
+func (g *governance) void() {
+	t := g.t
+	id := g.acked[len(g.acked)-1].id
+	path := inProd + "/resources/paid"
+	g.dora.must(t, "PATCH", path, map[string]any{"set": map[string]any{"connection_limit": 6}}, "k-six", 200)
+	first := g.awaits(id, 2)
+	g.dora.must(t, "PATCH", path, map[string]any{"set": map[string]any{"connection_limit": 7}}, "k-seven", 200)
+	second := g.awaits(id, 3)
+	if r := g.ann.must(t, "POST", "/api/v1/approvals/"+first.str("id")+"/approve", map[string]any{"digest": first.str("digest")}, "k-too-late", 409, 412); r.str("code") != "approval_changed" {
+		t.Fatalf("what is void: %v", r)
+	}
+	g.c.must(t, "POST", "/api/v1/guardrails/house/versions/1.1.0/activate", nil, "k-activate-next", 200)
+	// Whoever agrees to what was shown under the old rules finds that out: at
+	// once, or because the run asks anew.
+	r := g.ann.must(t, "POST", "/api/v1/approvals/"+second.str("id")+"/approve", map[string]any{"digest": second.str("digest")}, "k-old-rules", 200, 409, 412)
+	t.Logf("agreed under the old rules: %d %s", r.status, r.str("code"))
+	g.decides(g.ann, g.awaits(id, 3, first.str("id"), second.str("id")), "approve", "still fine")
+	g.c.settle(t, id, patience, applied(3))
+	g.c.must(t, "POST", "/api/v1/guardrails/house/rollback", nil, "k-rules-back", 200)
+}
+
+// standIn has somebody decide in another's name, on a resource with a secret.
+func (g *governance) standIn() {
+	t := g.t
+	r := g.ann.must(t, "POST", "/api/v1/delegations", map[string]any{"to": "ben", "until": time.Now().Add(48 * time.Hour), "reason": "holiday"}, "k-holiday", 201)
+	id := g.wants(inProd, "sealed", "app", map[string]any{"key": secretInput, "delay": "1ms"})
+	g.decides(g.ben, g.awaits(id, 1), "approve", "in her name")
+	g.c.settle(t, id, patience, applied(1))
+	g.ann.must(t, "DELETE", "/api/v1/delegations/"+r.str("id"), nil, "k-back", 200, 204, 404)
+	g.lasting = append(g.lasting, "sealed")
+}
+
+// breakGlass goes ahead without anybody.
+func (g *governance) breakGlass() {
+	t := g.t
+	id := g.acked[len(g.acked)-1].id
+	g.dora.must(t, "PATCH", inProd+"/resources/sealed", map[string]any{"set": map[string]any{"delay": "2ms"}}, "k-hurry", 200)
+	a := g.awaits(id, 2)
+	g.c.must(t, "POST", "/api/v1/approvals/"+a.str("id")+"/bypass", map[string]any{"reason": "the shop is down and nobody answers"}, "k-bypass", 200)
+	g.c.settle(t, id, patience, applied(2))
+	g.c.must(t, "PUT", "/api/v1/teams/shop/members/ben/roles/auditor", nil, "k-auditor", 200, 204)
+	g.ben.must(t, "POST", "/api/v1/approvals/"+a.str("id")+"/review", map[string]any{"comment": "it was right"}, "k-review", 200)
+}
+
+// tooLate lets the time of an approval pass.
+func (g *governance) tooLate() {
+	t := g.t
+	id := g.wants(inProd, "late", "app", nil)
+	a := g.awaits(id, 1)
+	column(t, g.s.db(t), `UPDATE approvals SET expires_at = $2 WHERE id = $1 AND status = 'pending' RETURNING id`, a.str("id"), 1)
+	r := g.c.settle(t, id, patience, inPhase("failed"))
+	if r.str("reason") != "approval_expired" {
+		t.Fatalf("expired: %v", r)
+	}
+	g.rejected = append(g.rejected, "late")
+}
+
+// freed gives back what is no longer used, and somebody else takes it.
+func (g *governance) freed() {
+	t, c := g.t, g.c
+	c.must(t, "DELETE", inDev+"/resources/open", nil, "k-destroy-open", 202, 404, 409)
+	for _, a := range g.acked {
+		switch a.name {
+		case "open":
+			c.settle(t, a.id, patience, inPhase("destroyed"))
+		case "nope", "late":
+			c.must(t, "DELETE", inProd+"/resources/"+a.id, nil, "k-destroy-"+a.name, 202, 404, 409)
+			c.settle(t, a.id, patience, inPhase("destroyed"))
+		default:
+			continue
+		}
+		g.gone = append(g.gone, a.name)
+	}
+	id := g.wants(inDev, "again", "pg-governed", nil)
+	c.settle(t, id, patience, applied(1))
+	g.lasting = append(g.lasting, "again")
+}
+
+// tidy takes the bundle out of force.
+func (g *governance) tidy() {
+	g.c.must(g.t, "POST", "/api/v1/guardrails/house/deactivate", nil, "k-no-rules", 200)
+}
