@@ -20,7 +20,7 @@ import (
 )
 
 // PasswordVariable goes over what the configuration says of the password.
-const PasswordVariable = "FAIRLEAD_SMTP_PASSWORD"
+const PasswordVariable = "FAIRLEAD_SMTP_PASSWORD" //nolint:gosec // the name of a variable
 
 // Config is the operator's section of the configuration.
 type Config struct {
@@ -124,8 +124,8 @@ func (m *Mailer) send(ctx context.Context, msg *mail.Msg) error {
 		if err != nil {
 			return nil, err
 		}
-		stop := context.AfterFunc(ctx, func() { conn.Close() })
-		end = func() { stop(); conn.Close() }
+		stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+		end = func() { stop(); _ = conn.Close() }
 		return m.secured(dial, conn)
 	})
 	if err != nil {
