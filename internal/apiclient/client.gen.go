@@ -183,6 +183,72 @@ func (e AuditRecordDecision) Valid() bool {
 	}
 }
 
+// Defines values for ChangeWindowClass.
+const (
+	ChangeWindowClassDevelopment ChangeWindowClass = "development"
+	ChangeWindowClassProduction  ChangeWindowClass = "production"
+	ChangeWindowClassStaging     ChangeWindowClass = "staging"
+)
+
+// Valid indicates whether the value is a known member of the ChangeWindowClass enum.
+func (e ChangeWindowClass) Valid() bool {
+	switch e {
+	case ChangeWindowClassDevelopment:
+		return true
+	case ChangeWindowClassProduction:
+		return true
+	case ChangeWindowClassStaging:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ChangeWindowScope.
+const (
+	ChangeWindowScopeEnvironment  ChangeWindowScope = "environment"
+	ChangeWindowScopeOrganisation ChangeWindowScope = "organisation"
+	ChangeWindowScopeProject      ChangeWindowScope = "project"
+	ChangeWindowScopeTeam         ChangeWindowScope = "team"
+)
+
+// Valid indicates whether the value is a known member of the ChangeWindowScope enum.
+func (e ChangeWindowScope) Valid() bool {
+	switch e {
+	case ChangeWindowScopeEnvironment:
+		return true
+	case ChangeWindowScopeOrganisation:
+		return true
+	case ChangeWindowScopeProject:
+		return true
+	case ChangeWindowScopeTeam:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ChangeWindowSettingClass.
+const (
+	ChangeWindowSettingClassDevelopment ChangeWindowSettingClass = "development"
+	ChangeWindowSettingClassProduction  ChangeWindowSettingClass = "production"
+	ChangeWindowSettingClassStaging     ChangeWindowSettingClass = "staging"
+)
+
+// Valid indicates whether the value is a known member of the ChangeWindowSettingClass enum.
+func (e ChangeWindowSettingClass) Valid() bool {
+	switch e {
+	case ChangeWindowSettingClassDevelopment:
+		return true
+	case ChangeWindowSettingClassProduction:
+		return true
+	case ChangeWindowSettingClassStaging:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CreateEnvironmentRequestClass.
 const (
 	CreateEnvironmentRequestClassDevelopment CreateEnvironmentRequestClass = "development"
@@ -417,6 +483,72 @@ func (e ExplanationLinkState) Valid() bool {
 	}
 }
 
+// Defines values for FreezeClass.
+const (
+	FreezeClassDevelopment FreezeClass = "development"
+	FreezeClassProduction  FreezeClass = "production"
+	FreezeClassStaging     FreezeClass = "staging"
+)
+
+// Valid indicates whether the value is a known member of the FreezeClass enum.
+func (e FreezeClass) Valid() bool {
+	switch e {
+	case FreezeClassDevelopment:
+		return true
+	case FreezeClassProduction:
+		return true
+	case FreezeClassStaging:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FreezeScope.
+const (
+	FreezeScopeEnvironment  FreezeScope = "environment"
+	FreezeScopeOrganisation FreezeScope = "organisation"
+	FreezeScopeProject      FreezeScope = "project"
+	FreezeScopeTeam         FreezeScope = "team"
+)
+
+// Valid indicates whether the value is a known member of the FreezeScope enum.
+func (e FreezeScope) Valid() bool {
+	switch e {
+	case FreezeScopeEnvironment:
+		return true
+	case FreezeScopeOrganisation:
+		return true
+	case FreezeScopeProject:
+		return true
+	case FreezeScopeTeam:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for FreezeSettingClass.
+const (
+	FreezeSettingClassDevelopment FreezeSettingClass = "development"
+	FreezeSettingClassProduction  FreezeSettingClass = "production"
+	FreezeSettingClassStaging     FreezeSettingClass = "staging"
+)
+
+// Valid indicates whether the value is a known member of the FreezeSettingClass enum.
+func (e FreezeSettingClass) Valid() bool {
+	switch e {
+	case FreezeSettingClassDevelopment:
+		return true
+	case FreezeSettingClassProduction:
+		return true
+	case FreezeSettingClassStaging:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for GuardrailAnswerOutcome.
 const (
 	GuardrailAnswerOutcomeAllowed  GuardrailAnswerOutcome = "allowed"
@@ -558,6 +690,123 @@ func (e GuardrailVerdictStrength) Valid() bool {
 	case GuardrailVerdictStrengthApprove:
 		return true
 	case GuardrailVerdictStrengthDeny:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LeaseKind.
+const (
+	LeaseKindEnvironment LeaseKind = "environment"
+	LeaseKindResource    LeaseKind = "resource"
+)
+
+// Valid indicates whether the value is a known member of the LeaseKind enum.
+func (e LeaseKind) Valid() bool {
+	switch e {
+	case LeaseKindEnvironment:
+		return true
+	case LeaseKindResource:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LeaseState.
+const (
+	LeaseStateActive LeaseState = "active"
+	LeaseStateEnded  LeaseState = "ended"
+	LeaseStateEnding LeaseState = "ending"
+)
+
+// Valid indicates whether the value is a known member of the LeaseState enum.
+func (e LeaseState) Valid() bool {
+	switch e {
+	case LeaseStateActive:
+		return true
+	case LeaseStateEnded:
+		return true
+	case LeaseStateEnding:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LeaseRuleClass.
+const (
+	LeaseRuleClassDevelopment LeaseRuleClass = "development"
+	LeaseRuleClassProduction  LeaseRuleClass = "production"
+	LeaseRuleClassStaging     LeaseRuleClass = "staging"
+)
+
+// Valid indicates whether the value is a known member of the LeaseRuleClass enum.
+func (e LeaseRuleClass) Valid() bool {
+	switch e {
+	case LeaseRuleClassDevelopment:
+		return true
+	case LeaseRuleClassProduction:
+		return true
+	case LeaseRuleClassStaging:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LeaseRuleKind.
+const (
+	LeaseRuleKindEnvironment LeaseRuleKind = "environment"
+	LeaseRuleKindResource    LeaseRuleKind = "resource"
+)
+
+// Valid indicates whether the value is a known member of the LeaseRuleKind enum.
+func (e LeaseRuleKind) Valid() bool {
+	switch e {
+	case LeaseRuleKindEnvironment:
+		return true
+	case LeaseRuleKindResource:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LeaseRuleSettingClass.
+const (
+	LeaseRuleSettingClassDevelopment LeaseRuleSettingClass = "development"
+	LeaseRuleSettingClassProduction  LeaseRuleSettingClass = "production"
+	LeaseRuleSettingClassStaging     LeaseRuleSettingClass = "staging"
+)
+
+// Valid indicates whether the value is a known member of the LeaseRuleSettingClass enum.
+func (e LeaseRuleSettingClass) Valid() bool {
+	switch e {
+	case LeaseRuleSettingClassDevelopment:
+		return true
+	case LeaseRuleSettingClassProduction:
+		return true
+	case LeaseRuleSettingClassStaging:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for LeaseRuleSettingKind.
+const (
+	LeaseRuleSettingKindEnvironment LeaseRuleSettingKind = "environment"
+	LeaseRuleSettingKindResource    LeaseRuleSettingKind = "resource"
+)
+
+// Valid indicates whether the value is a known member of the LeaseRuleSettingKind enum.
+func (e LeaseRuleSettingKind) Valid() bool {
+	switch e {
+	case LeaseRuleSettingKindEnvironment:
+		return true
+	case LeaseRuleSettingKindResource:
 		return true
 	default:
 		return false
@@ -1224,6 +1473,87 @@ func (e ListGuardrailsParamsSort) Valid() bool {
 	case ListGuardrailsParamsSortMinusName:
 		return true
 	case ListGuardrailsParamsSortName:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListLeasesParamsSort.
+const (
+	ListLeasesParamsSortCreated      ListLeasesParamsSort = "created"
+	ListLeasesParamsSortEnds         ListLeasesParamsSort = "ends"
+	ListLeasesParamsSortMinusCreated ListLeasesParamsSort = "-created"
+	ListLeasesParamsSortMinusEnds    ListLeasesParamsSort = "-ends"
+)
+
+// Valid indicates whether the value is a known member of the ListLeasesParamsSort enum.
+func (e ListLeasesParamsSort) Valid() bool {
+	switch e {
+	case ListLeasesParamsSortCreated:
+		return true
+	case ListLeasesParamsSortEnds:
+		return true
+	case ListLeasesParamsSortMinusCreated:
+		return true
+	case ListLeasesParamsSortMinusEnds:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListLeasesParamsOwner.
+const (
+	ListLeasesParamsOwnerMe     ListLeasesParamsOwner = "me"
+	ListLeasesParamsOwnerOthers ListLeasesParamsOwner = "others"
+)
+
+// Valid indicates whether the value is a known member of the ListLeasesParamsOwner enum.
+func (e ListLeasesParamsOwner) Valid() bool {
+	switch e {
+	case ListLeasesParamsOwnerMe:
+		return true
+	case ListLeasesParamsOwnerOthers:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListLeasesParamsKind.
+const (
+	ListLeasesParamsKindEnvironment ListLeasesParamsKind = "environment"
+	ListLeasesParamsKindResource    ListLeasesParamsKind = "resource"
+)
+
+// Valid indicates whether the value is a known member of the ListLeasesParamsKind enum.
+func (e ListLeasesParamsKind) Valid() bool {
+	switch e {
+	case ListLeasesParamsKindEnvironment:
+		return true
+	case ListLeasesParamsKindResource:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListLeasesParamsState.
+const (
+	ListLeasesParamsStateActive ListLeasesParamsState = "active"
+	ListLeasesParamsStateEnded  ListLeasesParamsState = "ended"
+	ListLeasesParamsStateEnding ListLeasesParamsState = "ending"
+)
+
+// Valid indicates whether the value is a known member of the ListLeasesParamsState enum.
+func (e ListLeasesParamsState) Valid() bool {
+	switch e {
+	case ListLeasesParamsStateActive:
+		return true
+	case ListLeasesParamsStateEnded:
+		return true
+	case ListLeasesParamsStateEnding:
 		return true
 	default:
 		return false
@@ -2276,6 +2606,105 @@ type BypassApprovalRequest struct {
 	Reason string `json:"reason"`
 }
 
+// CalendarStatus defines model for CalendarStatus.
+type CalendarStatus struct {
+	// Freezes Those that hold, or will
+	Freezes []Freeze `json:"freezes"`
+
+	// Name Of what closes it
+	Name *string `json:"name,omitempty"`
+
+	// Open Changes happen now
+	Open   bool    `json:"open"`
+	Reason *string `json:"reason,omitempty"`
+
+	// Until When it opens, or closes; absent when nobody knows
+	Until *time.Time `json:"until,omitempty"`
+
+	// Windows Those that decide
+	Windows []ChangeWindow `json:"windows"`
+}
+
+// ChangeWindow defines model for ChangeWindow.
+type ChangeWindow struct {
+	// Class Only environments of this class
+	Class *ChangeWindowClass `json:"class,omitempty"`
+
+	// Closes Not after opens: on the next day. 24:00 is the end of the day
+	//
+	// Example: 17:00
+	Closes    string    `json:"closes"`
+	CreatedAt time.Time `json:"createdAt"`
+
+	// Environment Name, with its project, or id
+	Environment *string `json:"environment,omitempty"`
+	ID          string  `json:"id"`
+	Name        string  `json:"name"`
+
+	// Opens Example: 09:00
+	Opens string `json:"opens"`
+
+	// Project Name or id
+	Project *string           `json:"project,omitempty"`
+	Scope   ChangeWindowScope `json:"scope"`
+
+	// Team Name or id
+	Team *string `json:"team,omitempty"`
+
+	// Weekdays mon to sun; a span is mon-fri
+	//
+	// Example: ["mon","tue"]
+	Weekdays []string `json:"weekdays"`
+
+	// Zone Of the IANA database
+	//
+	// Example: Europe/Berlin
+	Zone string `json:"zone"`
+}
+
+// ChangeWindowClass Only environments of this class
+type ChangeWindowClass string
+
+// ChangeWindowScope defines model for ChangeWindow.Scope.
+type ChangeWindowScope string
+
+// ChangeWindowSetting defines model for ChangeWindowSetting.
+type ChangeWindowSetting struct {
+	// Class Only environments of this class
+	Class *ChangeWindowSettingClass `json:"class,omitempty"`
+
+	// Closes Not after opens: on the next day. 24:00 is the end of the day
+	//
+	// Example: 17:00
+	Closes string `json:"closes"`
+
+	// Environment Name, with its project, or id
+	Environment *string `json:"environment,omitempty"`
+	Name        string  `json:"name"`
+
+	// Opens Example: 09:00
+	Opens string `json:"opens"`
+
+	// Project Name or id
+	Project *string `json:"project,omitempty"`
+
+	// Team Name or id
+	Team *string `json:"team,omitempty"`
+
+	// Weekdays mon to sun; a span is mon-fri
+	//
+	// Example: ["mon","tue"]
+	Weekdays []string `json:"weekdays"`
+
+	// Zone Of the IANA database
+	//
+	// Example: Europe/Berlin
+	Zone string `json:"zone"`
+}
+
+// ChangeWindowSettingClass Only environments of this class
+type ChangeWindowSettingClass string
+
 // CheckInputBody defines model for CheckInputBody.
 type CheckInputBody struct {
 	// Source The Cedar text
@@ -2659,6 +3088,72 @@ type ExplanationLinkKind string
 // ExplanationLinkState defines model for ExplanationLink.State.
 type ExplanationLinkState string
 
+// ExtendLeaseRequest defines model for Extend-leaseRequest.
+type ExtendLeaseRequest struct {
+	// By Such as 8h; what the rules give when absent
+	By *string `json:"by,omitempty"`
+}
+
+// Freeze defines model for Freeze.
+type Freeze struct {
+	// Class Only environments of this class
+	Class     *FreezeClass `json:"class,omitempty"`
+	CreatedAt time.Time    `json:"createdAt"`
+
+	// Environment Name, with its project, or id
+	Environment *string `json:"environment,omitempty"`
+
+	// Except Teams that it does not hold for
+	Except *[]string `json:"except,omitempty"`
+
+	// From Now when absent
+	From *time.Time `json:"from,omitempty"`
+	ID   string     `json:"id"`
+	Name string     `json:"name"`
+
+	// Project Name or id
+	Project *string     `json:"project,omitempty"`
+	Reason  *string     `json:"reason,omitempty"`
+	Scope   FreezeScope `json:"scope"`
+
+	// Team Name or id
+	Team  *string   `json:"team,omitempty"`
+	Until time.Time `json:"until"`
+}
+
+// FreezeClass Only environments of this class
+type FreezeClass string
+
+// FreezeScope defines model for Freeze.Scope.
+type FreezeScope string
+
+// FreezeSetting defines model for FreezeSetting.
+type FreezeSetting struct {
+	// Class Only environments of this class
+	Class *FreezeSettingClass `json:"class,omitempty"`
+
+	// Environment Name, with its project, or id
+	Environment *string `json:"environment,omitempty"`
+
+	// Except Teams that it does not hold for
+	Except *[]string `json:"except,omitempty"`
+
+	// From Now when absent
+	From *time.Time `json:"from,omitempty"`
+	Name string     `json:"name"`
+
+	// Project Name or id
+	Project *string `json:"project,omitempty"`
+	Reason  *string `json:"reason,omitempty"`
+
+	// Team Name or id
+	Team  *string   `json:"team,omitempty"`
+	Until time.Time `json:"until"`
+}
+
+// FreezeSettingClass Only environments of this class
+type FreezeSettingClass string
+
 // GuardrailAnswer defines model for GuardrailAnswer.
 type GuardrailAnswer struct {
 	Outcome GuardrailAnswerOutcome `json:"outcome"`
@@ -2879,6 +3374,196 @@ type GuardrailVersion struct {
 	Version string `json:"version"`
 }
 
+// Lease defines model for Lease.
+type Lease struct {
+	BeginsAt time.Time `json:"beginsAt"`
+
+	// Can Whether and how far it can be extended; not in lists
+	Can           *string    `json:"can,omitempty"`
+	Class         string     `json:"class"`
+	EndedAt       *time.Time `json:"endedAt,omitempty"`
+	EndingAt      *time.Time `json:"endingAt,omitempty"`
+	EndsAt        time.Time  `json:"endsAt"`
+	Environment   string     `json:"environment"`
+	EnvironmentID string     `json:"environmentId"`
+
+	// Extensions How often it was extended
+	Extensions int64 `json:"extensions"`
+
+	// ID Example: lea_01jd2v8n5k3q7x9w4m6p8r0t2y
+	ID   string    `json:"id"`
+	Kind LeaseKind `json:"kind"`
+
+	// Length From beginning to end
+	//
+	// Example: 8h
+	Length string `json:"length"`
+
+	// Name The subject's
+	Name string `json:"name"`
+
+	// Owner Name; they are warned
+	Owner   string `json:"owner"`
+	OwnerID string `json:"ownerId"`
+
+	// Problem What an ending waits for; it is tried again by itself
+	Problem *string `json:"problem,omitempty"`
+	Project string  `json:"project"`
+
+	// Reason How it ended: expired, gone, removed
+	Reason *string    `json:"reason,omitempty"`
+	State  LeaseState `json:"state"`
+
+	// SubjectID What it is of
+	SubjectID string  `json:"subjectId"`
+	Team      string  `json:"team"`
+	Template  *string `json:"template,omitempty"`
+	Version   int64   `json:"version"`
+
+	// WarnAt When the owner is still to be warned
+	WarnAt []time.Time `json:"warnAt"`
+
+	// Warned When they were
+	Warned []time.Time `json:"warned"`
+}
+
+// LeaseKind defines model for Lease.Kind.
+type LeaseKind string
+
+// LeaseState defines model for Lease.State.
+type LeaseState string
+
+// LeaseEvidence defines model for LeaseEvidence.
+type LeaseEvidence struct {
+	// Cost All that it cost
+	Cost     float64 `json:"cost"`
+	Currency *string `json:"currency,omitempty"`
+
+	// Found Example: nothing
+	Found string `json:"found"`
+
+	// Hash Of that record
+	Hash      string        `json:"hash"`
+	LookedAt  time.Time     `json:"lookedAt"`
+	LookedFor []LeaseObject `json:"lookedFor"`
+
+	// Record Number of the audit record that says so
+	Record     int64  `json:"record"`
+	Resource   string `json:"resource"`
+	ResourceID string `json:"resourceId"`
+	RunID      string `json:"runId"`
+
+	// Snapshot Where the last one is
+	Snapshot *string `json:"snapshot,omitempty"`
+	Template string  `json:"template"`
+}
+
+// LeaseObject defines model for LeaseObject.
+type LeaseObject struct {
+	Host *string `json:"host,omitempty"`
+	Kind string  `json:"kind"`
+	Name string  `json:"name"`
+}
+
+// LeaseProof defines model for LeaseProof.
+type LeaseProof struct {
+	At        time.Time       `json:"at"`
+	Lease     Lease           `json:"lease"`
+	Resources []LeaseEvidence `json:"resources"`
+}
+
+// LeaseRule defines model for LeaseRule.
+type LeaseRule struct {
+	Class     LeaseRuleClass `json:"class"`
+	CreatedAt time.Time      `json:"createdAt"`
+
+	// Default Given to who asks for none
+	//
+	// Example: 8h
+	Default *string `json:"default,omitempty"`
+
+	// ExtendBy At most, at a time
+	//
+	// Example: 8h
+	ExtendBy *string `json:"extendBy,omitempty"`
+	ID       string  `json:"id"`
+
+	// Kind What it is for; both when absent
+	Kind *LeaseRuleKind `json:"kind,omitempty"`
+
+	// Max Extensions included
+	//
+	// Example: 7d
+	Max *string `json:"max,omitempty"`
+
+	// MaxExtensions As many as fit when absent
+	MaxExtensions *int64 `json:"maxExtensions,omitempty"`
+
+	// Required Everything has a lease
+	Required *bool `json:"required,omitempty"`
+
+	// Team Name or id; every team when absent
+	Team *string `json:"team,omitempty"`
+
+	// Template Every template when absent
+	Template  *string   `json:"template,omitempty"`
+	UpdatedAt time.Time `json:"updatedAt"`
+	Version   int64     `json:"version"`
+
+	// WarnBefore 24h and 1h when absent
+	WarnBefore *[]string `json:"warnBefore,omitempty"`
+}
+
+// LeaseRuleClass defines model for LeaseRule.Class.
+type LeaseRuleClass string
+
+// LeaseRuleKind What it is for; both when absent
+type LeaseRuleKind string
+
+// LeaseRuleSetting defines model for LeaseRuleSetting.
+type LeaseRuleSetting struct {
+	Class LeaseRuleSettingClass `json:"class"`
+
+	// Default Given to who asks for none
+	//
+	// Example: 8h
+	Default *string `json:"default,omitempty"`
+
+	// ExtendBy At most, at a time
+	//
+	// Example: 8h
+	ExtendBy *string `json:"extendBy,omitempty"`
+
+	// Kind What it is for; both when absent
+	Kind *LeaseRuleSettingKind `json:"kind,omitempty"`
+
+	// Max Extensions included
+	//
+	// Example: 7d
+	Max *string `json:"max,omitempty"`
+
+	// MaxExtensions As many as fit when absent
+	MaxExtensions *int64 `json:"maxExtensions,omitempty"`
+
+	// Required Everything has a lease
+	Required *bool `json:"required,omitempty"`
+
+	// Team Name or id; every team when absent
+	Team *string `json:"team,omitempty"`
+
+	// Template Every template when absent
+	Template *string `json:"template,omitempty"`
+
+	// WarnBefore 24h and 1h when absent
+	WarnBefore *[]string `json:"warnBefore,omitempty"`
+}
+
+// LeaseRuleSettingClass defines model for LeaseRuleSetting.Class.
+type LeaseRuleSettingClass string
+
+// LeaseRuleSettingKind What it is for; both when absent
+type LeaseRuleSettingKind string
+
 // LinkBody defines model for LinkBody.
 type LinkBody struct {
 	// Link The value of a one-time link
@@ -3081,6 +3766,15 @@ type PageAuditRecord struct {
 	Next *string `json:"next,omitempty"`
 }
 
+// PageChangeWindow defines model for PageChangeWindow.
+type PageChangeWindow struct {
+	// Items This page's items
+	Items []ChangeWindow `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
 // PageCostSpent defines model for PageCostSpent.
 type PageCostSpent struct {
 	// Items This page's items
@@ -3135,6 +3829,15 @@ type PageEventView struct {
 	Next *string `json:"next,omitempty"`
 }
 
+// PageFreeze defines model for PageFreeze.
+type PageFreeze struct {
+	// Items This page's items
+	Items []Freeze `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
 // PageGuardrailBundle defines model for PageGuardrailBundle.
 type PageGuardrailBundle struct {
 	// Items This page's items
@@ -3148,6 +3851,24 @@ type PageGuardrailBundle struct {
 type PageGuardrailChange struct {
 	// Items This page's items
 	Items []GuardrailChange `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
+// PageLease defines model for PageLease.
+type PageLease struct {
+	// Items This page's items
+	Items []Lease `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
+// PageLeaseRule defines model for PageLeaseRule.
+type PageLeaseRule struct {
+	// Items This page's items
+	Items []LeaseRule `json:"items"`
 
 	// Next Cursor of the next page; absent on the last one
 	Next *string `json:"next,omitempty"`
@@ -3901,6 +4622,16 @@ type Session struct {
 // SessionMethod defines model for Session.Method.
 type SessionMethod string
 
+// SetLeaseRequest defines model for Set-leaseRequest.
+type SetLeaseRequest struct {
+	Ends        time.Time `json:"ends"`
+	Environment string    `json:"environment"`
+	Project     string    `json:"project"`
+
+	// Resource The environment as a whole when absent
+	Resource *string `json:"resource,omitempty"`
+}
+
 // SetMyPasswordRequest defines model for Set-my-passwordRequest.
 type SetMyPasswordRequest struct {
 	Current  *string `json:"current,omitempty"`
@@ -4092,6 +4823,12 @@ type Token struct {
 
 // TokenOwnerKind defines model for Token.OwnerKind.
 type TokenOwnerKind string
+
+// TransferLeaseRequest defines model for Transfer-leaseRequest.
+type TransferLeaseRequest struct {
+	// To Name or id
+	To string `json:"to"`
+}
 
 // UpdateEnvironmentRequest defines model for Update-environmentRequest.
 type UpdateEnvironmentRequest struct {
@@ -4541,6 +5278,81 @@ type ListGuardrailVersionsParams struct {
 
 	// Cursor Where to go on: the next of the page before
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// SetLeaseRuleParams defines parameters for SetLeaseRule.
+type SetLeaseRuleParams struct {
+	// IfMatch Change only if the ETag is still this one
+	IfMatch *string `json:"If-Match,omitempty"`
+}
+
+// DeleteLeaseRuleParams defines parameters for DeleteLeaseRule.
+type DeleteLeaseRuleParams struct {
+	// IfMatch Change only if the ETag is still this one
+	IfMatch *string `json:"If-Match,omitempty"`
+}
+
+// ListLeasesParams defines parameters for ListLeases.
+type ListLeasesParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string               `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Sort   *ListLeasesParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Owner Whose they are
+	Owner *ListLeasesParamsOwner `form:"owner,omitempty" json:"owner,omitempty"`
+	Kind  *ListLeasesParamsKind  `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Project Name or id
+	Project *string `form:"project,omitempty" json:"project,omitempty"`
+
+	// Environment Name or id
+	Environment *string `form:"environment,omitempty" json:"environment,omitempty"`
+
+	// Resource Name or id
+	Resource *string                `form:"resource,omitempty" json:"resource,omitempty"`
+	State    *ListLeasesParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Over Also those that are over
+	Over *bool `form:"over,omitempty" json:"over,omitempty"`
+}
+
+// ListLeasesParamsSort defines parameters for ListLeases.
+type ListLeasesParamsSort string
+
+// ListLeasesParamsOwner defines parameters for ListLeases.
+type ListLeasesParamsOwner string
+
+// ListLeasesParamsKind defines parameters for ListLeases.
+type ListLeasesParamsKind string
+
+// ListLeasesParamsState defines parameters for ListLeases.
+type ListLeasesParamsState string
+
+// SetLeaseParams defines parameters for SetLease.
+type SetLeaseParams struct {
+	// IfMatch Change only if the ETag is still this one
+	IfMatch *string `json:"If-Match,omitempty"`
+}
+
+// DeleteLeaseParams defines parameters for DeleteLease.
+type DeleteLeaseParams struct {
+	// IfMatch Change only if the ETag is still this one
+	IfMatch *string `json:"If-Match,omitempty"`
+}
+
+// ExtendLeaseParams defines parameters for ExtendLease.
+type ExtendLeaseParams struct {
+	// IfMatch Change only if the ETag is still this one
+	IfMatch *string `json:"If-Match,omitempty"`
+}
+
+// TransferLeaseParams defines parameters for TransferLease.
+type TransferLeaseParams struct {
+	// IfMatch Change only if the ETag is still this one
+	IfMatch *string `json:"If-Match,omitempty"`
 }
 
 // ListMailDeliveriesParams defines parameters for ListMailDeliveries.
@@ -5113,6 +5925,12 @@ type RejectApprovalJSONRequestBody = RejectApprovalRequest
 // ReviewApprovalJSONRequestBody defines body for ReviewApproval for application/json ContentType.
 type ReviewApprovalJSONRequestBody = ReviewApprovalRequest
 
+// CreateFreezeJSONRequestBody defines body for CreateFreeze for application/json ContentType.
+type CreateFreezeJSONRequestBody = FreezeSetting
+
+// CreateChangeWindowJSONRequestBody defines body for CreateChangeWindow for application/json ContentType.
+type CreateChangeWindowJSONRequestBody = ChangeWindowSetting
+
 // EstimateCostJSONRequestBody defines body for EstimateCost for application/json ContentType.
 type EstimateCostJSONRequestBody = EstimateCostRequest
 
@@ -5124,6 +5942,18 @@ type CreateDelegationJSONRequestBody = CreateDelegationRequest
 
 // EvaluateGuardrailsJSONRequestBody defines body for EvaluateGuardrails for application/json ContentType.
 type EvaluateGuardrailsJSONRequestBody = EvaluateInputBody
+
+// SetLeaseRuleJSONRequestBody defines body for SetLeaseRule for application/json ContentType.
+type SetLeaseRuleJSONRequestBody = LeaseRuleSetting
+
+// SetLeaseJSONRequestBody defines body for SetLease for application/json ContentType.
+type SetLeaseJSONRequestBody = SetLeaseRequest
+
+// ExtendLeaseJSONRequestBody defines body for ExtendLease for application/json ContentType.
+type ExtendLeaseJSONRequestBody = ExtendLeaseRequest
+
+// TransferLeaseJSONRequestBody defines body for TransferLease for application/json ContentType.
+type TransferLeaseJSONRequestBody = TransferLeaseRequest
 
 // LoginJSONRequestBody defines body for Login for application/json ContentType.
 type LoginJSONRequestBody = LoginBody
@@ -5491,6 +6321,76 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v1/audit/status (the `GetAuditStatus` operationId).
 	GetAuditStatus(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListFreezes Freezes of places that the caller may know of
+	//
+	// Those that hold, or will.
+	//
+	// Corresponds with GET /api/v1/calendar/freezes (the `ListFreezes` operationId).
+	ListFreezes(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateFreezeWithBody Let no change happen for a while
+	//
+	// What people ask for waits; healing and the ends of leases go on.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/calendar/freezes (the `CreateFreeze` operationId).
+	CreateFreezeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateFreeze Let no change happen for a while
+	//
+	// What people ask for waits; healing and the ends of leases go on.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/calendar/freezes (the `CreateFreeze` operationId).
+	CreateFreeze(ctx context.Context, body CreateFreezeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteFreeze End a freeze
+	//
+	// What waited for it goes on.
+	//
+	// Corresponds with DELETE /api/v1/calendar/freezes/{freeze} (the `DeleteFreeze` operationId).
+	DeleteFreeze(ctx context.Context, freeze string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetFreeze A freeze
+	//
+	// Corresponds with GET /api/v1/calendar/freezes/{freeze} (the `GetFreeze` operationId).
+	GetFreeze(ctx context.Context, freeze string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListChangeWindows Change windows of places that the caller may know of
+	//
+	// Corresponds with GET /api/v1/calendar/windows (the `ListChangeWindows` operationId).
+	ListChangeWindows(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateChangeWindowWithBody Make a change window
+	//
+	// Where there are windows, changes that people ask for happen while one of the narrowest place's is open, and wait otherwise.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/calendar/windows (the `CreateChangeWindow` operationId).
+	CreateChangeWindowWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateChangeWindow Make a change window
+	//
+	// Where there are windows, changes that people ask for happen while one of the narrowest place's is open, and wait otherwise.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/calendar/windows (the `CreateChangeWindow` operationId).
+	CreateChangeWindow(ctx context.Context, body CreateChangeWindowJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteChangeWindow Take a change window away
+	//
+	// Corresponds with DELETE /api/v1/calendar/windows/{window} (the `DeleteChangeWindow` operationId).
+	DeleteChangeWindow(ctx context.Context, window string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetChangeWindow A change window
+	//
+	// Corresponds with GET /api/v1/calendar/windows/{window} (the `GetChangeWindow` operationId).
+	GetChangeWindow(ctx context.Context, window string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// EstimateCostWithBody What a request would cost
 	//
 	// Nothing is created, reserved or recorded.
@@ -5725,6 +6625,112 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v1/guardrails/{name}/versions/{version}/archive (the `GetGuardrailArchive` operationId).
 	GetGuardrailArchive(ctx context.Context, name string, version string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListLeaseRules How long things may live
+	//
+	// Corresponds with GET /api/v1/lease-rules (the `ListLeaseRules` operationId).
+	ListLeaseRules(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetLeaseRuleWithBody Set a rule
+	//
+	// Makes it, or changes the one for the same class, kind, team and template. Leases that began keep their end.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v1/lease-rules (the `SetLeaseRule` operationId).
+	SetLeaseRuleWithBody(ctx context.Context, params *SetLeaseRuleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetLeaseRule Set a rule
+	//
+	// Makes it, or changes the one for the same class, kind, team and template. Leases that began keep their end.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v1/lease-rules (the `SetLeaseRule` operationId).
+	SetLeaseRule(ctx context.Context, params *SetLeaseRuleParams, body SetLeaseRuleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteLeaseRule Take a rule away
+	//
+	// Corresponds with DELETE /api/v1/lease-rules/{rule} (the `DeleteLeaseRule` operationId).
+	DeleteLeaseRule(ctx context.Context, rule string, params *DeleteLeaseRuleParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListLeases Leases of what the caller may see
+	//
+	// Those that are not over, unless asked otherwise.
+	//
+	// Corresponds with GET /api/v1/leases (the `ListLeases` operationId).
+	ListLeases(ctx context.Context, params *ListLeasesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetLeaseWithBody Set when something ends, whatever its rules say
+	//
+	// It takes the right to manage the calendar. What had no lease has one then.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v1/leases (the `SetLease` operationId).
+	SetLeaseWithBody(ctx context.Context, params *SetLeaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SetLease Set when something ends, whatever its rules say
+	//
+	// It takes the right to manage the calendar. What had no lease has one then.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v1/leases (the `SetLease` operationId).
+	SetLease(ctx context.Context, params *SetLeaseParams, body SetLeaseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteLease Take a lease away: what it is of lives on
+	//
+	// It takes the right to manage the calendar.
+	//
+	// Corresponds with DELETE /api/v1/leases/{lease} (the `DeleteLease` operationId).
+	DeleteLease(ctx context.Context, lease string, params *DeleteLeaseParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetLease A lease
+	//
+	// Corresponds with GET /api/v1/leases/{lease} (the `GetLease` operationId).
+	GetLease(ctx context.Context, lease string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExtendLeaseWithBody Let something live longer
+	//
+	// As far as the rules go; a refusal says how far that is, and who could do more.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/leases/{lease}/extend (the `ExtendLease` operationId).
+	ExtendLeaseWithBody(ctx context.Context, lease string, params *ExtendLeaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExtendLease Let something live longer
+	//
+	// As far as the rules go; a refusal says how far that is, and who could do more.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/leases/{lease}/extend (the `ExtendLease` operationId).
+	ExtendLease(ctx context.Context, lease string, params *ExtendLeaseParams, body ExtendLeaseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetLeaseProof The proof that what a lease was of is gone
+	//
+	// Corresponds with GET /api/v1/leases/{lease}/proof (the `GetLeaseProof` operationId).
+	GetLeaseProof(ctx context.Context, lease string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TransferLeaseWithBody Give a lease another owner
+	//
+	// Who must be able to see what it is of.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/leases/{lease}/transfer (the `TransferLease` operationId).
+	TransferLeaseWithBody(ctx context.Context, lease string, params *TransferLeaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TransferLease Give a lease another owner
+	//
+	// Who must be able to see what it is of.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/leases/{lease}/transfer (the `TransferLease` operationId).
+	TransferLease(ctx context.Context, lease string, params *TransferLeaseParams, body TransferLeaseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// LoginWithBody Sign in for an API token
 	//
 	// For programs such as fairlead login: by name and password, or by a one-time link.
@@ -5932,6 +6938,11 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/apply (the `ApplyResources` operationId).
 	ApplyResources(ctx context.Context, project string, environment string, body ApplyResourcesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetCalendar Whether changes happen in an environment now, and what comes next
+	//
+	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/calendar (the `GetCalendar` operationId).
+	GetCalendar(ctx context.Context, project string, environment string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PlanResourceWithBody See what a request would do
 	//
@@ -7120,6 +8131,176 @@ func (c *Client) GetAuditStatus(ctx context.Context, reqEditors ...RequestEditor
 	return c.Client.Do(req)
 }
 
+// ListFreezes Freezes of places that the caller may know of
+//
+// Those that hold, or will.
+//
+// Corresponds with GET /api/v1/calendar/freezes (the `ListFreezes` operationId).
+func (c *Client) ListFreezes(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListFreezesRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateFreezeWithBody Let no change happen for a while
+//
+// What people ask for waits; healing and the ends of leases go on.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/calendar/freezes (the `CreateFreeze` operationId).
+func (c *Client) CreateFreezeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateFreezeRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateFreeze Let no change happen for a while
+//
+// What people ask for waits; healing and the ends of leases go on.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/calendar/freezes (the `CreateFreeze` operationId).
+func (c *Client) CreateFreeze(ctx context.Context, body CreateFreezeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateFreezeRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteFreeze End a freeze
+//
+// What waited for it goes on.
+//
+// Corresponds with DELETE /api/v1/calendar/freezes/{freeze} (the `DeleteFreeze` operationId).
+func (c *Client) DeleteFreeze(ctx context.Context, freeze string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteFreezeRequest(c.Server, freeze)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetFreeze A freeze
+//
+// Corresponds with GET /api/v1/calendar/freezes/{freeze} (the `GetFreeze` operationId).
+func (c *Client) GetFreeze(ctx context.Context, freeze string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetFreezeRequest(c.Server, freeze)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListChangeWindows Change windows of places that the caller may know of
+//
+// Corresponds with GET /api/v1/calendar/windows (the `ListChangeWindows` operationId).
+func (c *Client) ListChangeWindows(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListChangeWindowsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateChangeWindowWithBody Make a change window
+//
+// Where there are windows, changes that people ask for happen while one of the narrowest place's is open, and wait otherwise.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/calendar/windows (the `CreateChangeWindow` operationId).
+func (c *Client) CreateChangeWindowWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateChangeWindowRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateChangeWindow Make a change window
+//
+// Where there are windows, changes that people ask for happen while one of the narrowest place's is open, and wait otherwise.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/calendar/windows (the `CreateChangeWindow` operationId).
+func (c *Client) CreateChangeWindow(ctx context.Context, body CreateChangeWindowJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateChangeWindowRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteChangeWindow Take a change window away
+//
+// Corresponds with DELETE /api/v1/calendar/windows/{window} (the `DeleteChangeWindow` operationId).
+func (c *Client) DeleteChangeWindow(ctx context.Context, window string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteChangeWindowRequest(c.Server, window)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetChangeWindow A change window
+//
+// Corresponds with GET /api/v1/calendar/windows/{window} (the `GetChangeWindow` operationId).
+func (c *Client) GetChangeWindow(ctx context.Context, window string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetChangeWindowRequest(c.Server, window)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // EstimateCostWithBody What a request would cost
 //
 // Nothing is created, reserved or recorded.
@@ -7694,6 +8875,252 @@ func (c *Client) GetGuardrailArchive(ctx context.Context, name string, version s
 	return c.Client.Do(req)
 }
 
+// ListLeaseRules How long things may live
+//
+// Corresponds with GET /api/v1/lease-rules (the `ListLeaseRules` operationId).
+func (c *Client) ListLeaseRules(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListLeaseRulesRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetLeaseRuleWithBody Set a rule
+//
+// Makes it, or changes the one for the same class, kind, team and template. Leases that began keep their end.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v1/lease-rules (the `SetLeaseRule` operationId).
+func (c *Client) SetLeaseRuleWithBody(ctx context.Context, params *SetLeaseRuleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetLeaseRuleRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetLeaseRule Set a rule
+//
+// Makes it, or changes the one for the same class, kind, team and template. Leases that began keep their end.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v1/lease-rules (the `SetLeaseRule` operationId).
+func (c *Client) SetLeaseRule(ctx context.Context, params *SetLeaseRuleParams, body SetLeaseRuleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetLeaseRuleRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteLeaseRule Take a rule away
+//
+// Corresponds with DELETE /api/v1/lease-rules/{rule} (the `DeleteLeaseRule` operationId).
+func (c *Client) DeleteLeaseRule(ctx context.Context, rule string, params *DeleteLeaseRuleParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteLeaseRuleRequest(c.Server, rule, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListLeases Leases of what the caller may see
+//
+// Those that are not over, unless asked otherwise.
+//
+// Corresponds with GET /api/v1/leases (the `ListLeases` operationId).
+func (c *Client) ListLeases(ctx context.Context, params *ListLeasesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListLeasesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetLeaseWithBody Set when something ends, whatever its rules say
+//
+// It takes the right to manage the calendar. What had no lease has one then.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v1/leases (the `SetLease` operationId).
+func (c *Client) SetLeaseWithBody(ctx context.Context, params *SetLeaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetLeaseRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SetLease Set when something ends, whatever its rules say
+//
+// It takes the right to manage the calendar. What had no lease has one then.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v1/leases (the `SetLease` operationId).
+func (c *Client) SetLease(ctx context.Context, params *SetLeaseParams, body SetLeaseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSetLeaseRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteLease Take a lease away: what it is of lives on
+//
+// It takes the right to manage the calendar.
+//
+// Corresponds with DELETE /api/v1/leases/{lease} (the `DeleteLease` operationId).
+func (c *Client) DeleteLease(ctx context.Context, lease string, params *DeleteLeaseParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteLeaseRequest(c.Server, lease, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetLease A lease
+//
+// Corresponds with GET /api/v1/leases/{lease} (the `GetLease` operationId).
+func (c *Client) GetLease(ctx context.Context, lease string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetLeaseRequest(c.Server, lease)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExtendLeaseWithBody Let something live longer
+//
+// As far as the rules go; a refusal says how far that is, and who could do more.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/leases/{lease}/extend (the `ExtendLease` operationId).
+func (c *Client) ExtendLeaseWithBody(ctx context.Context, lease string, params *ExtendLeaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExtendLeaseRequestWithBody(c.Server, lease, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExtendLease Let something live longer
+//
+// As far as the rules go; a refusal says how far that is, and who could do more.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/leases/{lease}/extend (the `ExtendLease` operationId).
+func (c *Client) ExtendLease(ctx context.Context, lease string, params *ExtendLeaseParams, body ExtendLeaseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExtendLeaseRequest(c.Server, lease, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetLeaseProof The proof that what a lease was of is gone
+//
+// Corresponds with GET /api/v1/leases/{lease}/proof (the `GetLeaseProof` operationId).
+func (c *Client) GetLeaseProof(ctx context.Context, lease string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetLeaseProofRequest(c.Server, lease)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TransferLeaseWithBody Give a lease another owner
+//
+// Who must be able to see what it is of.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/leases/{lease}/transfer (the `TransferLease` operationId).
+func (c *Client) TransferLeaseWithBody(ctx context.Context, lease string, params *TransferLeaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTransferLeaseRequestWithBody(c.Server, lease, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TransferLease Give a lease another owner
+//
+// Who must be able to see what it is of.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/leases/{lease}/transfer (the `TransferLease` operationId).
+func (c *Client) TransferLease(ctx context.Context, lease string, params *TransferLeaseParams, body TransferLeaseJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTransferLeaseRequest(c.Server, lease, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // LoginWithBody Sign in for an API token
 //
 // For programs such as fairlead login: by name and password, or by a one-time link.
@@ -8192,6 +9619,21 @@ func (c *Client) ApplyResourcesWithBody(ctx context.Context, project string, env
 // Corresponds with POST /api/v1/projects/{project}/environments/{environment}/apply (the `ApplyResources` operationId).
 func (c *Client) ApplyResources(ctx context.Context, project string, environment string, body ApplyResourcesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewApplyResourcesRequest(c.Server, project, environment, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetCalendar Whether changes happen in an environment now, and what comes next
+//
+// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/calendar (the `GetCalendar` operationId).
+func (c *Client) GetCalendar(ctx context.Context, project string, environment string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetCalendarRequest(c.Server, project, environment)
 	if err != nil {
 		return nil, err
 	}
@@ -11012,6 +12454,276 @@ func NewGetAuditStatusRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewListFreezesRequest constructs an http.Request for the ListFreezes method
+func NewListFreezesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/calendar/freezes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateFreezeRequest calls the generic CreateFreeze builder with application/json body
+func NewCreateFreezeRequest(server string, body CreateFreezeJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateFreezeRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateFreezeRequestWithBody constructs an http.Request for the CreateFreeze method, with any body, and a specified content type
+func NewCreateFreezeRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/calendar/freezes")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteFreezeRequest constructs an http.Request for the DeleteFreeze method
+func NewDeleteFreezeRequest(server string, freeze string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "freeze", freeze, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/calendar/freezes/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetFreezeRequest constructs an http.Request for the GetFreeze method
+func NewGetFreezeRequest(server string, freeze string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "freeze", freeze, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/calendar/freezes/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListChangeWindowsRequest constructs an http.Request for the ListChangeWindows method
+func NewListChangeWindowsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/calendar/windows")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateChangeWindowRequest calls the generic CreateChangeWindow builder with application/json body
+func NewCreateChangeWindowRequest(server string, body CreateChangeWindowJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateChangeWindowRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateChangeWindowRequestWithBody constructs an http.Request for the CreateChangeWindow method, with any body, and a specified content type
+func NewCreateChangeWindowRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/calendar/windows")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteChangeWindowRequest constructs an http.Request for the DeleteChangeWindow method
+func NewDeleteChangeWindowRequest(server string, window string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "window", window, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/calendar/windows/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetChangeWindowRequest constructs an http.Request for the GetChangeWindow method
+func NewGetChangeWindowRequest(server string, window string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "window", window, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/calendar/windows/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewEstimateCostRequest calls the generic EstimateCost builder with application/json body
 func NewEstimateCostRequest(server string, body EstimateCostJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -12756,6 +14468,595 @@ func NewGetGuardrailArchiveRequest(server string, name string, version string) (
 	return req, nil
 }
 
+// NewListLeaseRulesRequest constructs an http.Request for the ListLeaseRules method
+func NewListLeaseRulesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/lease-rules")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewSetLeaseRuleRequest calls the generic SetLeaseRule builder with application/json body
+func NewSetLeaseRuleRequest(server string, params *SetLeaseRuleParams, body SetLeaseRuleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSetLeaseRuleRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewSetLeaseRuleRequestWithBody constructs an http.Request for the SetLeaseRule method, with any body, and a specified content type
+func NewSetLeaseRuleRequestWithBody(server string, params *SetLeaseRuleParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/lease-rules")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteLeaseRuleRequest constructs an http.Request for the DeleteLeaseRule method
+func NewDeleteLeaseRuleRequest(server string, rule string, params *DeleteLeaseRuleParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "rule", rule, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/lease-rules/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListLeasesRequest constructs an http.Request for the ListLeases method
+func NewListLeasesRequest(server string, params *ListLeasesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/leases")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Owner != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "owner", *params.Owner, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Kind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "kind", *params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Project != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "project", *params.Project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Environment != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "environment", *params.Environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Resource != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "resource", *params.Resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Over != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "over", *params.Over, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewSetLeaseRequest calls the generic SetLease builder with application/json body
+func NewSetLeaseRequest(server string, params *SetLeaseParams, body SetLeaseJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSetLeaseRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewSetLeaseRequestWithBody constructs an http.Request for the SetLease method, with any body, and a specified content type
+func NewSetLeaseRequestWithBody(server string, params *SetLeaseParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/leases")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewDeleteLeaseRequest constructs an http.Request for the DeleteLease method
+func NewDeleteLeaseRequest(server string, lease string, params *DeleteLeaseParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "lease", lease, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/leases/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetLeaseRequest constructs an http.Request for the GetLease method
+func NewGetLeaseRequest(server string, lease string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "lease", lease, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/leases/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExtendLeaseRequest calls the generic ExtendLease builder with application/json body
+func NewExtendLeaseRequest(server string, lease string, params *ExtendLeaseParams, body ExtendLeaseJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewExtendLeaseRequestWithBody(server, lease, params, "application/json", bodyReader)
+}
+
+// NewExtendLeaseRequestWithBody constructs an http.Request for the ExtendLease method, with any body, and a specified content type
+func NewExtendLeaseRequestWithBody(server string, lease string, params *ExtendLeaseParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "lease", lease, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/leases/%s/extend", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetLeaseProofRequest constructs an http.Request for the GetLeaseProof method
+func NewGetLeaseProofRequest(server string, lease string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "lease", lease, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/leases/%s/proof", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewTransferLeaseRequest calls the generic TransferLease builder with application/json body
+func NewTransferLeaseRequest(server string, lease string, params *TransferLeaseParams, body TransferLeaseJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewTransferLeaseRequestWithBody(server, lease, params, "application/json", bodyReader)
+}
+
+// NewTransferLeaseRequestWithBody constructs an http.Request for the TransferLease method, with any body, and a specified content type
+func NewTransferLeaseRequestWithBody(server string, lease string, params *TransferLeaseParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "lease", lease, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/leases/%s/transfer", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewLoginRequest calls the generic Login builder with application/json body
 func NewLoginRequest(server string, body LoginJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -13873,6 +16174,47 @@ func NewApplyResourcesRequestWithBody(server string, project string, environment
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetCalendarRequest constructs an http.Request for the GetCalendar method
+func NewGetCalendarRequest(server string, project string, environment string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "environment", environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/projects/%s/environments/%s/calendar", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -18830,6 +21172,88 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/audit/status (the `GetAuditStatus` operationId).
 	GetAuditStatusWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetAuditStatusReply, error)
 
+	// ListFreezesWithResponse Freezes of places that the caller may know of
+	//
+	// Those that hold, or will.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/calendar/freezes (the `ListFreezes` operationId).
+	ListFreezesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListFreezesReply, error)
+
+	// CreateFreezeWithBodyWithResponse Let no change happen for a while
+	//
+	// What people ask for waits; healing and the ends of leases go on.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/calendar/freezes (the `CreateFreeze` operationId).
+	CreateFreezeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateFreezeReply, error)
+
+	// CreateFreezeWithResponse Let no change happen for a while
+	//
+	// What people ask for waits; healing and the ends of leases go on.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/calendar/freezes (the `CreateFreeze` operationId).
+	CreateFreezeWithResponse(ctx context.Context, body CreateFreezeJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateFreezeReply, error)
+
+	// DeleteFreezeWithResponse End a freeze
+	//
+	// What waited for it goes on.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v1/calendar/freezes/{freeze} (the `DeleteFreeze` operationId).
+	DeleteFreezeWithResponse(ctx context.Context, freeze string, reqEditors ...RequestEditorFn) (*DeleteFreezeReply, error)
+
+	// GetFreezeWithResponse A freeze
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/calendar/freezes/{freeze} (the `GetFreeze` operationId).
+	GetFreezeWithResponse(ctx context.Context, freeze string, reqEditors ...RequestEditorFn) (*GetFreezeReply, error)
+
+	// ListChangeWindowsWithResponse Change windows of places that the caller may know of
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/calendar/windows (the `ListChangeWindows` operationId).
+	ListChangeWindowsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListChangeWindowsReply, error)
+
+	// CreateChangeWindowWithBodyWithResponse Make a change window
+	//
+	// Where there are windows, changes that people ask for happen while one of the narrowest place's is open, and wait otherwise.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/calendar/windows (the `CreateChangeWindow` operationId).
+	CreateChangeWindowWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateChangeWindowReply, error)
+
+	// CreateChangeWindowWithResponse Make a change window
+	//
+	// Where there are windows, changes that people ask for happen while one of the narrowest place's is open, and wait otherwise.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/calendar/windows (the `CreateChangeWindow` operationId).
+	CreateChangeWindowWithResponse(ctx context.Context, body CreateChangeWindowJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateChangeWindowReply, error)
+
+	// DeleteChangeWindowWithResponse Take a change window away
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v1/calendar/windows/{window} (the `DeleteChangeWindow` operationId).
+	DeleteChangeWindowWithResponse(ctx context.Context, window string, reqEditors ...RequestEditorFn) (*DeleteChangeWindowReply, error)
+
+	// GetChangeWindowWithResponse A change window
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/calendar/windows/{window} (the `GetChangeWindow` operationId).
+	GetChangeWindowWithResponse(ctx context.Context, window string, reqEditors ...RequestEditorFn) (*GetChangeWindowReply, error)
+
 	// EstimateCostWithBodyWithResponse What a request would cost
 	//
 	// Nothing is created, reserved or recorded.
@@ -19112,6 +21536,124 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/guardrails/{name}/versions/{version}/archive (the `GetGuardrailArchive` operationId).
 	GetGuardrailArchiveWithResponse(ctx context.Context, name string, version string, reqEditors ...RequestEditorFn) (*GetGuardrailArchiveReply, error)
 
+	// ListLeaseRulesWithResponse How long things may live
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/lease-rules (the `ListLeaseRules` operationId).
+	ListLeaseRulesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListLeaseRulesReply, error)
+
+	// SetLeaseRuleWithBodyWithResponse Set a rule
+	//
+	// Makes it, or changes the one for the same class, kind, team and template. Leases that began keep their end.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/lease-rules (the `SetLeaseRule` operationId).
+	SetLeaseRuleWithBodyWithResponse(ctx context.Context, params *SetLeaseRuleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetLeaseRuleReply, error)
+
+	// SetLeaseRuleWithResponse Set a rule
+	//
+	// Makes it, or changes the one for the same class, kind, team and template. Leases that began keep their end.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/lease-rules (the `SetLeaseRule` operationId).
+	SetLeaseRuleWithResponse(ctx context.Context, params *SetLeaseRuleParams, body SetLeaseRuleJSONRequestBody, reqEditors ...RequestEditorFn) (*SetLeaseRuleReply, error)
+
+	// DeleteLeaseRuleWithResponse Take a rule away
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v1/lease-rules/{rule} (the `DeleteLeaseRule` operationId).
+	DeleteLeaseRuleWithResponse(ctx context.Context, rule string, params *DeleteLeaseRuleParams, reqEditors ...RequestEditorFn) (*DeleteLeaseRuleReply, error)
+
+	// ListLeasesWithResponse Leases of what the caller may see
+	//
+	// Those that are not over, unless asked otherwise.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/leases (the `ListLeases` operationId).
+	ListLeasesWithResponse(ctx context.Context, params *ListLeasesParams, reqEditors ...RequestEditorFn) (*ListLeasesReply, error)
+
+	// SetLeaseWithBodyWithResponse Set when something ends, whatever its rules say
+	//
+	// It takes the right to manage the calendar. What had no lease has one then.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/leases (the `SetLease` operationId).
+	SetLeaseWithBodyWithResponse(ctx context.Context, params *SetLeaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetLeaseReply, error)
+
+	// SetLeaseWithResponse Set when something ends, whatever its rules say
+	//
+	// It takes the right to manage the calendar. What had no lease has one then.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/leases (the `SetLease` operationId).
+	SetLeaseWithResponse(ctx context.Context, params *SetLeaseParams, body SetLeaseJSONRequestBody, reqEditors ...RequestEditorFn) (*SetLeaseReply, error)
+
+	// DeleteLeaseWithResponse Take a lease away: what it is of lives on
+	//
+	// It takes the right to manage the calendar.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v1/leases/{lease} (the `DeleteLease` operationId).
+	DeleteLeaseWithResponse(ctx context.Context, lease string, params *DeleteLeaseParams, reqEditors ...RequestEditorFn) (*DeleteLeaseReply, error)
+
+	// GetLeaseWithResponse A lease
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/leases/{lease} (the `GetLease` operationId).
+	GetLeaseWithResponse(ctx context.Context, lease string, reqEditors ...RequestEditorFn) (*GetLeaseReply, error)
+
+	// ExtendLeaseWithBodyWithResponse Let something live longer
+	//
+	// As far as the rules go; a refusal says how far that is, and who could do more.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/leases/{lease}/extend (the `ExtendLease` operationId).
+	ExtendLeaseWithBodyWithResponse(ctx context.Context, lease string, params *ExtendLeaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExtendLeaseReply, error)
+
+	// ExtendLeaseWithResponse Let something live longer
+	//
+	// As far as the rules go; a refusal says how far that is, and who could do more.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/leases/{lease}/extend (the `ExtendLease` operationId).
+	ExtendLeaseWithResponse(ctx context.Context, lease string, params *ExtendLeaseParams, body ExtendLeaseJSONRequestBody, reqEditors ...RequestEditorFn) (*ExtendLeaseReply, error)
+
+	// GetLeaseProofWithResponse The proof that what a lease was of is gone
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/leases/{lease}/proof (the `GetLeaseProof` operationId).
+	GetLeaseProofWithResponse(ctx context.Context, lease string, reqEditors ...RequestEditorFn) (*GetLeaseProofReply, error)
+
+	// TransferLeaseWithBodyWithResponse Give a lease another owner
+	//
+	// Who must be able to see what it is of.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/leases/{lease}/transfer (the `TransferLease` operationId).
+	TransferLeaseWithBodyWithResponse(ctx context.Context, lease string, params *TransferLeaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TransferLeaseReply, error)
+
+	// TransferLeaseWithResponse Give a lease another owner
+	//
+	// Who must be able to see what it is of.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/leases/{lease}/transfer (the `TransferLease` operationId).
+	TransferLeaseWithResponse(ctx context.Context, lease string, params *TransferLeaseParams, body TransferLeaseJSONRequestBody, reqEditors ...RequestEditorFn) (*TransferLeaseReply, error)
+
 	// LoginWithBodyWithResponse Sign in for an API token
 	//
 	// For programs such as fairlead login: by name and password, or by a one-time link.
@@ -19343,6 +21885,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/apply (the `ApplyResources` operationId).
 	ApplyResourcesWithResponse(ctx context.Context, project string, environment string, body ApplyResourcesJSONRequestBody, reqEditors ...RequestEditorFn) (*ApplyResourcesReply, error)
+
+	// GetCalendarWithResponse Whether changes happen in an environment now, and what comes next
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/calendar (the `GetCalendar` operationId).
+	GetCalendarWithResponse(ctx context.Context, project string, environment string, reqEditors ...RequestEditorFn) (*GetCalendarReply, error)
 
 	// PlanResourceWithBodyWithResponse See what a request would do
 	//
@@ -20967,6 +23516,320 @@ func (r GetAuditStatusReply) ContentType() string {
 	return ""
 }
 
+type ListFreezesReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageFreeze
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListFreezesReply) GetJSON200() *PageFreeze {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListFreezesReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListFreezesReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListFreezesReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListFreezesReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CreateFreezeReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Freeze
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateFreezeReply) GetJSON201() *Freeze {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateFreezeReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateFreezeReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateFreezeReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateFreezeReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteFreezeReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteFreezeReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteFreezeReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteFreezeReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteFreezeReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetFreezeReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Freeze
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetFreezeReply) GetJSON200() *Freeze {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetFreezeReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetFreezeReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetFreezeReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetFreezeReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListChangeWindowsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageChangeWindow
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListChangeWindowsReply) GetJSON200() *PageChangeWindow {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListChangeWindowsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListChangeWindowsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListChangeWindowsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListChangeWindowsReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CreateChangeWindowReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *ChangeWindow
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateChangeWindowReply) GetJSON201() *ChangeWindow {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateChangeWindowReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateChangeWindowReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateChangeWindowReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateChangeWindowReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteChangeWindowReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteChangeWindowReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteChangeWindowReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteChangeWindowReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteChangeWindowReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetChangeWindowReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ChangeWindow
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetChangeWindowReply) GetJSON200() *ChangeWindow {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetChangeWindowReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetChangeWindowReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetChangeWindowReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetChangeWindowReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type EstimateCostReply struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -22213,6 +25076,437 @@ func (r GetGuardrailArchiveReply) ContentType() string {
 	return ""
 }
 
+type ListLeaseRulesReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageLeaseRule
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListLeaseRulesReply) GetJSON200() *PageLeaseRule {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListLeaseRulesReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListLeaseRulesReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListLeaseRulesReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListLeaseRulesReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// SetLeaseRuleReply200Headers the declared response headers of an HTTP 200 response for SetLeaseRule
+type SetLeaseRuleReply200Headers struct {
+	ETag *string
+}
+
+type SetLeaseRuleReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LeaseRule
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *SetLeaseRuleReply200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SetLeaseRuleReply) GetJSON200() *LeaseRule {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r SetLeaseRuleReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SetLeaseRuleReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SetLeaseRuleReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SetLeaseRuleReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteLeaseRuleReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteLeaseRuleReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteLeaseRuleReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteLeaseRuleReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteLeaseRuleReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListLeasesReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageLease
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListLeasesReply) GetJSON200() *PageLease {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListLeasesReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListLeasesReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListLeasesReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListLeasesReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// SetLeaseReply200Headers the declared response headers of an HTTP 200 response for SetLease
+type SetLeaseReply200Headers struct {
+	ETag *string
+}
+
+type SetLeaseReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Lease
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *SetLeaseReply200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SetLeaseReply) GetJSON200() *Lease {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r SetLeaseReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SetLeaseReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SetLeaseReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SetLeaseReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteLeaseReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteLeaseReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteLeaseReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteLeaseReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteLeaseReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetLeaseReply200Headers the declared response headers of an HTTP 200 response for GetLease
+type GetLeaseReply200Headers struct {
+	ETag *string
+}
+
+type GetLeaseReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Lease
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetLeaseReply200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetLeaseReply) GetJSON200() *Lease {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetLeaseReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetLeaseReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetLeaseReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetLeaseReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExtendLeaseReply200Headers the declared response headers of an HTTP 200 response for ExtendLease
+type ExtendLeaseReply200Headers struct {
+	ETag *string
+}
+
+type ExtendLeaseReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Lease
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExtendLeaseReply200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ExtendLeaseReply) GetJSON200() *Lease {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ExtendLeaseReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExtendLeaseReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExtendLeaseReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExtendLeaseReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetLeaseProofReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *LeaseProof
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetLeaseProofReply) GetJSON200() *LeaseProof {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetLeaseProofReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetLeaseProofReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetLeaseProofReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetLeaseProofReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// TransferLeaseReply200Headers the declared response headers of an HTTP 200 response for TransferLease
+type TransferLeaseReply200Headers struct {
+	ETag *string
+}
+
+type TransferLeaseReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Lease
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *TransferLeaseReply200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r TransferLeaseReply) GetJSON200() *Lease {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r TransferLeaseReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r TransferLeaseReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TransferLeaseReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r TransferLeaseReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // LoginReply201Headers the declared response headers of an HTTP 201 response for Login
 type LoginReply201Headers struct {
 	CacheControl *string
@@ -23096,6 +26390,47 @@ func (r ApplyResourcesReply) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ApplyResourcesReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetCalendarReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *CalendarStatus
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetCalendarReply) GetJSON200() *CalendarStatus {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetCalendarReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetCalendarReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetCalendarReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetCalendarReply) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -26856,6 +30191,148 @@ func (c *ClientWithResponses) GetAuditStatusWithResponse(ctx context.Context, re
 	return ParseGetAuditStatusReply(rsp)
 }
 
+// ListFreezesWithResponse Freezes of places that the caller may know of
+//
+// Those that hold, or will.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/calendar/freezes (the `ListFreezes` operationId).
+func (c *ClientWithResponses) ListFreezesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListFreezesReply, error) {
+	rsp, err := c.ListFreezes(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListFreezesReply(rsp)
+}
+
+// CreateFreezeWithBodyWithResponse Let no change happen for a while
+//
+// What people ask for waits; healing and the ends of leases go on.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/calendar/freezes (the `CreateFreeze` operationId).
+func (c *ClientWithResponses) CreateFreezeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateFreezeReply, error) {
+	rsp, err := c.CreateFreezeWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateFreezeReply(rsp)
+}
+
+// CreateFreezeWithResponse Let no change happen for a while
+//
+// What people ask for waits; healing and the ends of leases go on.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/calendar/freezes (the `CreateFreeze` operationId).
+func (c *ClientWithResponses) CreateFreezeWithResponse(ctx context.Context, body CreateFreezeJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateFreezeReply, error) {
+	rsp, err := c.CreateFreeze(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateFreezeReply(rsp)
+}
+
+// DeleteFreezeWithResponse End a freeze
+//
+// What waited for it goes on.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v1/calendar/freezes/{freeze} (the `DeleteFreeze` operationId).
+func (c *ClientWithResponses) DeleteFreezeWithResponse(ctx context.Context, freeze string, reqEditors ...RequestEditorFn) (*DeleteFreezeReply, error) {
+	rsp, err := c.DeleteFreeze(ctx, freeze, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteFreezeReply(rsp)
+}
+
+// GetFreezeWithResponse A freeze
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/calendar/freezes/{freeze} (the `GetFreeze` operationId).
+func (c *ClientWithResponses) GetFreezeWithResponse(ctx context.Context, freeze string, reqEditors ...RequestEditorFn) (*GetFreezeReply, error) {
+	rsp, err := c.GetFreeze(ctx, freeze, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetFreezeReply(rsp)
+}
+
+// ListChangeWindowsWithResponse Change windows of places that the caller may know of
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/calendar/windows (the `ListChangeWindows` operationId).
+func (c *ClientWithResponses) ListChangeWindowsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListChangeWindowsReply, error) {
+	rsp, err := c.ListChangeWindows(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListChangeWindowsReply(rsp)
+}
+
+// CreateChangeWindowWithBodyWithResponse Make a change window
+//
+// Where there are windows, changes that people ask for happen while one of the narrowest place's is open, and wait otherwise.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/calendar/windows (the `CreateChangeWindow` operationId).
+func (c *ClientWithResponses) CreateChangeWindowWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateChangeWindowReply, error) {
+	rsp, err := c.CreateChangeWindowWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateChangeWindowReply(rsp)
+}
+
+// CreateChangeWindowWithResponse Make a change window
+//
+// Where there are windows, changes that people ask for happen while one of the narrowest place's is open, and wait otherwise.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/calendar/windows (the `CreateChangeWindow` operationId).
+func (c *ClientWithResponses) CreateChangeWindowWithResponse(ctx context.Context, body CreateChangeWindowJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateChangeWindowReply, error) {
+	rsp, err := c.CreateChangeWindow(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateChangeWindowReply(rsp)
+}
+
+// DeleteChangeWindowWithResponse Take a change window away
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v1/calendar/windows/{window} (the `DeleteChangeWindow` operationId).
+func (c *ClientWithResponses) DeleteChangeWindowWithResponse(ctx context.Context, window string, reqEditors ...RequestEditorFn) (*DeleteChangeWindowReply, error) {
+	rsp, err := c.DeleteChangeWindow(ctx, window, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteChangeWindowReply(rsp)
+}
+
+// GetChangeWindowWithResponse A change window
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/calendar/windows/{window} (the `GetChangeWindow` operationId).
+func (c *ClientWithResponses) GetChangeWindowWithResponse(ctx context.Context, window string, reqEditors ...RequestEditorFn) (*GetChangeWindowReply, error) {
+	rsp, err := c.GetChangeWindow(ctx, window, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetChangeWindowReply(rsp)
+}
+
 // EstimateCostWithBodyWithResponse What a request would cost
 //
 // Nothing is created, reserved or recorded.
@@ -27342,6 +30819,208 @@ func (c *ClientWithResponses) GetGuardrailArchiveWithResponse(ctx context.Contex
 	return ParseGetGuardrailArchiveReply(rsp)
 }
 
+// ListLeaseRulesWithResponse How long things may live
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/lease-rules (the `ListLeaseRules` operationId).
+func (c *ClientWithResponses) ListLeaseRulesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListLeaseRulesReply, error) {
+	rsp, err := c.ListLeaseRules(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListLeaseRulesReply(rsp)
+}
+
+// SetLeaseRuleWithBodyWithResponse Set a rule
+//
+// Makes it, or changes the one for the same class, kind, team and template. Leases that began keep their end.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/lease-rules (the `SetLeaseRule` operationId).
+func (c *ClientWithResponses) SetLeaseRuleWithBodyWithResponse(ctx context.Context, params *SetLeaseRuleParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetLeaseRuleReply, error) {
+	rsp, err := c.SetLeaseRuleWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetLeaseRuleReply(rsp)
+}
+
+// SetLeaseRuleWithResponse Set a rule
+//
+// Makes it, or changes the one for the same class, kind, team and template. Leases that began keep their end.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/lease-rules (the `SetLeaseRule` operationId).
+func (c *ClientWithResponses) SetLeaseRuleWithResponse(ctx context.Context, params *SetLeaseRuleParams, body SetLeaseRuleJSONRequestBody, reqEditors ...RequestEditorFn) (*SetLeaseRuleReply, error) {
+	rsp, err := c.SetLeaseRule(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetLeaseRuleReply(rsp)
+}
+
+// DeleteLeaseRuleWithResponse Take a rule away
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v1/lease-rules/{rule} (the `DeleteLeaseRule` operationId).
+func (c *ClientWithResponses) DeleteLeaseRuleWithResponse(ctx context.Context, rule string, params *DeleteLeaseRuleParams, reqEditors ...RequestEditorFn) (*DeleteLeaseRuleReply, error) {
+	rsp, err := c.DeleteLeaseRule(ctx, rule, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteLeaseRuleReply(rsp)
+}
+
+// ListLeasesWithResponse Leases of what the caller may see
+//
+// Those that are not over, unless asked otherwise.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/leases (the `ListLeases` operationId).
+func (c *ClientWithResponses) ListLeasesWithResponse(ctx context.Context, params *ListLeasesParams, reqEditors ...RequestEditorFn) (*ListLeasesReply, error) {
+	rsp, err := c.ListLeases(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListLeasesReply(rsp)
+}
+
+// SetLeaseWithBodyWithResponse Set when something ends, whatever its rules say
+//
+// It takes the right to manage the calendar. What had no lease has one then.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/leases (the `SetLease` operationId).
+func (c *ClientWithResponses) SetLeaseWithBodyWithResponse(ctx context.Context, params *SetLeaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SetLeaseReply, error) {
+	rsp, err := c.SetLeaseWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetLeaseReply(rsp)
+}
+
+// SetLeaseWithResponse Set when something ends, whatever its rules say
+//
+// It takes the right to manage the calendar. What had no lease has one then.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/leases (the `SetLease` operationId).
+func (c *ClientWithResponses) SetLeaseWithResponse(ctx context.Context, params *SetLeaseParams, body SetLeaseJSONRequestBody, reqEditors ...RequestEditorFn) (*SetLeaseReply, error) {
+	rsp, err := c.SetLease(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSetLeaseReply(rsp)
+}
+
+// DeleteLeaseWithResponse Take a lease away: what it is of lives on
+//
+// It takes the right to manage the calendar.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v1/leases/{lease} (the `DeleteLease` operationId).
+func (c *ClientWithResponses) DeleteLeaseWithResponse(ctx context.Context, lease string, params *DeleteLeaseParams, reqEditors ...RequestEditorFn) (*DeleteLeaseReply, error) {
+	rsp, err := c.DeleteLease(ctx, lease, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteLeaseReply(rsp)
+}
+
+// GetLeaseWithResponse A lease
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/leases/{lease} (the `GetLease` operationId).
+func (c *ClientWithResponses) GetLeaseWithResponse(ctx context.Context, lease string, reqEditors ...RequestEditorFn) (*GetLeaseReply, error) {
+	rsp, err := c.GetLease(ctx, lease, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetLeaseReply(rsp)
+}
+
+// ExtendLeaseWithBodyWithResponse Let something live longer
+//
+// As far as the rules go; a refusal says how far that is, and who could do more.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/leases/{lease}/extend (the `ExtendLease` operationId).
+func (c *ClientWithResponses) ExtendLeaseWithBodyWithResponse(ctx context.Context, lease string, params *ExtendLeaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExtendLeaseReply, error) {
+	rsp, err := c.ExtendLeaseWithBody(ctx, lease, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExtendLeaseReply(rsp)
+}
+
+// ExtendLeaseWithResponse Let something live longer
+//
+// As far as the rules go; a refusal says how far that is, and who could do more.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/leases/{lease}/extend (the `ExtendLease` operationId).
+func (c *ClientWithResponses) ExtendLeaseWithResponse(ctx context.Context, lease string, params *ExtendLeaseParams, body ExtendLeaseJSONRequestBody, reqEditors ...RequestEditorFn) (*ExtendLeaseReply, error) {
+	rsp, err := c.ExtendLease(ctx, lease, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExtendLeaseReply(rsp)
+}
+
+// GetLeaseProofWithResponse The proof that what a lease was of is gone
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/leases/{lease}/proof (the `GetLeaseProof` operationId).
+func (c *ClientWithResponses) GetLeaseProofWithResponse(ctx context.Context, lease string, reqEditors ...RequestEditorFn) (*GetLeaseProofReply, error) {
+	rsp, err := c.GetLeaseProof(ctx, lease, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetLeaseProofReply(rsp)
+}
+
+// TransferLeaseWithBodyWithResponse Give a lease another owner
+//
+// Who must be able to see what it is of.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/leases/{lease}/transfer (the `TransferLease` operationId).
+func (c *ClientWithResponses) TransferLeaseWithBodyWithResponse(ctx context.Context, lease string, params *TransferLeaseParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TransferLeaseReply, error) {
+	rsp, err := c.TransferLeaseWithBody(ctx, lease, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTransferLeaseReply(rsp)
+}
+
+// TransferLeaseWithResponse Give a lease another owner
+//
+// Who must be able to see what it is of.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/leases/{lease}/transfer (the `TransferLease` operationId).
+func (c *ClientWithResponses) TransferLeaseWithResponse(ctx context.Context, lease string, params *TransferLeaseParams, body TransferLeaseJSONRequestBody, reqEditors ...RequestEditorFn) (*TransferLeaseReply, error) {
+	rsp, err := c.TransferLease(ctx, lease, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTransferLeaseReply(rsp)
+}
+
 // LoginWithBodyWithResponse Sign in for an API token
 //
 // For programs such as fairlead login: by name and password, or by a one-time link.
@@ -27752,6 +31431,19 @@ func (c *ClientWithResponses) ApplyResourcesWithResponse(ctx context.Context, pr
 		return nil, err
 	}
 	return ParseApplyResourcesReply(rsp)
+}
+
+// GetCalendarWithResponse Whether changes happen in an environment now, and what comes next
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/calendar (the `GetCalendar` operationId).
+func (c *ClientWithResponses) GetCalendarWithResponse(ctx context.Context, project string, environment string, reqEditors ...RequestEditorFn) (*GetCalendarReply, error) {
+	rsp, err := c.GetCalendar(ctx, project, environment, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetCalendarReply(rsp)
 }
 
 // PlanResourceWithBodyWithResponse See what a request would do
@@ -29700,6 +33392,194 @@ func ParseGetAuditStatusReply(rsp *http.Response) (*GetAuditStatusReply, error) 
 	return response, nil
 }
 
+// ParseListFreezesReply parses an HTTP response from a ListFreezesWithResponse call
+func ParseListFreezesReply(rsp *http.Response) (*ListFreezesReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListFreezesReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageFreeze
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateFreezeReply parses an HTTP response from a CreateFreezeWithResponse call
+func ParseCreateFreezeReply(rsp *http.Response) (*CreateFreezeReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateFreezeReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Freeze
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteFreezeReply parses an HTTP response from a DeleteFreezeWithResponse call
+func ParseDeleteFreezeReply(rsp *http.Response) (*DeleteFreezeReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteFreezeReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseGetFreezeReply parses an HTTP response from a GetFreezeWithResponse call
+func ParseGetFreezeReply(rsp *http.Response) (*GetFreezeReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetFreezeReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Freeze
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListChangeWindowsReply parses an HTTP response from a ListChangeWindowsWithResponse call
+func ParseListChangeWindowsReply(rsp *http.Response) (*ListChangeWindowsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListChangeWindowsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageChangeWindow
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateChangeWindowReply parses an HTTP response from a CreateChangeWindowWithResponse call
+func ParseCreateChangeWindowReply(rsp *http.Response) (*CreateChangeWindowReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateChangeWindowReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest ChangeWindow
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteChangeWindowReply parses an HTTP response from a DeleteChangeWindowWithResponse call
+func ParseDeleteChangeWindowReply(rsp *http.Response) (*DeleteChangeWindowReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteChangeWindowReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseGetChangeWindowReply parses an HTTP response from a GetChangeWindowWithResponse call
+func ParseGetChangeWindowReply(rsp *http.Response) (*GetChangeWindowReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetChangeWindowReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ChangeWindow
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseEstimateCostReply parses an HTTP response from a EstimateCostWithResponse call
 func ParseEstimateCostReply(rsp *http.Response) (*EstimateCostReply, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -30526,6 +34406,311 @@ func ParseGetGuardrailArchiveReply(rsp *http.Response) (*GetGuardrailArchiveRepl
 	return response, nil
 }
 
+// ParseListLeaseRulesReply parses an HTTP response from a ListLeaseRulesWithResponse call
+func ParseListLeaseRulesReply(rsp *http.Response) (*ListLeaseRulesReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListLeaseRulesReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageLeaseRule
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSetLeaseRuleReply parses an HTTP response from a SetLeaseRuleWithResponse call
+func ParseSetLeaseRuleReply(rsp *http.Response) (*SetLeaseRuleReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SetLeaseRuleReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LeaseRule
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers SetLeaseRuleReply200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteLeaseRuleReply parses an HTTP response from a DeleteLeaseRuleWithResponse call
+func ParseDeleteLeaseRuleReply(rsp *http.Response) (*DeleteLeaseRuleReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteLeaseRuleReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseListLeasesReply parses an HTTP response from a ListLeasesWithResponse call
+func ParseListLeasesReply(rsp *http.Response) (*ListLeasesReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListLeasesReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageLease
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseSetLeaseReply parses an HTTP response from a SetLeaseWithResponse call
+func ParseSetLeaseReply(rsp *http.Response) (*SetLeaseReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SetLeaseReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Lease
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers SetLeaseReply200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteLeaseReply parses an HTTP response from a DeleteLeaseWithResponse call
+func ParseDeleteLeaseReply(rsp *http.Response) (*DeleteLeaseReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteLeaseReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseGetLeaseReply parses an HTTP response from a GetLeaseWithResponse call
+func ParseGetLeaseReply(rsp *http.Response) (*GetLeaseReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetLeaseReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Lease
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetLeaseReply200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseExtendLeaseReply parses an HTTP response from a ExtendLeaseWithResponse call
+func ParseExtendLeaseReply(rsp *http.Response) (*ExtendLeaseReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExtendLeaseReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Lease
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExtendLeaseReply200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetLeaseProofReply parses an HTTP response from a GetLeaseProofWithResponse call
+func ParseGetLeaseProofReply(rsp *http.Response) (*GetLeaseProofReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetLeaseProofReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest LeaseProof
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseTransferLeaseReply parses an HTTP response from a TransferLeaseWithResponse call
+func ParseTransferLeaseReply(rsp *http.Response) (*TransferLeaseReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TransferLeaseReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Lease
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers TransferLeaseReply200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseLoginReply parses an HTTP response from a LoginWithResponse call
 func ParseLoginReply(rsp *http.Response) (*LoginReply, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -31129,6 +35314,32 @@ func ParseApplyResourcesReply(rsp *http.Response) (*ApplyResourcesReply, error) 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest AppliedSet
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetCalendarReply parses an HTTP response from a GetCalendarWithResponse call
+func ParseGetCalendarReply(rsp *http.Response) (*GetCalendarReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetCalendarReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest CalendarStatus
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

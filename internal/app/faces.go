@@ -24,7 +24,7 @@ func (a *App) buildFaces(context.Context) error {
 	})
 	a.web = web
 	api.Register(operations, api.Services{
-		Access: a.access, Audit: a.audit, Backup: a.backups, Identity: a.identity, MasterKey: a.masterKey, Notify: a.notify,
+		Access: a.access, Audit: a.audit, Calendar: a.calendar, Leases: a.leases, Backup: a.backups, Identity: a.identity, MasterKey: a.masterKey, Notify: a.notify,
 		Projects: a.projects, Resources: a.resources, Templates: a.templates, Approvals: a.approvals, Quotas: a.quotas, Costs: a.costs, Gates: a.gates, Guardrails: a.guardrails, Why: a.why, Secure: secure,
 	})
 	a.registerMetrics(web.Registry())

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"fairlead/internal/ident"
 	"fairlead/internal/sqldb"
@@ -142,12 +141,4 @@ func (s store) insertFreeze(ctx context.Context, tx *sqldb.Tx, f Freeze) error {
 // look again at their time.
 func (s store) held(ctx context.Context, tx *sqldb.Tx) ([]string, error) {
 	return sqldb.Collect(ctx, tx, sqldb.Text, `SELECT r.id FROM resources r WHERE r.reason = 'change_window' AND r.destroyed_at IS NULL ORDER BY r.id LIMIT 1000`)
-}
-
-// Clock shows a minute of the day: 09:30.
-func Clock(minute int) string {
-	if minute == day {
-		return "24:00"
-	}
-	return time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(minute%day) * time.Minute).Format("15:04")
 }

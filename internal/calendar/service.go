@@ -1,6 +1,7 @@
 package calendar
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -146,6 +147,32 @@ func (s *Service) Freezes(ctx context.Context) ([]Freeze, error) {
 	return visible(ctx, s, func(c *set) []Freeze { return c.freezes }, func(f Freeze) Place { return f.Place })
 }
 
+// FindWindow gives one of Windows by name or id.
+func (s *Service) FindWindow(ctx context.Context, ref string) (Window, error) {
+	list, err := s.Windows(ctx)
+	for _, w := range list {
+		if w.ID == ref || w.Name == ref {
+			return w, nil
+		}
+	}
+	return Window{}, cmp.Or(err, missing("window"))
+}
+
+// FindFreeze gives one of Freezes by name or id.
+func (s *Service) FindFreeze(ctx context.Context, ref string) (Freeze, error) {
+	list, err := s.Freezes(ctx)
+	for _, f := range list {
+		if f.ID == ref || f.Name == ref {
+			return f, nil
+		}
+	}
+	return Freeze{}, cmp.Or(err, missing("freeze"))
+}
+
+func missing(what string) error {
+	return fault.New(fault.NotFound, "not_found", "there is no such %s, or none that you may know of", what).WithHint("list them: fairlead calendar %s ls", what)
+}
+
 func visible[T any](ctx context.Context, s *Service, from func(*set) []T, where func(T) Place) ([]T, error) {
 	if err := known(ctx); err != nil {
 		return nil, err
@@ -191,12 +218,17 @@ func (s *Service) AddWindow(ctx context.Context, w Window) (Window, error) {
 	return w, err
 }
 
-// AddFreeze makes a freeze. Of its place and of its exceptions names or ids
-// count.
+// AddFreeze makes a freeze; from now on when From is zero. Of its place and of
+// its exceptions names or ids count.
 func (s *Service) AddFreeze(ctx context.Context, f Freeze) (Freeze, error) {
 	d, err := s.mayAdd(ctx, &f.Place)
 	if err != nil {
 		return f, err
+	}
+	if f.From.IsZero() {
+		if f.From, err = s.DB.Now(ctx); err != nil {
+			return f, err
+		}
 	}
 	f.From, f.Until = f.From.UTC().Truncate(time.Microsecond), f.Until.UTC().Truncate(time.Microsecond)
 	if err := f.check(); err != nil {
@@ -257,14 +289,13 @@ func remove(ctx context.Context, s *Service, what, ref string, find func(*set) (
 	if err != nil {
 		return err
 	}
-	missing := fault.New(fault.NotFound, "not_found", "there is no such %s, or none that you may know of", what).WithHint("list them: fairlead calendar %s ls", what)
 	p, id, name, ok := find(all)
 	if !ok {
-		return missing
+		return missing(what)
 	}
 	d, err := s.Access.Check(ctx, access.CalendarManage, p.Target())
 	if fault.Is(err, fault.NotFound) {
-		return missing
+		return missing(what)
 	}
 	if err != nil {
 		return err
@@ -275,7 +306,7 @@ func remove(ctx context.Context, s *Service, what, ref string, find func(*set) (
 			return err
 		}
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, missing)
+			return errors.Join(err, missing(what))
 		}
 		return s.record(ctx, tx, p, d, map[string]any{what: name, "id": id, "removed": true})
 	})

@@ -11,6 +11,8 @@ import (
 	"fairlead/internal/audit/auditapi"
 	"fairlead/internal/backup"
 	"fairlead/internal/backup/backupapi"
+	"fairlead/internal/calendar"
+	"fairlead/internal/calendar/calendarapi"
 	"fairlead/internal/cost"
 	"fairlead/internal/cost/costapi"
 	"fairlead/internal/gate"
@@ -20,6 +22,8 @@ import (
 	"fairlead/internal/httpx"
 	"fairlead/internal/identity"
 	"fairlead/internal/identity/identityapi"
+	"fairlead/internal/lease"
+	"fairlead/internal/lease/leaseapi"
 	"fairlead/internal/notify"
 	"fairlead/internal/notify/notifyapi"
 	"fairlead/internal/project"
@@ -41,9 +45,11 @@ type Services struct {
 	Access     *access.Service
 	Approvals  *approval.Service
 	Audit      *audit.Log
+	Calendar   *calendar.Service
 	Backup     *backup.Service
 	Costs      *cost.Service
 	Identity   *identity.Service
+	Leases     *lease.Service
 	MasterKey  *secret.Service
 	Notify     *notify.Service
 	Projects   *project.Service
@@ -69,6 +75,8 @@ func Register(api huma.API, s Services) {
 	approvalapi.Register(api, s.Approvals)
 	quotaapi.Register(api, s.Quotas)
 	costapi.Register(api, s.Costs)
+	leaseapi.Register(api, s.Leases)
+	calendarapi.Register(api, s.Calendar)
 	whyapi.Register(api, s.Why)
 	notifyapi.Register(api, s.Notify)
 	secretapi.Register(api, s.MasterKey)

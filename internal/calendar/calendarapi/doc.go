@@ -1,0 +1,2 @@
+// Package calendarapi is the API of change windows and freezes.
+package calendarapi

@@ -1,0 +1,2 @@
+// Package leaseapi is the API of leases and their rules.
+package leaseapi
