@@ -44,15 +44,20 @@ func (d *Directory) Lookup(ctx context.Context, idOrName string) (principal.Prin
 	return d.store.principal(ctx, q, a)
 }
 
-// principal makes the snapshot of an account. Robots have roles in their own
-// team alone, whatever the table says; who is disabled has none.
+// principal makes the snapshot of an account. Who is disabled has no roles.
 func (s store) principal(ctx context.Context, q sqldb.Querier, a account) (principal.Principal, error) {
-	p := principal.Principal{Kind: a.kind, ID: a.id, Name: a.name, Attributes: a.attributes}
 	if !a.disabledAt.IsZero() {
-		return p, nil
+		return a.principal(nil), nil
 	}
 	bindings, err := s.bindings(ctx, q, a.id)
-	for _, b := range bindings {
+	return a.principal(bindings), err
+}
+
+// principal is the snapshot of an account with its roles. Robots have roles in
+// their own team alone, whatever the table says.
+func (a account) principal(roles []binding) principal.Principal {
+	p := principal.Principal{Kind: a.kind, ID: a.id, Name: a.name, Attributes: a.attributes}
+	for _, b := range roles {
 		switch {
 		case a.kind == principal.Robot && b.teamID != a.teamID:
 		case b.teamID == "":
@@ -61,7 +66,7 @@ func (s store) principal(ctx context.Context, q sqldb.Querier, a account) (princ
 			p.Memberships = append(p.Memberships, principal.Membership{TeamID: b.teamID, Team: b.team, Role: b.role})
 		}
 	}
-	return p, err
+	return p
 }
 
 // Address gives what an enabled user is called and where they get mail; both

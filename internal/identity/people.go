@@ -40,13 +40,23 @@ func (d *Directory) Holders(ctx context.Context, q sqldb.Querier, teamID string,
 	if err != nil {
 		return nil, err
 	}
+	ids := make([]string, len(accounts))
+	for i, a := range accounts {
+		ids[i] = a.id
+	}
+	bindings, err := d.store.bindings(ctx, q, ids...)
+	if err != nil {
+		return nil, err
+	}
 	out := make([]principal.Principal, 0, len(accounts))
 	for _, a := range accounts {
-		p, err := d.store.principal(ctx, q, a)
-		if err != nil {
-			return nil, err
+		var own []binding
+		for _, b := range bindings {
+			if b.principalID == a.id {
+				own = append(own, b)
+			}
 		}
-		out = append(out, p)
+		out = append(out, a.principal(own))
 	}
 	return out, nil
 }
