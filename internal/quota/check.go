@@ -60,9 +60,9 @@ func (s *Service) warn(ctx context.Context, tx *sqldb.Tx, id, month string) erro
 	if err != nil {
 		return err
 	}
-	kind := "quota.warned"
+	kind := event.QuotaWarned
 	if l.Metric == MonthlyCost {
-		kind = "budget.warned"
+		kind = event.BudgetWarned
 	}
 	return event.Emit(ctx, tx, event.Event{Type: kind, Subject: l.ID, TeamID: l.TeamID, ProjectID: l.ProjectID, EnvironmentID: l.EnvironmentID, To: to,
 		Data: map[string]any{"place": l.Place(), "metric": l.Metric, "max": l.Max.Float(), "used": l.Used.Float(), "warnAt": l.WarnAt, "enforce": l.Enforce, "month": month}})

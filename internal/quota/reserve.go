@@ -162,8 +162,12 @@ func (s *Service) Release(ctx context.Context, tx *sqldb.Tx, resourceID string) 
 	return tx.Later(ctx, `DELETE FROM quota_holdings WHERE resource_id = $1`, resourceID)
 }
 
-// Usage implements gate.Limits.
+// Usage implements gate.Limits. That there are no limits at all may be known
+// from some moments ago: Reserve looks again.
 func (s *Service) Usage(ctx context.Context, f gate.Facts) ([]gate.Use, error) {
+	if none, err := s.none.holds(ctx, s.store); err != nil || none {
+		return nil, err
+	}
 	e := f.Environment
 	found, err := sqldb.Collect(ctx, s.db.Read(), func(r sqldb.Row) (use, error) {
 		var u use

@@ -28,11 +28,14 @@ type Service struct {
 	store  store
 	access access.Authorizer
 	log    *slog.Logger
+	none   none
 }
 
 // New makes the service.
 func New(o Options) *Service {
-	return &Service{db: o.DB, store: store{o.DB}, access: o.Access, log: o.Log}
+	s := &Service{db: o.DB, store: store{o.DB}, access: o.Access, log: o.Log}
+	s.none.changed, _ = o.DB.Subscribe(Topic) // for the life of the DB
+	return s
 }
 
 // Set makes a limit, or changes the one that there is for the same place,
