@@ -289,6 +289,24 @@ func (h *house) reveal(db string) map[string]string {
 	return found
 }
 
+// webhook makes a webhook to nowhere, whose secret is planted, and gives it
+// something to be told.
+func (h *house) webhook() (id, delivery string) {
+	h.t.Helper()
+	var made struct{ ID, Secret string }
+	status, _, body := h.ask("POST", "/api/v1/webhooks", map[string]any{"url": "https://hooks.invalid/x"}, "secret", "yes")
+	if err := json.Unmarshal(body, &made); err != nil || status != http.StatusCreated {
+		h.t.Fatalf("webhook: %d %s", status, body)
+	}
+	h.secrets["a webhook's secret"] = strings.TrimPrefix(made.Secret, "whsec_")
+	var sent struct{ ID string }
+	status, _, body = h.ask("POST", "/api/v1/webhooks/"+made.ID+"/ping", nil)
+	if err := json.Unmarshal(body, &sent); err != nil || status != http.StatusCreated {
+		h.t.Fatalf("ping: %d %s", status, body)
+	}
+	return made.ID, sent.ID
+}
+
 // TestPlantedSecretsAreNowhere plants a secret wherever one can go in, lets
 // everything succeed and fail once, reads every route, and then looks for the
 // secrets in all that the server said, logged and stored.
@@ -297,12 +315,13 @@ func TestPlantedSecretsAreNowhere(t *testing.T) {
 	h := openHouse(t)
 	h.people()
 	runs := h.work()
+	webhook, delivery := h.webhook()
 	read, secret := 0, "canary-in-a-body"
 	h.secrets["a body of the wrong form"] = secret
 	wrong, _ := json.Marshal(map[string]any{"password": []string{secret}, "current": secret, "link": secret, "value": secret, "inputs": map[string]any{"password": secret}})
 	for _, run := range runs {
 		params := map[string]string{"team": "red", "user": "administrator", "robot": "ci", "project": "shop", "environment": "dev", "resource": "db", "run": run,
-			"name": "leaky", "template": "leaky", "version": "1.0.0"}
+			"name": "leaky", "template": "leaky", "version": "1.0.0", "webhook": webhook, "delivery": delivery}
 		for _, r := range httpxtest.EveryRoute(h.web.API(), params) {
 			if r.Method != "GET" {
 				if !strings.HasSuffix(r.Path, "/links") && !strings.HasSuffix(r.Path, "/credentials") && r.Method != "DELETE" && !strings.Contains(r.Path, "master-key") && !strings.HasSuffix(r.Path, "/backup") {
