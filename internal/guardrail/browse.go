@@ -92,12 +92,12 @@ func (s *Service) mark(ctx context.Context, items []Summary) error {
 	if err != nil {
 		return err
 	}
-	for i := range items {
-		for _, v := range a.list {
-			if v.Name == items[i].Name {
-				items[i].Active = v.Version
-			}
-		}
+	inForce := make(map[string]string, len(a.list))
+	for _, v := range a.list {
+		inForce[v.Name] = v.Version
+	}
+	for i, item := range items {
+		items[i].Active = inForce[item.Name]
 	}
 	return nil
 }

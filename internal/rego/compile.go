@@ -242,7 +242,7 @@ func (p *Program) list() {
 			pkg = &Package{Name: name}
 			byName[name] = pkg
 		}
-		pkg.Old = pkg.Old || m.RegoVersion() == ast.RegoV0
+		pkg.Old = pkg.Old || m.RegoVersionSpan() == ast.RegoVersionSpanOf(ast.RegoV0)
 		for _, r := range m.Rules {
 			ref := r.Head.Ref()
 			if len(ref) == 0 || len(r.Head.Args) > 0 {

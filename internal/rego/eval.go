@@ -187,11 +187,9 @@ func (c *converter) plain(v ast.Value) any {
 	case ast.Object:
 		out := make(map[string]any, min(v.Len(), 1000))
 		_ = v.Iter(func(k, t *ast.Term) error {
-			name := ""
+			name := k.Value.String()
 			if s, ok := k.Value.(ast.String); ok {
 				name = string(s)
-			} else {
-				name = k.Value.String()
 			}
 			c.left -= len(name)
 			if c.left < 0 {
