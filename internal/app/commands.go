@@ -7,10 +7,12 @@ import (
 	"fairlead/internal/approval/approvalcli"
 	"fairlead/internal/audit/auditcli"
 	"fairlead/internal/backup/backupcli"
+	"fairlead/internal/calendar/calendarcli"
 	"fairlead/internal/clikit"
 	"fairlead/internal/cost/costcli"
 	"fairlead/internal/guardrail/guardrailcli"
 	"fairlead/internal/identity/identitycli"
+	"fairlead/internal/lease/leasecli"
 	"fairlead/internal/notify/notifycli"
 	"fairlead/internal/project/projectcli"
 	"fairlead/internal/quota/quotacli"
@@ -24,7 +26,7 @@ func clientCommands(kit *clikit.CLI) []*cobra.Command {
 	var out []*cobra.Command
 	for _, face := range []func(*clikit.CLI) []*cobra.Command{
 		resourcecli.Commands, identitycli.Commands, projectcli.Commands, templatecli.Commands, approvalcli.Commands,
-		whycli.Commands, guardrailcli.Commands, accesscli.Commands, quotacli.Commands, costcli.Commands, notifycli.Commands, auditcli.Commands, backupcli.Commands,
+		whycli.Commands, leasecli.Commands, calendarcli.Commands, guardrailcli.Commands, accesscli.Commands, quotacli.Commands, costcli.Commands, notifycli.Commands, auditcli.Commands, backupcli.Commands,
 	} {
 		out = append(out, face(kit)...)
 	}

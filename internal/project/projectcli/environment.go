@@ -30,11 +30,11 @@ func printEnvironment(c *clikit.CLI, e envRow) error {
 }
 
 func createEnvironment(c *clikit.CLI) *cobra.Command {
-	var class, title string
+	var class, title, lease string
 	var attrs map[string]string
 	cmd := &cobra.Command{
 		Use: "create NAME --class CLASS", Short: "Make an environment", Args: clikit.Args(1, 1),
-		Example: "  fairlead env create dev --class development --project shop\n  fairlead env create shop/prod --class production",
+		Example: "  fairlead env create dev --class development --project shop\n  fairlead env create shop/prod --class production\n  fairlead env create shop/pr-42 --lease 8h",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			project, name, err := split(c, args[0])
 			if err != nil {
@@ -45,7 +45,7 @@ func createEnvironment(c *clikit.CLI) *cobra.Command {
 				return err
 			}
 			e, err := clikit.Read[envRow](s.CreateEnvironment(cmd.Context(), project, apiclient.CreateEnvironmentJSONRequestBody{
-				Name: name, Class: apiclient.CreateEnvironmentRequestClass(class), Title: clikit.Some(title), Attributes: clikit.SomeMap(attrs)}))
+				Name: name, Class: apiclient.CreateEnvironmentRequestClass(class), Title: clikit.Some(title), Attributes: clikit.SomeMap(attrs), Lease: clikit.Some(lease)}))
 			if err != nil {
 				return err
 			}
@@ -54,6 +54,7 @@ func createEnvironment(c *clikit.CLI) *cobra.Command {
 	}
 	cmd.Flags().StringVar(&class, "class", "development", "development, staging or production")
 	_ = cmd.RegisterFlagCompletionFunc("class", clikit.Fixed("development", "staging", "production"))
+	cmd.Flags().StringVar(&lease, "lease", "", "how long it is to live with all that is in it, such as 8h or 7d; what the rules of its class say when left out")
 	cmd.Flags().StringVar(&title, "title", "", "for people")
 	cmd.Flags().StringToStringVar(&attrs, "attribute", nil, "attribute for access policies, as KEY=VALUE; may be given several times")
 	return cmd

@@ -1,0 +1,2 @@
+// Package calendarcli is the commands of change windows and freezes.
+package calendarcli

@@ -1,0 +1,2 @@
+// Package leasecli is the commands of leases and their rules.
+package leasecli
