@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -47,11 +48,22 @@ func TestMain(m *testing.M) {
 // environment of its own: $TEAM, $PROJECT and dev.
 func TestCommands(t *testing.T) {
 	t.Parallel()
+	runScripts(t, "script")
+}
+
+// TestWalk runs testdata/walk against a server of its own: what it puts in
+// force there is in force for everybody.
+func TestWalk(t *testing.T) {
+	t.Parallel()
+	runScripts(t, "walk")
+}
+
+func runScripts(t *testing.T, dir string) {
 	s := serveScripts(t)
 	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("testdata", "script"), Setup: s.setup, UpdateScripts: *updateScripts,
+		Dir: filepath.Join("testdata", dir), Setup: s.setup, UpdateScripts: *updateScripts,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "until": until, "setenv": setenv, "json": jsonAt, "elsewhere": elsewhere, "edit": edit, "trim": trim,
+			"exits": exits, "until": until, "setenv": setenv, "json": jsonAt, "elsewhere": elsewhere, "edit": edit, "trim": trim, "race": race,
 		},
 	})
 }
@@ -142,8 +154,12 @@ func (s *scriptServer) setup(env *testscript.Env) error {
 	srv := httptest.NewServer(other)
 	env.Defer(srv.Close)
 	env.Values["elsewhere"] = other
+	policies, err := filepath.Abs(filepath.Join("..", "..", "policies"))
+	if err != nil {
+		return err
+	}
 	for name, v := range map[string]string{
-		"HOME": filepath.Join(env.WorkDir, "home"), "URL": s.url, "ELSEWHERE": srv.URL, "ADMIN": s.admin.Reveal(), "S": script, "TEAM": team, "PROJECT": project,
+		"POLICIES": policies, "HOME": filepath.Join(env.WorkDir, "home"), "URL": s.url, "ELSEWHERE": srv.URL, "ADMIN": s.admin.Reveal(), "S": script, "TEAM": team, "PROJECT": project,
 		"FAIRLEAD_URL": s.url, "FAIRLEAD_TOKEN": s.admin.Reveal(), "FAIRLEAD_PROJECT": project, "FAIRLEAD_ENV": "dev",
 		"FAIRLEAD_POSTGRES_URL": s.postgres, "TZ": "UTC", "AGE_KEY": key.String(), "AGE_RECIPIENT": key.Recipient().String(),
 	} {
@@ -192,6 +208,40 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if strconv.Itoa(got) != args[0] {
 		ts.Fatalf("exit %d, want %s", got, args[0])
+	}
+}
+
+// race COMMAND... -- COMMAND... runs commands at once, of which one must
+// succeed and the others fail with exit code 4: denied.
+func race(ts *testscript.TestScript, _ bool, args []string) {
+	var lists [][]string
+	for _, a := range args {
+		if a == "--" || lists == nil {
+			lists = append(lists, nil)
+		}
+		if a != "--" {
+			lists[len(lists)-1] = append(lists[len(lists)-1], a)
+		}
+	}
+	codes := make([]int, len(lists))
+	var all sync.WaitGroup
+	for i, list := range lists {
+		cmd := exec.Command(list[0], list[1:]...)
+		for _, name := range []string{"PATH", "HOME", "FAIRLEAD_URL", "FAIRLEAD_TOKEN"} {
+			cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+		}
+		if path, err := exec.LookPath(list[0]); err == nil {
+			cmd.Path = path
+		}
+		all.Go(func() {
+			_ = cmd.Run()
+			codes[i] = cmd.ProcessState.ExitCode()
+		})
+	}
+	all.Wait()
+	slices.Sort(codes)
+	if codes[0] != 0 || slices.ContainsFunc(codes[1:], func(c int) bool { return c != 4 }) {
+		ts.Fatalf("exit codes %v", codes)
 	}
 }
 

@@ -57,7 +57,7 @@ func (s *Service) Change(ctx context.Context, w Where, ch Change) (Resource, err
 			}
 			return err
 		})
-		return r, err
+		return r, taken(err)
 	})
 }
 
@@ -168,7 +168,7 @@ func (s *Service) Rollback(ctx context.Context, w Where, to int64, note string, 
 			r, err = s.revise(ctx, tx, l, c, ifMatch, to)
 			return err
 		})
-		return r, err
+		return r, taken(err)
 	})
 }
 

@@ -60,7 +60,7 @@ func (s *Service) Create(ctx context.Context, project, environment string, w Wan
 			made, err = s.insert(ctx, tx, env, c)
 			return err
 		})
-		return made, err
+		return made, taken(err)
 	})
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"fairlead/internal/audit"
 	"fairlead/internal/engine"
+	"fairlead/internal/fault"
 	"fairlead/internal/gate"
 	"fairlead/internal/principal"
 	"fairlead/internal/sqldb"
@@ -62,6 +63,16 @@ func (s *Service) gateRequest(ctx context.Context, env Environment, c *checked, 
 		return s.Gates.Refuse(ctx, c.judgement)
 	}
 	return nil
+}
+
+// taken turns a denial that came up in the transaction into errMoved: what
+// others were quicker to take is judged anew, so that its refusal is told and
+// recorded like any other.
+func taken(err error) error {
+	if fault.Is(err, fault.Denied) {
+		return errMoved
+	}
+	return err
 }
 
 // gateEnd is gateRequest for a destroy. What Fairlead itself ends was agreed to

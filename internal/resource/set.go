@@ -270,6 +270,9 @@ func (s *Service) writeSet(ctx context.Context, env Environment, ordered []*item
 		}
 		return nil
 	})
+	if len(ordered) == 1 { // of a set it may be the set itself that took too much
+		err = taken(err)
+	}
 	return out, err
 }
 
