@@ -70,9 +70,12 @@ type governance struct {
 	well     *receiver
 	ill      *receiver // down at first
 	secrets  map[*receiver][]string
-	denied   []string // names that must not exist
-	rejected []string // names that nobody agreed to
-	lasting  []string // names that live when the job is done
+	late     string            // a resource's id
+	hurry    bool              // the time of an approval passes unseen by what looks for that
+	brief    map[string]string // name -> id of what a lease ends
+	denied   []string          // names that must not exist
+	rejected []string          // names that nobody agreed to
+	lasting  []string          // names that live when the job is done
 	gone     []string
 }
 
@@ -83,9 +86,9 @@ func newGovernance(t testing.TB, s *server) *governance {
 }
 
 func (g *governance) run() {
-	g.inTurn([]part{{"set up", g.setUp}, {"people", g.people}, {"webhooks", g.webhooks}, {"rules", g.rules}, {"limits", g.limits}, {"denials", g.denials},
-		{"rejection", g.rejection}, {"approval", g.approval}, {"void", g.void}, {"stand in", g.standIn}, {"break glass", g.breakGlass}, {"too late", g.tooLate},
-		{"freed", g.freed}, {"tidy", g.tidy}})
+	g.inTurn([]part{{"set up", g.setUp}, {"people", g.people}, {"webhooks", g.webhooks}, {"rules", g.rules}, {"limits", g.limits}, {"denials", g.denials}, {"leases", g.leases},
+		{"too late", g.tooLate}, {"rejection", g.rejection}, {"approval", g.approval}, {"void", g.void}, {"stand in", g.standIn}, {"break glass", g.breakGlass},
+		{"expired", g.expired}, {"freed", g.freed}, {"frozen", g.frozen}, {"ended", g.ended}, {"tidy", g.tidy}})
 }
 
 func (g *governance) patient(d time.Duration) {
@@ -311,7 +314,9 @@ func (g *governance) void() {
 	// Whoever agrees to what was shown under the old rules finds that out: at
 	// once, or because the run asks anew.
 	r := g.ann.must(t, "POST", "/api/v1/approvals/"+second.str("id")+"/approve", map[string]any{"digest": second.str("digest")}, "k-old-rules", 200, 409, 412)
-	t.Logf("agreed under the old rules: %d %s", r.status, r.str("code"))
+	if r.status != 200 && r.str("code") != "approval_changed" {
+		t.Fatalf("agreed under the old rules: %v", r)
+	}
 	g.decides(g.ann, g.awaits(id, 3, first.str("id"), second.str("id")), "approve", "still fine")
 	g.c.settle(t, id, patience, applied(3))
 	g.c.must(t, "POST", "/api/v1/guardrails/house/rollback", nil, "k-rules-back", 200)
@@ -343,12 +348,19 @@ func (g *governance) breakGlass() {
 // tooLate lets the time of an approval pass.
 func (g *governance) tooLate() {
 	t := g.t
-	id := g.wants(inProd, "late", "app", nil)
-	a := g.awaits(id, 1)
+	g.late = g.wants(inProd, "late", "app", nil)
+	a := g.awaits(g.late, 1)
 	column(t, g.s.db(t), `UPDATE approvals SET expires_at = $2 WHERE id = $1 AND status = 'pending' RETURNING id`, a.str("id"), 1)
-	r := g.c.settle(t, id, patience, inPhase("failed"))
+}
+
+// expired finds that it has; Fairlead looks every ten seconds.
+func (g *governance) expired() {
+	if g.hurry { // the resource itself finds it when it looks
+		column(g.t, g.s.db(g.t), `UPDATE queue SET due_at = 1 WHERE key LIKE '%' || $1 AND due_at IS NOT NULL RETURNING key`, g.late)
+	}
+	r := g.c.settle(g.t, g.late, patience, inPhase("failed"))
 	if r.str("reason") != "approval_expired" {
-		t.Fatalf("expired: %v", r)
+		g.t.Fatalf("expired: %v", r)
 	}
 	g.rejected = append(g.rejected, "late")
 }
@@ -369,9 +381,77 @@ func (g *governance) freed() {
 		}
 		g.gone = append(g.gone, a.name)
 	}
+}
+
+// frozen asks for the same again, in a freeze that ends.
+func (g *governance) frozen() {
+	t, c := g.t, g.c
+	c.must(t, "POST", "/api/v1/calendar/windows", map[string]any{"name": "week", "project": "web", "environment": "dev", "weekdays": []string{"mon-sun"}, "opens": "00:00", "closes": "24:00", "zone": "UTC"}, "k-window", 200, 201)
+	c.must(t, "POST", "/api/v1/calendar/freezes", map[string]any{"name": "sale", "project": "web", "environment": "dev", "until": time.Now().Add(time.Hour), "reason": "no changes now"}, "k-freeze", 200, 201)
 	id := g.wants(inDev, "again", "pg-governed", nil)
+	c.settle(t, id, patience, func(r reply) string {
+		if r.str("phase") != "waiting" || r.str("reason") != "change_window" {
+			return fmt.Sprintf("is %s (%s), and does not wait for the end of the freeze", r.str("phase"), r.str("reason"))
+		}
+		return ""
+	})
+	g.nothingOf("again")
+	c.must(t, "DELETE", "/api/v1/calendar/freezes/sale", nil, "k-thaw", 200, 204, 404)
+	c.must(t, "DELETE", "/api/v1/calendar/windows/week", nil, "k-no-window", 200, 204, 404)
 	c.settle(t, id, patience, applied(1))
 	g.lasting = append(g.lasting, "again")
+}
+
+// leases begins what ends by itself: a resource, an environment with one in
+// it, and one that is kept after all.
+func (g *governance) leases() {
+	t, c := g.t, g.c
+	c.must(t, "PUT", "/api/v1/lease-rules", map[string]any{"class": "development", "max": "30d", "warnBefore": []string{"1s"}}, "k-lease-rule", 200)
+	rule := c.must(t, "PUT", "/api/v1/lease-rules", map[string]any{"class": "staging", "max": "30d"}, "k-lease-rule-spare", 200)
+	c.must(t, "DELETE", "/api/v1/lease-rules/"+rule.str("id"), nil, "k-lease-rule-gone", 200, 204, 404)
+	brief := g.dora.must(t, "POST", inDev+"/resources", map[string]any{"name": "brief", "template": "app", "lease": "3s"}, "k-create-brief", 201).str("id")
+	c.must(t, "POST", "/api/v1/projects/web/environments", map[string]any{"name": "trial", "class": "development", "lease": "4s"}, "k-trial", 201)
+	// When the server is killed just now, the environment may be ending already.
+	guest := g.dora.must(t, "POST", "/api/v1/projects/web/environments/trial/resources", map[string]any{"name": "guest", "template": "pg-tiny"}, "k-create-guest", 201, 403, 404, 409)
+	kept := g.dora.must(t, "POST", inDev+"/resources", map[string]any{"name": "kept", "template": "app", "lease": "1h"}, "k-create-kept", 201).str("id")
+	g.acked = append(g.acked, ack{brief, "brief"}, ack{kept, "kept"})
+	g.brief = map[string]string{"brief": brief}
+	if guest.status == 201 {
+		g.acked = append(g.acked, ack{guest.str("id"), "guest"})
+		g.brief["guest"] = guest.str("id")
+	}
+	lease := ""
+	for _, l := range items(c.must(t, "GET", "/api/v1/leases", nil, "", 200)) {
+		if l["subjectId"] == kept {
+			lease, _ = l["id"].(string)
+		}
+	}
+	g.dora.must(t, "POST", "/api/v1/leases/"+lease+"/extend", map[string]any{"by": "1h"}, "k-extend", 200, 409)
+	c.must(t, "POST", "/api/v1/leases/"+lease+"/transfer", map[string]any{"to": "ann"}, "k-transfer", 200, 409)
+	c.must(t, "PUT", "/api/v1/leases", map[string]any{"project": "web", "environment": "dev", "resource": "kept", "ends": time.Now().Add(48 * time.Hour)}, "k-set-lease", 200)
+	c.must(t, "DELETE", "/api/v1/leases/"+lease, nil, "k-no-lease", 200, 204, 404, 409)
+	g.lasting = append(g.lasting, "kept")
+}
+
+// ended finds what had a lease gone, and the proof of it.
+func (g *governance) ended() {
+	t, c := g.t, g.c
+	db := g.s.db(t)
+	for name, id := range g.brief { // a resource goes out of sight with its environment
+		eventually(t, patience, func() string {
+			if there := column(t, db, `SELECT phase || ' ' || message FROM resources WHERE id = $1 AND destroyed_at IS NULL`, id); len(there) > 0 {
+				return fmt.Sprintf("%s, whose lease is over, is %v", name, there)
+			}
+			return ""
+		})
+		g.gone = append(g.gone, name)
+	}
+	eventually(t, patience, func() string {
+		for _, l := range items(c.must(t, "GET", "/api/v1/leases?state=ending", nil, "", 200)) {
+			return fmt.Sprintf("a lease that does not end: %v", l)
+		}
+		return ""
+	})
 }
 
 // tidy takes the bundle out of force.

@@ -165,7 +165,7 @@ func (j *job) inTurn(parts []part) {
 		p.do()
 		took += fmt.Sprintf(" %s %.1fs", p.name, time.Since(from).Seconds())
 	}
-	if time.Since(began) > 1*time.Second {
+	if time.Since(began) > 12*time.Second {
 		j.t.Logf("slow:%s", took)
 	}
 }

@@ -22,6 +22,7 @@ type bed struct {
 	pool     int
 	box      *box
 	governed bool // the job is governance, not the main one
+	hurry    bool // which need not wait for what looks for expired approvals
 }
 
 func (b bed) String() string {
@@ -55,7 +56,9 @@ type work interface {
 
 func (b bed) work(t testing.TB, s *server) work {
 	if b.governed {
-		return newGovernance(t, s)
+		g := newGovernance(t, s)
+		g.hurry = b.hurry
+		return g
 	}
 	return newJob(t, s)
 }
@@ -128,6 +131,7 @@ func (b bed) trace(t testing.TB) map[string]int {
 // killAt runs the job, killed at a point; false when the point was not passed.
 func (b bed) killAt(t testing.TB, point string) bool {
 	t.Cleanup(func() { b.box.clear(t) }) // after the server's own: whatever happened, the next scenario starts clean
+	b.hurry = !strings.Contains(point, "expire")
 	s := b.server(t)
 	from := b.box.logSize()
 	s.launch("FAIRLEAD_FAILPOINT=" + point)
@@ -270,7 +274,8 @@ func sortedPoints(m map[string]int) []string {
 	return out
 }
 
-// TestKillSample kills at a random sample of all points: the short form.
+// TestKillSample kills at a random sample of all points of both jobs: the
+// short form.
 func TestKillSample(t *testing.T) {
 	if *torture {
 		return // all of them are tried
@@ -279,30 +284,41 @@ func TestKillSample(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(uint64(*seed), 1))
 	sqlite, postgres := beds(t)
 	points := sortedPoints(sqlite.trace(t))
-	if len(points) < 40 {
-		t.Fatalf("only %d points were found: marks are missing", len(points))
+	governed := sortedPoints(sqlite.governance().trace(t))
+	if len(points) < 40 || len(governed) < 100 {
+		t.Fatalf("only %d and %d points were found: marks are missing", len(points), len(governed))
 	}
-	points = slices.DeleteFunc(points, func(p string) bool { // of one store, or of a time that a short run does not have
-		return strings.HasPrefix(p, "backup.copy") || strings.HasPrefix(p, "write.queue.release") || periodic(p)
-	})
+	pick := func(b bed, points []string, n int) (out []scenario) {
+		points = slices.DeleteFunc(slices.Clone(points), func(p string) bool { // of one store, or of a time that a short run does not have
+			return strings.HasPrefix(p, "backup.copy") || strings.HasSuffix(p, ".release.before") || strings.HasSuffix(p, ".release.after") || periodic(p)
+		})
+		for _, i := range rnd.Perm(len(points))[:n] {
+			out = append(out, scenario{b, points[i] + "#1"})
+		}
+		return out
+	}
 	lanes := map[string][]scenario{}
 	for name, b := range map[string]bed{"sqlite": sqlite, "postgres": postgres} {
-		n := 12
+		n := 10
 		if name == "postgres" {
-			n = 6
+			n = 5
 		}
-		for _, i := range rnd.Perm(len(points))[:n] {
-			lanes[name] = append(lanes[name], scenario{b, points[i] + "#1"})
+		main, other := pick(b, points, n), pick(b.governance(), governed, 3)
+		for i := range main { // a run that is cut short has tried some of both
+			lanes[name] = append(lanes[name], main[i])
+			if i < len(other) {
+				lanes[name] = append(lanes[name], other[i])
+			}
 		}
 	}
-	covered, missed := kills(t, lanes, 40*time.Second)
-	t.Logf("killed at %d of %d points: %s; not passed: %v", len(covered), len(points), strings.Join(covered, " "), missed)
+	covered, missed := kills(t, lanes, 50*time.Second)
+	t.Logf("killed at %d of %d points: %s; not passed: %v", len(covered), len(points)+len(governed), strings.Join(covered, " "), missed)
 	if len(covered) == 0 {
 		t.Error("nothing was killed")
 	}
 }
 
-// TestTortureKill kills at every point, on both stores.
+// TestTortureKill kills at every point of the main job, on both stores.
 func TestTortureKill(t *testing.T) {
 	if !long(t) {
 		return
@@ -325,12 +341,9 @@ func TestTortureKill(t *testing.T) {
 		bare := b
 		bare.pool = 0
 		without := bare.trace(t)
+		lanes[b.store] = scenarios(b, points)
 		for _, p := range sortedPoints(points) {
 			all[p] = true
-			lanes[b.store] = append(lanes[b.store], scenario{b, p + "#1"})
-			if !testing.Short() && points[p] > 1 {
-				lanes[b.store] = append(lanes[b.store], scenario{b, p + "#2"})
-			}
 		}
 		for _, p := range sortedPoints(without) {
 			all[p] = true
@@ -343,6 +356,50 @@ func TestTortureKill(t *testing.T) {
 	if len(all) < 40 {
 		t.Fatalf("only %d points were found: marks are missing", len(all))
 	}
+	killAll(t, lanes, len(all))
+}
+
+// TestTortureKillGovernance kills at every point of the other job, on both
+// stores.
+func TestTortureKillGovernance(t *testing.T) {
+	if !long(t) || *only != "" {
+		return
+	}
+	t.Logf("seed %d", *seed)
+	sqlite, postgres := beds(t)
+	lanes := map[string][]scenario{}
+	all := map[string]bool{}
+	for _, b := range []bed{sqlite.governance(), postgres.governance()} {
+		points := b.trace(t)
+		lanes[b.store] = scenarios(b, points)
+		for p := range points {
+			all[p] = true
+		}
+	}
+	for _, must := range []string{"write.gate.refuse", "write.approval.decide", "write.approval.expire", "write.approval.bypass", "write.guardrail.change", "write.quota.set",
+		"write.cost.prices", "write.lease.due", "write.lease.prove", "write.event.consume", "write.notify.claim", "write.notify.settle", "notify.send"} {
+		for _, side := range []string{".before", ".after"} {
+			if !all[must+side] {
+				t.Errorf("the job does not pass %s", must+side)
+			}
+		}
+	}
+	killAll(t, lanes, len(all))
+}
+
+// scenarios kills at each point, and in the long form at its second passing.
+func scenarios(b bed, points map[string]int) (out []scenario) {
+	for _, p := range sortedPoints(points) {
+		out = append(out, scenario{b, p + "#1"})
+		if !testing.Short() && points[p] > 1 {
+			out = append(out, scenario{b, p + "#2"})
+		}
+	}
+	return out
+}
+
+func killAll(t *testing.T, lanes map[string][]scenario, points int) {
+	t.Helper()
 	rnd := rand.New(rand.NewPCG(uint64(*seed), 1))
 	for _, list := range lanes { // a run that is cut short has tried some of everything
 		rnd.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
@@ -352,7 +409,7 @@ func TestTortureKill(t *testing.T) {
 		limit = 32 * time.Minute
 	}
 	covered, missed := kills(t, lanes, limit)
-	t.Logf("%d points; %d kills; killed at:\n%s\nnot passed: %v", len(all), len(covered), strings.Join(covered, "\n"), missed)
+	t.Logf("%d points; %d kills; killed at:\n%s\nnot passed: %v", points, len(covered), strings.Join(covered, "\n"), missed)
 	if len(missed)*20 > len(covered) {
 		t.Errorf("%d of %d scenarios did not pass their point", len(missed), len(missed)+len(covered))
 	}
