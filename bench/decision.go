@@ -111,7 +111,7 @@ func decisions(ctx context.Context, r *run) error {
 			return err
 		}
 	}
-	return nil
+	return decisionsWithGuardrails(ctx, r, few, many, viaCasbin, big, times)
 }
 
 // repeated gives one sample: how long one of n took.

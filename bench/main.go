@@ -27,7 +27,7 @@ var benches = []bench{
 	{"3", "40 provisions, 8 at a time", parallelProvision},
 	{"4", "null engine, a burst of 1,000", nullBurst},
 	{"9", "the API under 64 connections", apiLoad},
-	{"10", "one access decision", decisions},
+	{"10", "one decision: access, and access with guardrails", decisions},
 	{"15", "the audit log", auditLog},
 	{"16", "start, memory, restart after kill -9", starting},
 }
