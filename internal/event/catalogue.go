@@ -13,19 +13,21 @@ type Type struct {
 
 // Types that more than one package speaks of.
 const (
-	ApprovalRequested = "approval.requested"
-	ApprovalApproved  = "approval.approved"
-	ApprovalRejected  = "approval.rejected"
-	ApprovalExpired   = "approval.expired"
-	ApprovalVoided    = "approval.voided"
-	ApprovalBypassed  = "approval.bypassed"
-	BudgetWarned      = "budget.warned"
-	LeaseEnded        = "lease.ended"
-	LeaseStuck        = "lease.stuck"
-	LeaseWarned       = "lease.warned"
-	QuotaWarned       = "quota.warned"
-	RequestDenied     = "request.denied"
-	WebhookPing       = "webhook.ping"
+	ApprovalRequested  = "approval.requested"
+	ApprovalApproved   = "approval.approved"
+	ApprovalRejected   = "approval.rejected"
+	ApprovalExpired    = "approval.expired"
+	ApprovalVoided     = "approval.voided"
+	ApprovalBypassed   = "approval.bypassed"
+	BudgetWarned       = "budget.warned"
+	ComplianceCleared  = "compliance.cleared"
+	ComplianceViolated = "compliance.violated"
+	LeaseEnded         = "lease.ended"
+	LeaseStuck         = "lease.stuck"
+	LeaseWarned        = "lease.warned"
+	QuotaWarned        = "quota.warned"
+	RequestDenied      = "request.denied"
+	WebhookPing        = "webhook.ping"
 )
 
 // catalogue is every type that is emitted. docs/events.md lists them, and a
@@ -42,6 +44,8 @@ var catalogue = []Type{
 	{"approval.delegated", "somebody lets another answer for them"},
 	{"approval.undelegated", "and does not any more"},
 	{BudgetWarned, "a budget is nearly spent, or spent"},
+	{ComplianceViolated, "resources of a team offend guardrails that they did not offend before; once a team and run"},
+	{ComplianceCleared, "some of them do not any more"},
 	{"calendar.changed", "a change window, freeze or schedule was set or removed"},
 	{"guardrail.activated", "other guardrails are in force"},
 	{"lease.begun", "a resource or an environment has an end"},
