@@ -124,6 +124,25 @@ func TestAShortLeaseIsWarnedOfInItsLastQuarter(t *testing.T) {
 	})
 }
 
+// A clock that jumps, or a server that was down: what was missed is said once,
+// and what is over ends without being warned of.
+func TestAfterAJumpOfTheClock(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.rule(lease.Rule{Class: "development", Default: 100 * hour, MaxExtensions: -1, WarnBefore: []time.Duration{hour, 2 * hour, 24 * hour}})
+		a, b := w.get("a", 0), w.get("b", 200*hour)
+		w.later(99*hour + 30*time.Minute)
+		w.turn()
+		if got := w.events("lease.warned", a.ID); len(got) != 1 || len(w.of(a.ID).WarnAt) != 0 {
+			t.Errorf("three warnings were missed, and said are %v", got)
+		}
+		w.later(1000 * hour)
+		w.turn()
+		if l := w.of(b.ID); l.State != lease.Ending || len(w.events("lease.warned", b.ID)) != 0 {
+			t.Errorf("the lease of b is %s", l.State)
+		}
+	})
+}
+
 func TestALeaseEndsWithAProof(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.Work()
