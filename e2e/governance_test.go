@@ -139,6 +139,32 @@ func (g *governance) known(r *receiver, made reply) {
 	g.secrets[r] = append(g.secrets[r], secret)
 }
 
+// does asks for what is done once: when the reply was lost, the server says so.
+func (g *governance) does(c *client, method, path string, body any, key string) reply {
+	g.t.Helper()
+	r := c.must(g.t, method, path, body, key, 200, 201, 204, 404, 409)
+	if r.status >= 400 && r.str("code") != "already_done" && !(method == "DELETE" && r.status == 404) {
+		g.t.Fatalf("%s %s: %v", method, path, r)
+	}
+	return r
+}
+
+// id is that of what was made, also when the reply was lost.
+func (g *governance) id(made reply, list, key, value string) string {
+	g.t.Helper()
+	if id := made.str("id"); id != "" {
+		return id
+	}
+	for _, v := range items(g.c.must(g.t, "GET", list, nil, "", 200)) {
+		if v[key] == value {
+			id, _ := v["id"].(string)
+			return id
+		}
+	}
+	g.t.Fatalf("%s: nothing has the %s %s", list, key, value)
+	return ""
+}
+
 func items(r reply) []map[string]any {
 	list, _ := r.json["items"].([]any)
 	var out []map[string]any
@@ -151,36 +177,37 @@ func items(r reply) []map[string]any {
 }
 
 func (g *governance) webhooks() {
-	t, c := g.t, g.c
+	c := g.c
 	well := g.webhook("well", g.well, "shop")
 	g.webhook("ill", g.ill, "")
-	c.must(t, "POST", "/api/v1/webhooks/"+well+"/ping", nil, "k-ping", 200, 201)
-	c.must(t, "PATCH", "/api/v1/webhooks/"+well, map[string]any{"types": []string{"*"}}, "k-types", 200)
-	if r := c.must(t, "POST", "/api/v1/webhooks/"+well+"/rotate", map[string]any{"overlapSeconds": 3600}, "k-another-secret", 200, 409); r.status == 200 {
+	g.does(c, "POST", "/api/v1/webhooks/"+well+"/ping", nil, "k-ping")
+	g.does(c, "PATCH", "/api/v1/webhooks/"+well, map[string]any{"types": []string{"*"}}, "k-types")
+	if r := g.does(c, "POST", "/api/v1/webhooks/"+well+"/rotate", map[string]any{"overlapSeconds": 3600}, "k-another-secret"); r.status == 200 {
 		g.known(g.well, r) // otherwise the reply was lost, and the secret before signs too
 	}
 	spare := g.webhook("spare", g.ill, "shop")
-	c.must(t, "DELETE", "/api/v1/webhooks/"+spare, nil, "k-no-spare", 200, 204, 404)
-	g.dora.must(t, "PUT", "/api/v1/me/notifications", map[string]any{"muted": []string{"approval.*"}}, "k-mute", 200)
+	g.does(c, "DELETE", "/api/v1/webhooks/"+spare, nil, "k-no-spare")
+	g.does(g.dora, "PUT", "/api/v1/me/notifications", map[string]any{"muted": []string{"approval.*"}}, "k-mute")
 }
 
 func (g *governance) rules() {
 	t, c := g.t, g.c
 	for _, v := range []string{"1.0.0", "1.1.0"} {
-		c.must(t, "POST", "/api/v1/guardrails", rules(t, v), "k-push-"+v, 200, 201)
+		g.does(c, "POST", "/api/v1/guardrails", rules(t, v), "k-push-"+v)
 	}
-	c.must(t, "POST", "/api/v1/guardrails/house/versions/1.0.0/activate", nil, "k-activate", 200)
+	g.does(c, "POST", "/api/v1/guardrails/house/versions/1.0.0/activate", nil, "k-activate")
 }
 
 func (g *governance) limits() {
-	t, c := g.t, g.c
-	c.must(t, "PUT", "/api/v1/cost/prices", map[string]any{"document": prices}, "k-prices", 200)
-	c.must(t, "PUT", "/api/v1/quotas", map[string]any{"team": "shop", "metric": "monthly_cost", "max": 40, "warnAt": 0.5}, "k-budget", 200)
-	c.must(t, "PUT", "/api/v1/quotas", map[string]any{"project": "web", "environment": "dev", "metric": "databases", "max": 5}, "k-quota", 200)
-	c.must(t, "PUT", "/api/v1/quotas", map[string]any{"project": "web", "environment": "dev", "metric": "databases", "max": 1}, "k-quota-less", 200)
-	spare := c.must(t, "PUT", "/api/v1/quotas", map[string]any{"team": "shop", "metric": "count", "max": 100}, "k-quota-spare", 200)
-	c.must(t, "PATCH", "/api/v1/quotas/"+spare.str("id"), map[string]any{"max": 90}, "k-quota-change", 200)
-	c.must(t, "DELETE", "/api/v1/quotas/"+spare.str("id"), nil, "k-quota-gone", 200, 204, 404)
+	c := g.c
+	g.does(c, "PUT", "/api/v1/cost/prices", map[string]any{"document": prices}, "k-prices")
+	g.does(c, "PUT", "/api/v1/quotas", map[string]any{"team": "shop", "metric": "monthly_cost", "max": 40, "warnAt": 0.5}, "k-budget")
+	g.does(c, "PUT", "/api/v1/quotas", map[string]any{"project": "web", "environment": "dev", "metric": "databases", "max": 5}, "k-quota")
+	g.does(c, "PUT", "/api/v1/quotas", map[string]any{"project": "web", "environment": "dev", "metric": "databases", "max": 1}, "k-quota-less")
+	spare := g.does(c, "PUT", "/api/v1/quotas", map[string]any{"team": "shop", "metric": "count", "max": 100}, "k-quota-spare")
+	quota := g.id(spare, "/api/v1/quotas", "metric", "count")
+	g.does(c, "PATCH", "/api/v1/quotas/"+quota, map[string]any{"max": 90}, "k-quota-change")
+	g.does(c, "DELETE", "/api/v1/quotas/"+quota, nil, "k-quota-gone")
 }
 
 // wants asks for a resource as dora.
@@ -310,7 +337,7 @@ func (g *governance) void() {
 	if r := g.ann.must(t, "POST", "/api/v1/approvals/"+first.str("id")+"/approve", map[string]any{"digest": first.str("digest")}, "k-too-late", 409, 412); r.str("code") != "approval_changed" {
 		t.Fatalf("what is void: %v", r)
 	}
-	g.c.must(t, "POST", "/api/v1/guardrails/house/versions/1.1.0/activate", nil, "k-activate-next", 200)
+	g.does(g.c, "POST", "/api/v1/guardrails/house/versions/1.1.0/activate", nil, "k-activate-next")
 	// Whoever agrees to what was shown under the old rules finds that out: at
 	// once, or because the run asks anew.
 	r := g.ann.must(t, "POST", "/api/v1/approvals/"+second.str("id")+"/approve", map[string]any{"digest": second.str("digest")}, "k-old-rules", 200, 409, 412)
@@ -319,7 +346,7 @@ func (g *governance) void() {
 	}
 	g.decides(g.ann, g.awaits(id, 3, first.str("id"), second.str("id")), "approve", "still fine")
 	g.c.settle(t, id, patience, applied(3))
-	g.c.must(t, "POST", "/api/v1/guardrails/house/rollback", nil, "k-rules-back", 200)
+	g.does(g.c, "POST", "/api/v1/guardrails/house/rollback", nil, "k-rules-back")
 }
 
 // standIn has somebody decide in another's name, on a resource with a secret.
@@ -329,7 +356,7 @@ func (g *governance) standIn() {
 	id := g.wants(inProd, "sealed", "app", map[string]any{"key": secretInput, "delay": "1ms"})
 	g.decides(g.ben, g.awaits(id, 1), "approve", "in her name")
 	g.c.settle(t, id, patience, applied(1))
-	g.ann.must(t, "DELETE", "/api/v1/delegations/"+r.str("id"), nil, "k-back", 200, 204, 404)
+	g.does(g.ann, "DELETE", "/api/v1/delegations/"+r.str("id"), nil, "k-back")
 	g.lasting = append(g.lasting, "sealed")
 }
 
@@ -341,7 +368,7 @@ func (g *governance) breakGlass() {
 	a := g.awaits(id, 2)
 	g.c.must(t, "POST", "/api/v1/approvals/"+a.str("id")+"/bypass", map[string]any{"reason": "the shop is down and nobody answers"}, "k-bypass", 200)
 	g.c.settle(t, id, patience, applied(2))
-	g.c.must(t, "PUT", "/api/v1/teams/shop/members/ben/roles/auditor", nil, "k-auditor", 200, 204)
+	g.does(g.c, "PUT", "/api/v1/teams/shop/members/ben/roles/auditor", nil, "k-auditor")
 	g.ben.must(t, "POST", "/api/v1/approvals/"+a.str("id")+"/review", map[string]any{"comment": "it was right"}, "k-review", 200)
 }
 
@@ -386,8 +413,8 @@ func (g *governance) freed() {
 // frozen asks for the same again, in a freeze that ends.
 func (g *governance) frozen() {
 	t, c := g.t, g.c
-	c.must(t, "POST", "/api/v1/calendar/windows", map[string]any{"name": "week", "project": "web", "environment": "dev", "weekdays": []string{"mon-sun"}, "opens": "00:00", "closes": "24:00", "zone": "UTC"}, "k-window", 200, 201)
-	c.must(t, "POST", "/api/v1/calendar/freezes", map[string]any{"name": "sale", "project": "web", "environment": "dev", "until": time.Now().Add(time.Hour), "reason": "no changes now"}, "k-freeze", 200, 201)
+	g.does(c, "POST", "/api/v1/calendar/windows", map[string]any{"name": "week", "project": "web", "environment": "dev", "weekdays": []string{"mon-sun"}, "opens": "00:00", "closes": "24:00", "zone": "UTC"}, "k-window")
+	g.does(c, "POST", "/api/v1/calendar/freezes", map[string]any{"name": "sale", "project": "web", "environment": "dev", "until": time.Now().Add(time.Hour), "reason": "no changes now"}, "k-freeze")
 	id := g.wants(inDev, "again", "pg-governed", nil)
 	c.settle(t, id, patience, func(r reply) string {
 		if r.str("phase") != "waiting" || r.str("reason") != "change_window" {
@@ -396,8 +423,8 @@ func (g *governance) frozen() {
 		return ""
 	})
 	g.nothingOf("again")
-	c.must(t, "DELETE", "/api/v1/calendar/freezes/sale", nil, "k-thaw", 200, 204, 404)
-	c.must(t, "DELETE", "/api/v1/calendar/windows/week", nil, "k-no-window", 200, 204, 404)
+	g.does(c, "DELETE", "/api/v1/calendar/freezes/sale", nil, "k-thaw")
+	g.does(c, "DELETE", "/api/v1/calendar/windows/week", nil, "k-no-window")
 	c.settle(t, id, patience, applied(1))
 	g.lasting = append(g.lasting, "again")
 }
@@ -406,9 +433,9 @@ func (g *governance) frozen() {
 // it, and one that is kept after all.
 func (g *governance) leases() {
 	t, c := g.t, g.c
-	c.must(t, "PUT", "/api/v1/lease-rules", map[string]any{"class": "development", "max": "30d", "warnBefore": []string{"1s"}}, "k-lease-rule", 200)
-	rule := c.must(t, "PUT", "/api/v1/lease-rules", map[string]any{"class": "staging", "max": "30d"}, "k-lease-rule-spare", 200)
-	c.must(t, "DELETE", "/api/v1/lease-rules/"+rule.str("id"), nil, "k-lease-rule-gone", 200, 204, 404)
+	g.does(c, "PUT", "/api/v1/lease-rules", map[string]any{"class": "development", "max": "30d", "warnBefore": []string{"1s"}}, "k-lease-rule")
+	rule := g.does(c, "PUT", "/api/v1/lease-rules", map[string]any{"class": "staging", "max": "30d"}, "k-lease-rule-spare")
+	g.does(c, "DELETE", "/api/v1/lease-rules/"+g.id(rule, "/api/v1/lease-rules", "class", "staging"), nil, "k-lease-rule-gone")
 	brief := g.dora.must(t, "POST", inDev+"/resources", map[string]any{"name": "brief", "template": "app", "lease": "3s"}, "k-create-brief", 201).str("id")
 	c.must(t, "POST", "/api/v1/projects/web/environments", map[string]any{"name": "trial", "class": "development", "lease": "4s"}, "k-trial", 201)
 	// When the server is killed just now, the environment may be ending already.
@@ -426,10 +453,10 @@ func (g *governance) leases() {
 			lease, _ = l["id"].(string)
 		}
 	}
-	g.dora.must(t, "POST", "/api/v1/leases/"+lease+"/extend", map[string]any{"by": "1h"}, "k-extend", 200, 409)
-	c.must(t, "POST", "/api/v1/leases/"+lease+"/transfer", map[string]any{"to": "ann"}, "k-transfer", 200, 409)
-	c.must(t, "PUT", "/api/v1/leases", map[string]any{"project": "web", "environment": "dev", "resource": "kept", "ends": time.Now().Add(48 * time.Hour)}, "k-set-lease", 200)
-	c.must(t, "DELETE", "/api/v1/leases/"+lease, nil, "k-no-lease", 200, 204, 404, 409)
+	g.does(g.dora, "POST", "/api/v1/leases/"+lease+"/extend", map[string]any{"by": "1h"}, "k-extend")
+	g.does(c, "POST", "/api/v1/leases/"+lease+"/transfer", map[string]any{"to": "ann"}, "k-transfer")
+	g.does(c, "PUT", "/api/v1/leases", map[string]any{"project": "web", "environment": "dev", "resource": "kept", "ends": time.Now().Add(48 * time.Hour)}, "k-set-lease")
+	g.does(c, "DELETE", "/api/v1/leases/"+lease, nil, "k-no-lease")
 	g.lasting = append(g.lasting, "kept")
 }
 
@@ -456,5 +483,5 @@ func (g *governance) ended() {
 
 // tidy takes the bundle out of force.
 func (g *governance) tidy() {
-	g.c.must(g.t, "POST", "/api/v1/guardrails/house/deactivate", nil, "k-no-rules", 200)
+	g.does(g.c, "POST", "/api/v1/guardrails/house/deactivate", nil, "k-no-rules")
 }

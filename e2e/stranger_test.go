@@ -26,10 +26,15 @@ var open = map[string]string{
 	"list-templates": "templates are for all who sign in", "get-template": "templates are for all who sign in",
 	"list-template-versions": "templates are for all who sign in", "get-template-version": "templates are for all who sign in",
 	"get-template-archive": "templates are for all who sign in", "get-template-docs": "templates are for all who sign in",
-	"get-access-schema":  "the vocabulary of policies is in the documentation",
-	"explain-access":     "one may ask about oneself",
-	"list-audit-records": "a list of what one may see: what one did oneself",
-	"list-approvals":     "a list of what one may see", "list-delegations": "one's own", "create-delegation": "of one's own right, which may be none",
+	"get-access-schema":      "the vocabulary of policies is in the documentation",
+	"explain-access":         "one may ask about oneself",
+	"list-audit-records":     "a list of what one may see: what one did oneself",
+	"list-guardrail-history": "a list of what one may see", "get-guardrail-schema": "the vocabulary of guardrails is in the documentation",
+	"list-leases": "a list of what one may see", "list-lease-rules": "those of one's own teams", "get-notifications": "one's own", "put-notifications": "one's own",
+	"list-quotas": "a list of what one may see", "list-webhooks": "a list of what one may manage", "list-decisions": "a list of what one may see",
+	"list-events": "a list of what one may see", "list-costs": "a list of what one may see", "list-change-windows": "a list of what one may see",
+	"list-freezes":   "a list of what one may see",
+	"list-approvals": "a list of what one may see", "list-delegations": "one's own", "create-delegation": "of one's own right, which may be none",
 }
 
 // mark is in every name that a stranger must not learn.
@@ -44,7 +49,7 @@ type estate struct {
 }
 
 func newEstate(t *testing.T) *estate {
-	s := newServer(t)
+	s := newServer(t, withConfig(loopback))
 	s.start()
 	j := newJob(t, s)
 	c := j.c
@@ -64,11 +69,59 @@ func newEstate(t *testing.T) *estate {
 	must("PUT", "/api/v1/teams/"+mark+"-acme/members/"+mark+"-ann/roles/developer", nil, 200, 204)
 	robot := must("POST", "/api/v1/robots", map[string]any{"name": mark + "-bot", "team": mark + "-acme", "roles": []string{"viewer"}}, 201)
 	token := must("POST", "/api/v1/tokens", map[string]any{"name": mark + "-ci", "robot": robot.str("name")}, 201)
-	return &estate{s: s, c: c, env: env.str("id"), params: map[string]string{
+	e := &estate{s: s, c: c, env: env.str("id"), params: map[string]string{
 		"project": mark + "-web", "environment": mark + "-dev", "resource": mark + "-app", "team": mark + "-acme", "member": mark + "-ann", "role": "viewer",
-		"user": mark + "-ann", "robot": mark + "-bot", "token": token.str("id"), "session": "ses_00000000000000000000000000", "approval": "apr_00000000000000000000000000", "delegation": "dlg_00000000000000000000000000", "run": settled.str("runId"),
+		"user": mark + "-ann", "robot": mark + "-bot", "token": token.str("id"), "session": "ses_00000000000000000000000000", "run": settled.str("runId"),
 		"name": "null", "version": "1.0.0", "id": res.str("id"),
 	}}
+	e.govern(t, in)
+	return e
+}
+
+// careful is a template whose resources wait for somebody.
+var careful = strings.Replace(appTemplate, "name: app", "name: careful", 1) + "approval: {role: approver}\n"
+
+// govern adds what guardrails, approvals, quotas, leases and webhooks keep of
+// team acme.
+func (e *estate) govern(t *testing.T, in string) {
+	t.Helper()
+	must := func(method, path string, body any, statuses ...int) reply {
+		t.Helper()
+		return e.c.must(t, method, path, body, "", append(statuses, 200, 201, 204)...)
+	}
+	r := newReceiver(t)
+	hook := must("POST", "/api/v1/webhooks", map[string]any{"team": mark + "-acme", "url": r.URL + "/" + mark, "description": mark})
+	e.params["webhook"] = hook.str("id")
+	e.params["delivery"] = must("POST", "/api/v1/webhooks/"+hook.str("id")+"/ping", nil).str("id")
+	e.params["quota"] = must("PUT", "/api/v1/quotas", map[string]any{"team": mark + "-acme", "metric": "count", "max": 50}).str("id")
+	e.params["rule"] = must("PUT", "/api/v1/lease-rules", map[string]any{"class": "staging", "team": mark + "-acme", "max": "30d"}).str("id")
+	e.params["window"], e.params["freeze"] = mark+"-window", mark+"-freeze"
+	place := func(name string, more map[string]any) map[string]any {
+		more["name"], more["project"], more["environment"] = name, mark+"-web", mark+"-other"
+		return more
+	}
+	must("POST", "/api/v1/projects/"+mark+"-web/environments", map[string]any{"name": mark + "-other", "class": "development"})
+	must("POST", "/api/v1/calendar/windows", place(mark+"-window", map[string]any{"weekdays": []string{"mon-sun"}, "opens": "00:00", "closes": "24:00", "zone": "UTC"}))
+	must("POST", "/api/v1/calendar/freezes", place(mark+"-freeze", map[string]any{"until": time.Now().Add(time.Hour), "reason": mark}))
+	must("POST", "/api/v1/templates", folder(t, map[string]string{"template.yaml": careful, "README.md": "# x\n"}))
+	must("POST", "/api/v1/guardrails", rules(t, "1.0.0"))
+	waits := must("POST", in, map[string]any{"name": mark + "-waits", "template": "careful", "lease": "30d"})
+	e.c.settle(t, waits.str("id"), patience, inPhase("waiting"))
+	e.params["approval"] = first(t, must("GET", "/api/v1/approvals?subject="+waits.str("id"), nil))
+	e.params["lease"] = first(t, must("GET", "/api/v1/leases", nil))
+	e.params["decision"] = first(t, must("GET", "/api/v1/decisions", nil))
+	ann := e.person(t, mark+"-ann")
+	e.params["delegation"] = ann.must(t, "POST", "/api/v1/delegations", map[string]any{"to": "administrator", "until": time.Now().Add(time.Hour), "reason": mark}, "", 201).str("id")
+}
+
+func first(t *testing.T, list reply) string {
+	t.Helper()
+	all := items(list)
+	if len(all) == 0 {
+		t.Fatalf("nothing is there: %v", list)
+	}
+	id, _ := all[0]["id"].(string)
+	return id
 }
 
 // requests gives one valid request for every operation.
@@ -80,6 +133,8 @@ func (e *estate) requests() []httpxtest.Request {
 			list[i].Target = "/api/v1/environments/" + e.env
 		case strings.Contains(r.Path, "/users/{user}/roles/{role}"): // of the organisation
 			list[i].Target = strings.Replace(r.Target, "/viewer", "/auditor", 1)
+		case strings.HasPrefix(r.Path, "/api/v1/guardrails/{name}"):
+			list[i].Target = strings.Replace(r.Target, "/guardrails/null", "/guardrails/house", 1)
 		case strings.Contains(r.Path, "/access/policies/{version}"):
 			list[i].Target = strings.Replace(r.Target, "1.0.0", "1", 1)
 		}
@@ -94,6 +149,12 @@ func (e *estate) user(t *testing.T, name, team string, roles ...string) *client 
 	for _, role := range roles {
 		e.c.must(t, "PUT", "/api/v1/teams/"+team+"/members/"+name+"/roles/"+role, nil, "", 200, 204)
 	}
+	return e.person(t, name)
+}
+
+// person signs somebody in who has an account.
+func (e *estate) person(t *testing.T, name string) *client {
+	t.Helper()
 	link := e.c.must(t, "POST", "/api/v1/users/"+name+"/links", nil, "", 201).str("value")
 	c := e.c.as("")
 	c.signIn(t, func() string { return link })
@@ -140,7 +201,7 @@ func TestStrangersGetNothing(t *testing.T) {
 	known := map[string]*client{"a stranger": nobody, "another team's owner": e.user(t, "olga", "others", "team-owner")}
 	viewer := e.user(t, "vera", mark+"-acme", "viewer")
 	list := e.requests()
-	if len(list) < 80 {
+	if len(list) < 150 {
 		t.Fatalf("only %d operations are known", len(list))
 	}
 	seen := map[string]bool{}
