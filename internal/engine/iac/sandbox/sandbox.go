@@ -1,0 +1,213 @@
+package sandbox
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Level is how well a job is kept apart.
+type Level string
+
+// The levels, the best first.
+const (
+	// Apart: own account, own network, own processes.
+	Apart Level = "own account, own network, own processes"
+	// UserNamespace: the server's account, but own network and processes.
+	UserNamespace Level = "own network and processes; the server's account, because the server is not root"
+	// Account: own account, and the machine's network.
+	Account Level = "own account; the machine's network, because namespaces are not to be had"
+	// Plain: limits and process groups alone.
+	Plain Level = "limits alone; the server's account and network, because the server is not root and namespaces are not to be had"
+)
+
+// Closed tells whether the network is the job's own.
+func (l Level) Closed() bool { return l == Apart || l == UserNamespace }
+
+// Limits bounds each process of a job; 0 leaves the system's.
+type Limits struct {
+	Memory    uint64 // bytes of data a process
+	Files     uint64 // open files a process
+	Processes uint64 // processes and threads of the account
+	CPU       uint64 // seconds a process
+	FileSize  uint64 // bytes a file
+}
+
+// Job is one program to run.
+type Job struct {
+	Path     string
+	Args     []string
+	Env      []string // all of it; nothing is inherited
+	Dir      string
+	UID, GID int // whom to become; 0 stays as it is
+	Limits   Limits
+	Level    Level
+	// Listen are the loopback addresses there are in a closed network, and
+	// Serve is handed the listener of each. It returns at once. With an open
+	// network both are unused.
+	Listen []string
+	Serve  func(address string, l net.Listener)
+	Stdout io.Writer
+	Stderr io.Writer
+	Grace  time.Duration // how long it may take to end when asked to
+	// Alive is a file that is locked for as long as anything of the job may
+	// live: see Dead.
+	Alive string
+}
+
+// Marker is the environment variable that makes this executable a launcher.
+const marker = "FAIRLEAD_SANDBOX_LAUNCHER"
+
+// order is what the launcher is told.
+type order struct {
+	Path     string
+	Args     []string
+	Env      []string
+	Dir      string
+	UID, GID int
+	Limits   Limits
+	Level    Level
+	Listen   []string
+	Grace    time.Duration
+	Alive    string
+}
+
+// answer is what the launcher says before it starts the program.
+type answer struct{ Error string }
+
+// Run runs a job to its end and gives its exit code. When ctx ends, the
+// program is asked to end, and killed after the grace; the error is then
+// ctx's. Any other error means that it did not start.
+func Run(ctx context.Context, j Job) (code int, err error) {
+	if err := ctx.Err(); err != nil {
+		return -1, err
+	}
+	ours, theirs, err := pair()
+	if err != nil {
+		return -1, err
+	}
+	defer func() { _ = ours.Close() }()
+	cmd := exec.Command("/proc/self/exe") //nolint:gosec,noctx // this very executable; the launcher is ended below, gently
+	cmd.Args = []string{os.Args[0]}
+	cmd.Env = []string{marker + "=1"}
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = j.Stdout, j.Stderr, []*os.File{theirs}
+	cmd.SysProcAttr = attributes(j.Level)
+	cmd.WaitDelay = 2 * time.Second // whatever holds the pipes then was not of the job's group any more
+	err = cmd.Start()
+	_ = theirs.Close()
+	if err != nil {
+		return -1, fmt.Errorf("start the launcher: %w", err)
+	}
+	ended := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() { stopWhenAsked(ctx, ours, cmd.Process, j.Grace, ended) })
+	startErr := instruct(ours, j)
+	waitErr := cmd.Wait()
+	close(ended)
+	watch.Wait()
+	switch {
+	case startErr != nil && ctx.Err() == nil:
+		return -1, startErr
+	case ctx.Err() != nil:
+		return cmd.ProcessState.ExitCode(), ctx.Err()
+	case waitErr != nil && cmd.ProcessState == nil:
+		return -1, waitErr
+	}
+	return cmd.ProcessState.ExitCode(), nil
+}
+
+// stopWhenAsked hangs up on the launcher when ctx ends, which makes it end the
+// program, and kills it when that takes longer than it may.
+func stopWhenAsked(ctx context.Context, ours *net.UnixConn, p *os.Process, grace time.Duration, ended <-chan struct{}) {
+	select {
+	case <-ended:
+		return
+	case <-ctx.Done():
+	}
+	_ = ours.CloseWrite()
+	t := time.NewTimer(grace + 2*time.Second)
+	defer t.Stop()
+	select {
+	case <-ended:
+	case <-t.C:
+		_ = p.Kill()
+	}
+}
+
+// attributes puts the launcher into namespaces of its own.
+func attributes(l Level) *syscall.SysProcAttr {
+	a := &syscall.SysProcAttr{Setsid: true}
+	const apart = syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWNS | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS
+	switch l {
+	case Apart:
+		a.Cloneflags = apart
+	case UserNamespace:
+		a.Cloneflags = apart | syscall.CLONE_NEWUSER
+		a.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+		a.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+	}
+	return a
+}
+
+// instruct tells the launcher what to do, and takes the listeners that it made.
+func instruct(ours *net.UnixConn, j Job) error {
+	o := order{j.Path, j.Args, j.Env, j.Dir, j.UID, j.GID, j.Limits, j.Level, j.Listen, j.Grace, j.Alive}
+	if !j.Level.Closed() {
+		o.Listen = nil
+	}
+	if err := json.NewEncoder(ours).Encode(o); err != nil {
+		return fmt.Errorf("instruct the launcher: %w", err)
+	}
+	text, oob := make([]byte, 4096), make([]byte, syscall.CmsgSpace(4*maxListen))
+	n, oobn, _, _, err := ours.ReadMsgUnix(text, oob)
+	if err != nil {
+		return fmt.Errorf("the launcher did not answer: %w", err)
+	}
+	if n == 0 {
+		return errors.New("the launcher ended before it answered")
+	}
+	files, err := rights(oob[:oobn])
+	if err != nil {
+		return err
+	}
+	var a answer
+	if err := json.Unmarshal(text[:n], &a); err != nil || a.Error != "" {
+		for _, f := range files {
+			_ = f.Close()
+		}
+		return errors.Join(err, fmt.Errorf("the launcher: %s", a.Error))
+	}
+	if len(files) != len(o.Listen) {
+		return fmt.Errorf("%d listeners for %d addresses", len(files), len(o.Listen))
+	}
+	for i, f := range files {
+		l, err := net.FileListener(f)
+		_ = f.Close()
+		if err != nil {
+			return err
+		}
+		j.Serve(o.Listen[i], l)
+	}
+	return nil
+}
+
+// Probe finds the best level that this system allows.
+func Probe(ctx context.Context) Level {
+	levels := []Level{Apart, Account}
+	if os.Geteuid() != 0 {
+		levels = []Level{UserNamespace, Plain}
+	}
+	job := Job{Level: levels[0], Listen: []string{"127.0.0.1:1024"}, Serve: func(_ string, l net.Listener) { _ = l.Close() }}
+	if code, err := Run(ctx, job); err == nil && code == 0 {
+		return levels[0]
+	}
+	return levels[1]
+}
