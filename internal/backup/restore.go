@@ -130,7 +130,8 @@ type keyFile struct {
 	content []byte
 }
 
-// prepare makes sure that the store is empty, and stays ours.
+// prepare makes sure that the store is empty, and stays ours. What migrations
+// have put there makes way for the backup's.
 func (l *loader) prepare() error {
 	names, err := tables(l.ctx, l.q, l.dialect)
 	if err != nil {
@@ -139,31 +140,61 @@ func (l *loader) prepare() error {
 	if l.version, err = schemaVersion(l.ctx, l.q); err != nil {
 		return unavailable(err)
 	}
+	var filled []string
 	for _, name := range names {
-		table, err := quoted(name)
+		has, err := l.look(name)
 		if err != nil {
 			return err
 		}
-		if l.dialect == sqldb.Postgres {
-			if _, err := l.q.ExecContext(l.ctx, `LOCK TABLE `+table+` IN ACCESS EXCLUSIVE MODE`); err != nil {
-				return unavailable(err)
-			}
+		if has {
+			filled = append(filled, name)
 		}
-		rows, err := l.q.QueryContext(l.ctx, `SELECT * FROM `+table+` LIMIT 1`)
-		if err != nil {
-			return unavailable(err)
-		}
-		l.columns[name], err = rows.Columns()
-		filled := rows.Next()
-		if err = errors.Join(err, rows.Err(), rows.Close()); err != nil { //nolint:sqlclosecheck // in a loop: before the next statement
-			return unavailable(err)
-		}
-		if filled {
+	}
+	if len(filled) == 0 {
+		return nil
+	}
+	seeded, err := newSeeds(l.ctx)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Backward(filled) { // those that refer to others come first
+		if ok, err := seeded.are(l.ctx, l.q, name); err != nil {
+			return err
+		} else if !ok {
 			return fault.New(fault.Conflict, "store_not_empty", "the store is not empty: its table %s has rows", name).
 				WithHint("restore into a new data directory or a new database; nothing was changed")
 		}
+		if _, err := l.q.ExecContext(l.ctx, `DELETE FROM "`+name+`"`); err != nil {
+			return unavailable(err)
+		}
 	}
 	return nil
+}
+
+// look locks a table, learns its columns, and tells whether it has rows.
+func (l *loader) look(name string) (filled bool, err error) {
+	table, err := quoted(name)
+	if err != nil {
+		return false, err
+	}
+	if l.dialect == sqldb.Postgres {
+		if _, err := l.q.ExecContext(l.ctx, `LOCK TABLE `+table+` IN ACCESS EXCLUSIVE MODE`); err != nil {
+			return false, unavailable(err)
+		}
+	}
+	rows, err := l.q.QueryContext(l.ctx, `SELECT * FROM `+table+` LIMIT 1`)
+	if err != nil {
+		return false, unavailable(err)
+	}
+	defer rows.Close()
+	if l.columns[name], err = rows.Columns(); err == nil {
+		filled = rows.Next()
+		err = rows.Err()
+	}
+	if err != nil {
+		return false, unavailable(err)
+	}
+	return filled, nil
 }
 
 func (l *loader) begin(h header) error {
