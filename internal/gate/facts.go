@@ -41,13 +41,14 @@ type Facts struct {
 	RunID     string
 	RunKind   string // apply, heal, rotate, destroy; "" at the request
 	RequestID string
+	Asked     time.Time // when; zero: now
 
 	ResourceID string
 	Resource   string // name
 	Revision   int64
 	Note       string
 	Inputs     map[string]any
-	Before     map[string]any // the inputs in use; nil for a new resource
+	Before     map[string]any // the inputs in use, of the revision applied last; nil when none was
 
 	Environment Environment
 	Template    Template

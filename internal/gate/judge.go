@@ -144,7 +144,14 @@ func (s *Service) recall(ctx context.Context, f *Facts) error {
 	if err != nil {
 		return err
 	}
-	f.Principal, f.Action, f.RequestID, f.Note = d.principal(), d.Action, d.RequestID, d.note()
+	f.Principal, f.Action, f.RequestID, f.Note, f.Asked = d.principal(), d.Action, d.RequestID, d.note(), d.At
+	switch { // what it changes may have been applied since it was asked for
+	case f.Action == Destroy:
+	case f.Before != nil:
+		f.Action = Update
+	default:
+		f.Action = Create
+	}
 	return nil
 }
 

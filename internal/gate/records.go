@@ -101,7 +101,7 @@ func (s *Service) Latest(ctx context.Context, resourceID string) (d Record, ok b
 const keep = 90 * 24 * time.Hour
 
 // Prune deletes records that are older than 90 days, but for those that a
-// resource's wanted revision still rests on.
+// resource's wanted revision, or its end, still rests on.
 func (s *Service) Prune(ctx context.Context) error {
 	now, err := s.DB.Now(ctx)
 	if err != nil {
@@ -109,7 +109,8 @@ func (s *Service) Prune(ctx context.Context) error {
 	}
 	return s.DB.Write(ctx, "gate.prune", func(tx *sqldb.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM decisions WHERE id IN (SELECT d.id FROM decisions d LEFT JOIN resources r ON r.id = d.resource_id
-			WHERE d.at < $1 AND (r.id IS NULL OR r.destroyed_at IS NOT NULL OR r.applied_revision >= d.revision) LIMIT 5000)`, now.Add(-keep).UnixMicro())
+			WHERE d.at < $1 AND (r.id IS NULL OR r.destroyed_at IS NOT NULL
+				OR r.applied_revision >= d.revision AND r.destroy_wanted_at IS NULL) LIMIT 5000)`, now.Add(-keep).UnixMicro())
 		return err
 	})
 }

@@ -66,7 +66,7 @@ func (s *Service) Check(ctx context.Context, f gate.Facts) (time.Duration, []gat
 // Begin implements gate.Leases. f.Lease is what Check gave. What would end
 // with its environment anyway gets no lease of its own.
 func (s *Service) Begin(ctx context.Context, tx *sqldb.Tx, f gate.Facts) error {
-	if f.Action != gate.Create {
+	if f.Action != gate.Create || f.Revision > 1 {
 		return nil
 	}
 	env, err := s.store.environmentLease(ctx, tx, f.Environment.ID)

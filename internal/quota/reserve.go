@@ -115,7 +115,7 @@ func hold(ctx context.Context, tx *sqldb.Tx, f gate.Facts, want map[string]Amoun
 		args = append(args, m, int64(want[m]))
 		rows = append(rows, "($1, $"+strconv.Itoa(n+1)+", $"+strconv.Itoa(n+2)+", 0, $2, $2, $3, $4, $5, $6)")
 	}
-	if f.Action != gate.Create { // what it held and does not want any more
+	if f.Action != gate.Create || f.Revision > 1 { // what it held and does not want any more
 		err := tx.Later(ctx, `UPDATE quota_holdings SET prev = amount, amount = 0, prev_class = class, class = $2 WHERE resource_id = $1`, f.ResourceID, e.Class)
 		if err != nil {
 			return err

@@ -9,7 +9,6 @@ import (
 	"fairlead/internal/access"
 	"fairlead/internal/audit"
 	"fairlead/internal/fault"
-	"fairlead/internal/gate"
 	"fairlead/internal/queue"
 	"fairlead/internal/sqldb"
 )
@@ -43,7 +42,7 @@ func (s *Service) Change(ctx context.Context, w Where, ch Change) (Resource, err
 			return l.Resource, nil
 		}
 		if !same {
-			if err := s.gateRequest(ctx, l.env, &c, gate.Update, &l.Resource); err != nil {
+			if err := s.gateRequest(ctx, l.env, &c, &l.Resource); err != nil {
 				return Resource{}, err
 			}
 		}
@@ -159,7 +158,7 @@ func (s *Service) Rollback(ctx context.Context, w Where, to int64, note string, 
 		if err := s.checkReferences(ctx, l.env, c, nil); err != nil {
 			return Resource{}, err
 		}
-		if err := s.gateRequest(ctx, l.env, &c, gate.Update, &l.Resource); err != nil {
+		if err := s.gateRequest(ctx, l.env, &c, &l.Resource); err != nil {
 			return Resource{}, err
 		}
 		var r Resource

@@ -51,7 +51,7 @@ func (s *Service) Create(ctx context.Context, project, environment string, w Wan
 		if err := s.checkReferences(ctx, env, c, nil); err != nil {
 			return Resource{}, err
 		}
-		if err := s.gateRequest(ctx, env, &c, gate.Create, nil); err != nil {
+		if err := s.gateRequest(ctx, env, &c, nil); err != nil {
 			return Resource{}, err
 		}
 		var made Resource

@@ -27,16 +27,38 @@ type Gates interface {
 	Release(ctx context.Context, tx *sqldb.Tx, f gate.Facts, why gate.Ending) error
 }
 
-// facts is what the gates may know of a request. old is what it changes.
-func (c checked) facts(ctx context.Context, env Environment, action gate.Action, old *Resource) gate.Facts {
+// facts is what the gates may know of a request. old is what it changes: as
+// long as nothing of that was ever applied, what is asked for is a creation,
+// whatever was asked for before.
+func (s *Service) facts(ctx context.Context, env Environment, c checked, old *Resource) (gate.Facts, error) {
 	f := gate.Facts{
-		Stage: gate.Request, Action: action, Principal: principal.From(ctx), RequestID: audit.OriginFrom(ctx).RequestID,
+		Stage: gate.Request, Action: gate.Create, Principal: principal.From(ctx), RequestID: audit.OriginFrom(ctx).RequestID,
 		Resource: c.Name, Revision: 1, Note: c.Note, Inputs: c.shown(), Environment: env.gate(), Template: c.info.Gate(c.Inputs), Lease: c.Lease,
 	}
-	if old != nil {
-		f.ResourceID, f.Revision, f.Before = old.ID, old.Revision+1, old.Inputs
+	if old == nil {
+		return f, nil
 	}
-	return f
+	f.ResourceID, f.Revision = old.ID, old.Revision+1
+	if old.AppliedRevision > 0 {
+		f.Action = gate.Update
+	}
+	var err error
+	f.Before, err = s.inUse(ctx, *old)
+	return f, err
+}
+
+// inUse is the inputs that are in use: those of the revision that was applied
+// last. What was only asked for is not, however long ago; a rule that compares
+// would take it for what was agreed to. nil: nothing was ever applied.
+func (s *Service) inUse(ctx context.Context, r Resource) (map[string]any, error) {
+	switch r.AppliedRevision {
+	case 0:
+		return nil, nil
+	case r.Revision:
+		return r.Inputs, nil
+	}
+	rev, err := s.db.revision(ctx, s.DB.Read(), r.ID, r.AppliedRevision)
+	return rev.Inputs, err
 }
 
 // shown is the inputs as they may be seen: no secret in the clear.
@@ -54,9 +76,12 @@ func (e Environment) gate() gate.Environment {
 
 // gateRequest asks the gates about c, and keeps what they say; a denial is recorded
 // and given as a fault.
-func (s *Service) gateRequest(ctx context.Context, env Environment, c *checked, action gate.Action, old *Resource) error {
-	var err error
-	if c.judgement, err = s.Gates.Judge(ctx, c.facts(ctx, env, action, old)); err != nil {
+func (s *Service) gateRequest(ctx context.Context, env Environment, c *checked, old *Resource) error {
+	f, err := s.facts(ctx, env, *c, old)
+	if err != nil {
+		return err
+	}
+	if c.judgement, err = s.Gates.Judge(ctx, f); err != nil {
 		return err
 	}
 	if c.judgement.Denied() {
@@ -124,6 +149,10 @@ func (w *work) judge(ctx context.Context, plan engine.Plan) (*gating, error) {
 	f.Author = rev.CreatedBy
 	if w.res.Revision == w.res.AppliedRevision && w.run.Kind != RunDestroy {
 		f.Action = gate.Keep // nothing new is wanted
+	} else if w.run.Kind != RunDestroy {
+		if f.Before, err = w.s.inUse(ctx, w.res); err != nil {
+			return nil, err
+		}
 	}
 	j, err := w.s.Gates.Judge(ctx, f)
 	if err != nil {

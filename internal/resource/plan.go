@@ -41,11 +41,15 @@ func (s *Service) Plan(ctx context.Context, project, environment string, w Wante
 	}
 	// The id does not exist yet; a plan's object names show where it will be.
 	r := Resource{ID: "res_00000000000000000000000000", Name: w.Name, EnvironmentID: env.ID, Engine: c.info.Engine, Revision: 1}
-	return s.preview(ctx, env, r, c, c.facts(ctx, env, gate.Create, nil))
+	return s.preview(ctx, env, r, c, nil)
 }
 
-// preview plans r and asks the gates about the plan.
-func (s *Service) preview(ctx context.Context, env Environment, r Resource, c checked, f gate.Facts) (Preview, error) {
+// preview plans r and asks the gates about the plan. old is what r changes.
+func (s *Service) preview(ctx context.Context, env Environment, r Resource, c checked, old *Resource) (Preview, error) {
+	f, err := s.facts(ctx, env, c, old)
+	if err != nil {
+		return Preview{}, err
+	}
 	p, err := s.plan(ctx, env, r, c)
 	if err != nil {
 		return Preview{}, err
@@ -73,7 +77,7 @@ func (s *Service) PlanChange(ctx context.Context, w Where, ch Change) (Preview, 
 	}
 	r := l.Resource
 	r.Revision++
-	return s.preview(ctx, l.env, r, c, c.facts(ctx, l.env, gate.Update, &l.Resource))
+	return s.preview(ctx, l.env, r, c, &l.Resource)
 }
 
 // plan asks the engine, with what can be resolved already. No secret output of
@@ -113,7 +117,7 @@ func (s *Service) request(env Environment, r Resource, t Template, inputs map[st
 	if err != nil {
 		return engine.Request{}, err
 	}
-	return engine.Request{Ref: ref, Revision: r.Revision, Template: rendered, Inputs: inputs, LifeCycle: cycle, Previous: prev}, nil
+	return engine.Request{Ref: ref, Revision: r.Revision, Template: rendered, Inputs: inputs, LifeCycle: cycle, Previous: prev, Paused: r.Paused}, nil
 }
 
 // PlanDigest binds what was shown: the same plan, the same digest.

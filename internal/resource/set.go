@@ -9,7 +9,6 @@ import (
 
 	"fairlead/internal/access"
 	"fairlead/internal/fault"
-	"fairlead/internal/gate"
 	"fairlead/internal/sqldb"
 )
 
@@ -158,9 +157,9 @@ func (s *Service) checkItem(ctx context.Context, env Environment, w Wanted) (*it
 func (it *item) gate(ctx context.Context, s *Service, env Environment) error {
 	switch {
 	case it.old == nil:
-		return s.gateRequest(ctx, env, &it.checked, gate.Create, nil)
+		return s.gateRequest(ctx, env, &it.checked, nil)
 	case !it.same:
-		return s.gateRequest(ctx, env, &it.checked, gate.Update, &it.old.Resource)
+		return s.gateRequest(ctx, env, &it.checked, &it.old.Resource)
 	}
 	return nil
 }
