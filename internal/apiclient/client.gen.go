@@ -183,6 +183,108 @@ func (e AuditRecordDecision) Valid() bool {
 	}
 }
 
+// Defines values for BacktestChangeAction.
+const (
+	BacktestChangeActionCreate  BacktestChangeAction = "create"
+	BacktestChangeActionDestroy BacktestChangeAction = "destroy"
+	BacktestChangeActionKeep    BacktestChangeAction = "keep"
+	BacktestChangeActionUpdate  BacktestChangeAction = "update"
+)
+
+// Valid indicates whether the value is a known member of the BacktestChangeAction enum.
+func (e BacktestChangeAction) Valid() bool {
+	switch e {
+	case BacktestChangeActionCreate:
+		return true
+	case BacktestChangeActionDestroy:
+		return true
+	case BacktestChangeActionKeep:
+		return true
+	case BacktestChangeActionUpdate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BacktestChangeKind.
+const (
+	BacktestChangeKindRequest  BacktestChangeKind = "request"
+	BacktestChangeKindResource BacktestChangeKind = "resource"
+)
+
+// Valid indicates whether the value is a known member of the BacktestChangeKind enum.
+func (e BacktestChangeKind) Valid() bool {
+	switch e {
+	case BacktestChangeKindRequest:
+		return true
+	case BacktestChangeKindResource:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BacktestChangeNow.
+const (
+	BacktestChangeNowAllowed  BacktestChangeNow = "allowed"
+	BacktestChangeNowApproval BacktestChangeNow = "approval"
+	BacktestChangeNowDenied   BacktestChangeNow = "denied"
+)
+
+// Valid indicates whether the value is a known member of the BacktestChangeNow enum.
+func (e BacktestChangeNow) Valid() bool {
+	switch e {
+	case BacktestChangeNowAllowed:
+		return true
+	case BacktestChangeNowApproval:
+		return true
+	case BacktestChangeNowDenied:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BacktestChangeStage.
+const (
+	BacktestChangeStagePlan    BacktestChangeStage = "plan"
+	BacktestChangeStageRequest BacktestChangeStage = "request"
+)
+
+// Valid indicates whether the value is a known member of the BacktestChangeStage enum.
+func (e BacktestChangeStage) Valid() bool {
+	switch e {
+	case BacktestChangeStagePlan:
+		return true
+	case BacktestChangeStageRequest:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for BacktestChangeWas.
+const (
+	BacktestChangeWasAllowed  BacktestChangeWas = "allowed"
+	BacktestChangeWasApproval BacktestChangeWas = "approval"
+	BacktestChangeWasDenied   BacktestChangeWas = "denied"
+)
+
+// Valid indicates whether the value is a known member of the BacktestChangeWas enum.
+func (e BacktestChangeWas) Valid() bool {
+	switch e {
+	case BacktestChangeWasAllowed:
+		return true
+	case BacktestChangeWasApproval:
+		return true
+	case BacktestChangeWasDenied:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ChangeWindowClass.
 const (
 	ChangeWindowClassDevelopment ChangeWindowClass = "development"
@@ -243,6 +345,24 @@ func (e ChangeWindowSettingClass) Valid() bool {
 	case ChangeWindowSettingClassProduction:
 		return true
 	case ChangeWindowSettingClassStaging:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ComplianceViolationStrength.
+const (
+	ComplianceViolationStrengthAdvise ComplianceViolationStrength = "advise"
+	ComplianceViolationStrengthDeny   ComplianceViolationStrength = "deny"
+)
+
+// Valid indicates whether the value is a known member of the ComplianceViolationStrength enum.
+func (e ComplianceViolationStrength) Valid() bool {
+	switch e {
+	case ComplianceViolationStrengthAdvise:
+		return true
+	case ComplianceViolationStrengthDeny:
 		return true
 	default:
 		return false
@@ -1302,6 +1422,48 @@ func (e ListAuditRecordsParamsSort) Valid() bool {
 	case ListAuditRecordsParamsSortCreated:
 		return true
 	case ListAuditRecordsParamsSortMinusCreated:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListViolationsParamsStrength.
+const (
+	ListViolationsParamsStrengthAdvise ListViolationsParamsStrength = "advise"
+	ListViolationsParamsStrengthDeny   ListViolationsParamsStrength = "deny"
+)
+
+// Valid indicates whether the value is a known member of the ListViolationsParamsStrength enum.
+func (e ListViolationsParamsStrength) Valid() bool {
+	switch e {
+	case ListViolationsParamsStrengthAdvise:
+		return true
+	case ListViolationsParamsStrengthDeny:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListViolationsParamsSort.
+const (
+	ListViolationsParamsSortMinusSince ListViolationsParamsSort = "-since"
+	ListViolationsParamsSortMinusTeam  ListViolationsParamsSort = "-team"
+	ListViolationsParamsSortSince      ListViolationsParamsSort = "since"
+	ListViolationsParamsSortTeam       ListViolationsParamsSort = "team"
+)
+
+// Valid indicates whether the value is a known member of the ListViolationsParamsSort enum.
+func (e ListViolationsParamsSort) Valid() bool {
+	switch e {
+	case ListViolationsParamsSortMinusSince:
+		return true
+	case ListViolationsParamsSortMinusTeam:
+		return true
+	case ListViolationsParamsSortSince:
+		return true
+	case ListViolationsParamsSortTeam:
 		return true
 	default:
 		return false
@@ -2589,6 +2751,108 @@ type AuditTarget struct {
 	TeamID        *string `json:"teamId,omitempty"`
 }
 
+// BacktestChange defines model for BacktestChange.
+type BacktestChange struct {
+	Action BacktestChangeAction `json:"action"`
+	At     time.Time            `json:"at"`
+
+	// By Who asked
+	By string `json:"by"`
+
+	// Decision Id of the recorded decision
+	Decision    *string `json:"decision,omitempty"`
+	Environment string  `json:"environment"`
+
+	// Gone What its version of then said and it would not
+	Gone []Verdict          `json:"gone"`
+	Kind BacktestChangeKind `json:"kind"`
+
+	// Now What it would be
+	Now        BacktestChangeNow   `json:"now"`
+	Project    string              `json:"project"`
+	Resource   string              `json:"resource"`
+	ResourceID *string             `json:"resourceId,omitempty"`
+	Stage      BacktestChangeStage `json:"stage"`
+	Team       string              `json:"team"`
+	Template   string              `json:"template"`
+
+	// Verdicts What the bundle would say
+	Verdicts []Verdict         `json:"verdicts"`
+	Was      BacktestChangeWas `json:"was"`
+}
+
+// BacktestChangeAction defines model for BacktestChange.Action.
+type BacktestChangeAction string
+
+// BacktestChangeKind defines model for BacktestChange.Kind.
+type BacktestChangeKind string
+
+// BacktestChangeNow What it would be
+type BacktestChangeNow string
+
+// BacktestChangeStage defines model for BacktestChange.Stage.
+type BacktestChangeStage string
+
+// BacktestChangeWas defines model for BacktestChange.Was.
+type BacktestChangeWas string
+
+// BacktestLine defines model for BacktestLine.
+type BacktestLine struct {
+	Change   *BacktestChange   `json:"change,omitempty"`
+	Problem  *Problem          `json:"problem,omitempty"`
+	Progress *BacktestProgress `json:"progress,omitempty"`
+	Summary  *BacktestSummary  `json:"summary,omitempty"`
+}
+
+// BacktestProgress defines model for BacktestProgress.
+type BacktestProgress struct {
+	// Changes Found
+	Changes int64 `json:"changes"`
+
+	// Decisions Replayed
+	Decisions int64 `json:"decisions"`
+
+	// OfDecisions Of how many
+	OfDecisions int64 `json:"ofDecisions"`
+
+	// Resources Looked at
+	Resources int64 `json:"resources"`
+}
+
+// BacktestSummary defines model for BacktestSummary.
+type BacktestSummary struct {
+	// Advised With other advice alone; not among the changed
+	Advised int64 `json:"advised"`
+
+	// Broken Where a rule could not be evaluated, which denies
+	Broken int64 `json:"broken"`
+
+	// Bundle Name and version of what was tried
+	Bundle string `json:"bundle"`
+
+	// Changed Requests and resources that would be decided differently
+	Changed int64 `json:"changed"`
+
+	// Decisions Replayed
+	Decisions int64 `json:"decisions"`
+
+	// Kinds How many of which kind, as in: request allowed → denied
+	Kinds map[string]int64 `json:"kinds"`
+
+	// Millis How long it took
+	Millis int64 `json:"millis"`
+
+	// Replaces What of this name is in force
+	Replaces *string `json:"replaces,omitempty"`
+
+	// Resources Looked at
+	Resources int64 `json:"resources"`
+
+	// Shown Of them
+	Shown int64     `json:"shown"`
+	Since time.Time `json:"since"`
+}
+
 // BackupRequest defines model for BackupRequest.
 type BackupRequest struct {
 	// Passphrase At least 12 characters; instead of recipients
@@ -2710,6 +2974,107 @@ type CheckInputBody struct {
 	// Source The Cedar text
 	Source string `json:"source"`
 }
+
+// ComplianceRun defines model for ComplianceRun.
+type ComplianceRun struct {
+	By string `json:"by"`
+
+	// Cleared That are gone
+	Cleared    int64      `json:"cleared"`
+	FinishedAt *time.Time `json:"finishedAt,omitempty"`
+
+	// Guardrails Digest of the guardrails that were asked
+	Guardrails string `json:"guardrails"`
+	ID         string `json:"id"`
+
+	// Opened That were not there before
+	Opened int64 `json:"opened"`
+
+	// Resources Looked at
+	Resources int64     `json:"resources"`
+	StartedAt time.Time `json:"startedAt"`
+
+	// Violations That stand at its end
+	Violations int64 `json:"violations"`
+}
+
+// ComplianceSummary defines model for ComplianceSummary.
+type ComplianceSummary struct {
+	// CheckedAt When everything was looked at last; absent: never
+	CheckedAt *time.Time `json:"checkedAt,omitempty"`
+
+	// Guardrails Digest of the guardrails that were asked then
+	Guardrails *string `json:"guardrails,omitempty"`
+
+	// Teams Those with violations
+	Teams []ComplianceTeam `json:"teams"`
+}
+
+// ComplianceTeam defines model for ComplianceTeam.
+type ComplianceTeam struct {
+	// Denied Of them, by rules that deny
+	Denied int64 `json:"denied"`
+
+	// Resources With violations
+	Resources int64 `json:"resources"`
+
+	// Since Of the oldest
+	Since      time.Time `json:"since"`
+	Team       string    `json:"team"`
+	TeamID     string    `json:"teamId"`
+	Violations int64     `json:"violations"`
+}
+
+// ComplianceViolation defines model for ComplianceViolation.
+type ComplianceViolation struct {
+	// Bundle Name and version
+	Bundle string `json:"bundle"`
+
+	// Class Of the environment
+	Class string `json:"class"`
+
+	// ClearedAt When it was mended
+	ClearedAt *time.Time `json:"clearedAt,omitempty"`
+
+	// Docs A link
+	Docs        *string `json:"docs,omitempty"`
+	Environment string  `json:"environment"`
+
+	// Field JSON pointer into the inputs
+	Field *string `json:"field,omitempty"`
+
+	// ID Example: vio_01jd2v8n5k3q7x9w4m6p8r0t2y
+	ID      string `json:"id"`
+	Message string `json:"message"`
+
+	// Owner Who asked for the resource
+	Owner   string `json:"owner"`
+	Project string `json:"project"`
+
+	// Remedy How to put it right
+	Remedy *string `json:"remedy,omitempty"`
+
+	// Resource Its name
+	Resource   string `json:"resource"`
+	ResourceID string `json:"resourceId"`
+
+	// Rule Package and rule
+	Rule string `json:"rule"`
+
+	// SeenAt When it was last seen
+	SeenAt time.Time `json:"seenAt"`
+
+	// Since When it was first seen
+	Since time.Time `json:"since"`
+
+	// Strength deny: it would be refused today
+	Strength ComplianceViolationStrength `json:"strength"`
+	Team     string                      `json:"team"`
+	Template string                      `json:"template"`
+}
+
+// ComplianceViolationStrength deny: it would be refused today
+type ComplianceViolationStrength string
 
 // CostEstimate defines model for CostEstimate.
 type CostEstimate struct {
@@ -3775,6 +4140,15 @@ type PageChangeWindow struct {
 	Next *string `json:"next,omitempty"`
 }
 
+// PageComplianceViolation defines model for PageComplianceViolation.
+type PageComplianceViolation struct {
+	// Items This page's items
+	Items []ComplianceViolation `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
 // PageCostSpent defines model for PageCostSpent.
 type PageCostSpent struct {
 	// Items This page's items
@@ -4311,7 +4685,10 @@ type Resource struct {
 
 	// Outputs What it gives; secrets are shown as [redacted]
 	Outputs map[string]interface{} `json:"outputs"`
-	Phase   ResourcePhase          `json:"phase"`
+
+	// Paused Stopped, or being stopped: it keeps all that it holds, and nobody can use it
+	Paused *bool         `json:"paused,omitempty"`
+	Phase  ResourcePhase `json:"phase"`
 
 	// Project Name of the project
 	Project string `json:"project"`
@@ -5095,6 +5472,39 @@ type ListAuditCheckpointsParams struct {
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListViolationsParams defines parameters for ListViolations.
+type ListViolationsParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Team Name or id
+	Team *string `form:"team,omitempty" json:"team,omitempty"`
+
+	// Project Name or id
+	Project *string `form:"project,omitempty" json:"project,omitempty"`
+
+	// Resource Id
+	Resource *string `form:"resource,omitempty" json:"resource,omitempty"`
+
+	// Bundle Name
+	Bundle   *string                       `form:"bundle,omitempty" json:"bundle,omitempty"`
+	Rule     *string                       `form:"rule,omitempty" json:"rule,omitempty"`
+	Strength *ListViolationsParamsStrength `form:"strength,omitempty" json:"strength,omitempty"`
+
+	// Cleared Those that were mended, in the last 90 days, and not those that stand
+	Cleared *bool                     `form:"cleared,omitempty" json:"cleared,omitempty"`
+	Sort    *ListViolationsParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+}
+
+// ListViolationsParamsStrength defines parameters for ListViolations.
+type ListViolationsParamsStrength string
+
+// ListViolationsParamsSort defines parameters for ListViolations.
+type ListViolationsParamsSort string
+
 // GetPricesParams defines parameters for GetPrices.
 type GetPricesParams struct {
 	// Version Default is the one in force
@@ -5242,6 +5652,18 @@ type PushGuardrailsParams struct {
 
 	// Version For a folder without policy.yaml; by default one made of its digest
 	Version *string `form:"version,omitempty" json:"version,omitempty"`
+}
+
+// BacktestGuardrailsParams defines parameters for BacktestGuardrails.
+type BacktestGuardrailsParams struct {
+	// Name A stored bundle; or the name of a folder without policy.yaml
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+
+	// Version Of the stored bundle; by default the one in force, or else the newest
+	Version *string `form:"version,omitempty" json:"version,omitempty"`
+
+	// Since How far back, at most 90d
+	Since *string `form:"since,omitempty" json:"since,omitempty"`
 }
 
 // ListGuardrailHistoryParams defines parameters for ListGuardrailHistory.
@@ -5539,6 +5961,18 @@ type ListRunsParams struct {
 
 	// Cursor Where to go on: the next of the page before
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// StartResourceParams defines parameters for StartResource.
+type StartResourceParams struct {
+	// IfMatch Change only if the ETag is still this one
+	IfMatch *string `json:"If-Match,omitempty"`
+}
+
+// StopResourceParams defines parameters for StopResource.
+type StopResourceParams struct {
+	// IfMatch Change only if the ETag is still this one
+	IfMatch *string `json:"If-Match,omitempty"`
 }
 
 // ListQuotasParams defines parameters for ListQuotas.
@@ -6391,6 +6825,27 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v1/calendar/windows/{window} (the `GetChangeWindow` operationId).
 	GetChangeWindow(ctx context.Context, window string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListViolations List what stands against the guardrails in force
+	//
+	// As the last run saw it; only where the caller may see resources. By team and age.
+	//
+	// Corresponds with GET /api/v1/compliance (the `ListViolations` operationId).
+	ListViolations(ctx context.Context, params *ListViolationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RunCompliance Look at everything now
+	//
+	// It is also done when other guardrails come into force, and every night. It answers when it is done. There is one run at a time.
+	//
+	// Corresponds with POST /api/v1/compliance/runs (the `RunCompliance` operationId).
+	RunCompliance(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetCompliance Show how the teams stand
+	//
+	// Only of resources that the caller may see.
+	//
+	// Corresponds with GET /api/v1/compliance/summary (the `GetCompliance` operationId).
+	GetCompliance(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// EstimateCostWithBody What a request would cost
 	//
 	// Nothing is created, reserved or recorded.
@@ -6535,6 +6990,15 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/v1/guardrails (the `PushGuardrails` operationId).
 	PushGuardrailsWithBody(ctx context.Context, params *PushGuardrailsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// BacktestGuardrailsWithBody Try what a bundle would have decided
+	//
+	// Replays recorded decisions, and looks at what stands there, with a stored version (?name) or a folder that is not pushed (a tar as the body). Nothing is changed; that it was done is in the audit log. The answer is lines of JSON: progress, then what would be different, then a summary.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/guardrails/backtest (the `BacktestGuardrails` operationId).
+	BacktestGuardrailsWithBody(ctx context.Context, params *BacktestGuardrailsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// EvaluateGuardrailsWithBody Ask the guardrails in force about a document
 	//
@@ -7110,6 +7574,20 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/runs (the `ListRuns` operationId).
 	ListRuns(ctx context.Context, project string, environment string, resource string, params *ListRunsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StartResource Start a resource that was stopped
+	//
+	// With the same outputs as before.
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/start (the `StartResource` operationId).
+	StartResource(ctx context.Context, project string, environment string, resource string, params *StartResourceParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StopResource Stop a resource
+	//
+	// It keeps all that it holds, and nobody can use it until it is started. It stays ready, and says that it is paused.
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/stop (the `StopResource` operationId).
+	StopResource(ctx context.Context, project string, environment string, resource string, params *StopResourceParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ExplainResource Explain why a resource is as it is
 	//
@@ -8301,6 +8779,57 @@ func (c *Client) GetChangeWindow(ctx context.Context, window string, reqEditors 
 	return c.Client.Do(req)
 }
 
+// ListViolations List what stands against the guardrails in force
+//
+// As the last run saw it; only where the caller may see resources. By team and age.
+//
+// Corresponds with GET /api/v1/compliance (the `ListViolations` operationId).
+func (c *Client) ListViolations(ctx context.Context, params *ListViolationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListViolationsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RunCompliance Look at everything now
+//
+// It is also done when other guardrails come into force, and every night. It answers when it is done. There is one run at a time.
+//
+// Corresponds with POST /api/v1/compliance/runs (the `RunCompliance` operationId).
+func (c *Client) RunCompliance(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRunComplianceRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetCompliance Show how the teams stand
+//
+// Only of resources that the caller may see.
+//
+// Corresponds with GET /api/v1/compliance/summary (the `GetCompliance` operationId).
+func (c *Client) GetCompliance(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetComplianceRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // EstimateCostWithBody What a request would cost
 //
 // Nothing is created, reserved or recorded.
@@ -8646,6 +9175,25 @@ func (c *Client) ListGuardrails(ctx context.Context, params *ListGuardrailsParam
 // Corresponds with POST /api/v1/guardrails (the `PushGuardrails` operationId).
 func (c *Client) PushGuardrailsWithBody(ctx context.Context, params *PushGuardrailsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPushGuardrailsRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// BacktestGuardrailsWithBody Try what a bundle would have decided
+//
+// Replays recorded decisions, and looks at what stands there, with a stored version (?name) or a folder that is not pushed (a tar as the body). Nothing is changed; that it was done is in the audit log. The answer is lines of JSON: progress, then what would be different, then a summary.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/guardrails/backtest (the `BacktestGuardrails` operationId).
+func (c *Client) BacktestGuardrailsWithBody(ctx context.Context, params *BacktestGuardrailsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewBacktestGuardrailsRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -10011,6 +10559,40 @@ func (c *Client) RotateResource(ctx context.Context, project string, environment
 // Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/runs (the `ListRuns` operationId).
 func (c *Client) ListRuns(ctx context.Context, project string, environment string, resource string, params *ListRunsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListRunsRequest(c.Server, project, environment, resource, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StartResource Start a resource that was stopped
+//
+// With the same outputs as before.
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/start (the `StartResource` operationId).
+func (c *Client) StartResource(ctx context.Context, project string, environment string, resource string, params *StartResourceParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStartResourceRequest(c.Server, project, environment, resource, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StopResource Stop a resource
+//
+// It keeps all that it holds, and nobody can use it until it is started. It stays ready, and says that it is paused.
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/stop (the `StopResource` operationId).
+func (c *Client) StopResource(ctx context.Context, project string, environment string, resource string, params *StopResourceParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStopResourceRequest(c.Server, project, environment, resource, params)
 	if err != nil {
 		return nil, err
 	}
@@ -12724,6 +13306,222 @@ func NewGetChangeWindowRequest(server string, window string) (*http.Request, err
 	return req, nil
 }
 
+// NewListViolationsRequest constructs an http.Request for the ListViolations method
+func NewListViolationsRequest(server string, params *ListViolationsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/compliance")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Team != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "team", *params.Team, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Project != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "project", *params.Project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Resource != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "resource", *params.Resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Bundle != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "bundle", *params.Bundle, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Rule != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "rule", *params.Rule, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Strength != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "strength", *params.Strength, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cleared != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cleared", *params.Cleared, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewRunComplianceRequest constructs an http.Request for the RunCompliance method
+func NewRunComplianceRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/compliance/runs")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetComplianceRequest constructs an http.Request for the GetCompliance method
+func NewGetComplianceRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/compliance/summary")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewEstimateCostRequest calls the generic EstimateCost builder with application/json body
 func NewEstimateCostRequest(server string, body EstimateCostJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -13871,6 +14669,86 @@ func NewPushGuardrailsRequestWithBody(server string, params *PushGuardrailsParam
 		if params.Version != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "version", *params.Version, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewBacktestGuardrailsRequestWithBody constructs an http.Request for the BacktestGuardrails method, with any body, and a specified content type
+func NewBacktestGuardrailsRequestWithBody(server string, params *BacktestGuardrailsParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/guardrails/backtest")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Version != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "version", *params.Version, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Since != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "since", *params.Since, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -17297,6 +18175,132 @@ func NewListRunsRequest(server string, project string, environment string, resou
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewStartResourceRequest constructs an http.Request for the StartResource method
+func NewStartResourceRequest(server string, project string, environment string, resource string, params *StartResourceParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "environment", environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "resource", resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/projects/%s/environments/%s/resources/%s/start", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewStopResourceRequest constructs an http.Request for the StopResource method
+func NewStopResourceRequest(server string, project string, environment string, resource string, params *StopResourceParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "environment", environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "resource", resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/projects/%s/environments/%s/resources/%s/stop", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -21254,6 +22258,33 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/calendar/windows/{window} (the `GetChangeWindow` operationId).
 	GetChangeWindowWithResponse(ctx context.Context, window string, reqEditors ...RequestEditorFn) (*GetChangeWindowReply, error)
 
+	// ListViolationsWithResponse List what stands against the guardrails in force
+	//
+	// As the last run saw it; only where the caller may see resources. By team and age.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/compliance (the `ListViolations` operationId).
+	ListViolationsWithResponse(ctx context.Context, params *ListViolationsParams, reqEditors ...RequestEditorFn) (*ListViolationsReply, error)
+
+	// RunComplianceWithResponse Look at everything now
+	//
+	// It is also done when other guardrails come into force, and every night. It answers when it is done. There is one run at a time.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/compliance/runs (the `RunCompliance` operationId).
+	RunComplianceWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*RunComplianceReply, error)
+
+	// GetComplianceWithResponse Show how the teams stand
+	//
+	// Only of resources that the caller may see.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/compliance/summary (the `GetCompliance` operationId).
+	GetComplianceWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetComplianceReply, error)
+
 	// EstimateCostWithBodyWithResponse What a request would cost
 	//
 	// Nothing is created, reserved or recorded.
@@ -21426,6 +22457,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/v1/guardrails (the `PushGuardrails` operationId).
 	PushGuardrailsWithBodyWithResponse(ctx context.Context, params *PushGuardrailsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PushGuardrailsReply, error)
+
+	// BacktestGuardrailsWithBodyWithResponse Try what a bundle would have decided
+	//
+	// Replays recorded decisions, and looks at what stands there, with a stored version (?name) or a folder that is not pushed (a tar as the body). Nothing is changed; that it was done is in the audit log. The answer is lines of JSON: progress, then what would be different, then a summary.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/guardrails/backtest (the `BacktestGuardrails` operationId).
+	BacktestGuardrailsWithBodyWithResponse(ctx context.Context, params *BacktestGuardrailsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BacktestGuardrailsReply, error)
 
 	// EvaluateGuardrailsWithBodyWithResponse Ask the guardrails in force about a document
 	//
@@ -22077,6 +23117,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/runs (the `ListRuns` operationId).
 	ListRunsWithResponse(ctx context.Context, project string, environment string, resource string, params *ListRunsParams, reqEditors ...RequestEditorFn) (*ListRunsReply, error)
+
+	// StartResourceWithResponse Start a resource that was stopped
+	//
+	// With the same outputs as before.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/start (the `StartResource` operationId).
+	StartResourceWithResponse(ctx context.Context, project string, environment string, resource string, params *StartResourceParams, reqEditors ...RequestEditorFn) (*StartResourceReply, error)
+
+	// StopResourceWithResponse Stop a resource
+	//
+	// It keeps all that it holds, and nobody can use it until it is started. It stays ready, and says that it is paused.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/stop (the `StopResource` operationId).
+	StopResourceWithResponse(ctx context.Context, project string, environment string, resource string, params *StopResourceParams, reqEditors ...RequestEditorFn) (*StopResourceReply, error)
 
 	// ExplainResourceWithResponse Explain why a resource is as it is
 	//
@@ -23830,6 +24888,129 @@ func (r GetChangeWindowReply) ContentType() string {
 	return ""
 }
 
+type ListViolationsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageComplianceViolation
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListViolationsReply) GetJSON200() *PageComplianceViolation {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListViolationsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListViolationsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListViolationsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListViolationsReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RunComplianceReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *ComplianceRun
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r RunComplianceReply) GetJSON201() *ComplianceRun {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r RunComplianceReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RunComplianceReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RunComplianceReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RunComplianceReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetComplianceReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ComplianceSummary
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetComplianceReply) GetJSON200() *ComplianceSummary {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetComplianceReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetComplianceReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetComplianceReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetComplianceReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type EstimateCostReply struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -24569,6 +25750,40 @@ func (r PushGuardrailsReply) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r PushGuardrailsReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type BacktestGuardrailsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r BacktestGuardrailsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r BacktestGuardrailsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r BacktestGuardrailsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r BacktestGuardrailsReply) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -27117,6 +28332,104 @@ func (r ListRunsReply) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListRunsReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// StartResourceReply200Headers the declared response headers of an HTTP 200 response for StartResource
+type StartResourceReply200Headers struct {
+	ETag     *string
+	Location *string
+}
+
+type StartResourceReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Resource
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *StartResourceReply200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r StartResourceReply) GetJSON200() *Resource {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r StartResourceReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r StartResourceReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StartResourceReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r StartResourceReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// StopResourceReply200Headers the declared response headers of an HTTP 200 response for StopResource
+type StopResourceReply200Headers struct {
+	ETag     *string
+	Location *string
+}
+
+type StopResourceReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Resource
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *StopResourceReply200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r StopResourceReply) GetJSON200() *Resource {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r StopResourceReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r StopResourceReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StopResourceReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r StopResourceReply) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -30333,6 +31646,51 @@ func (c *ClientWithResponses) GetChangeWindowWithResponse(ctx context.Context, w
 	return ParseGetChangeWindowReply(rsp)
 }
 
+// ListViolationsWithResponse List what stands against the guardrails in force
+//
+// As the last run saw it; only where the caller may see resources. By team and age.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/compliance (the `ListViolations` operationId).
+func (c *ClientWithResponses) ListViolationsWithResponse(ctx context.Context, params *ListViolationsParams, reqEditors ...RequestEditorFn) (*ListViolationsReply, error) {
+	rsp, err := c.ListViolations(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListViolationsReply(rsp)
+}
+
+// RunComplianceWithResponse Look at everything now
+//
+// It is also done when other guardrails come into force, and every night. It answers when it is done. There is one run at a time.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/compliance/runs (the `RunCompliance` operationId).
+func (c *ClientWithResponses) RunComplianceWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*RunComplianceReply, error) {
+	rsp, err := c.RunCompliance(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRunComplianceReply(rsp)
+}
+
+// GetComplianceWithResponse Show how the teams stand
+//
+// Only of resources that the caller may see.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/compliance/summary (the `GetCompliance` operationId).
+func (c *ClientWithResponses) GetComplianceWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetComplianceReply, error) {
+	rsp, err := c.GetCompliance(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetComplianceReply(rsp)
+}
+
 // EstimateCostWithBodyWithResponse What a request would cost
 //
 // Nothing is created, reserved or recorded.
@@ -30630,6 +31988,21 @@ func (c *ClientWithResponses) PushGuardrailsWithBodyWithResponse(ctx context.Con
 		return nil, err
 	}
 	return ParsePushGuardrailsReply(rsp)
+}
+
+// BacktestGuardrailsWithBodyWithResponse Try what a bundle would have decided
+//
+// Replays recorded decisions, and looks at what stands there, with a stored version (?name) or a folder that is not pushed (a tar as the body). Nothing is changed; that it was done is in the audit log. The answer is lines of JSON: progress, then what would be different, then a summary.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/guardrails/backtest (the `BacktestGuardrails` operationId).
+func (c *ClientWithResponses) BacktestGuardrailsWithBodyWithResponse(ctx context.Context, params *BacktestGuardrailsParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*BacktestGuardrailsReply, error) {
+	rsp, err := c.BacktestGuardrailsWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseBacktestGuardrailsReply(rsp)
 }
 
 // EvaluateGuardrailsWithBodyWithResponse Ask the guardrails in force about a document
@@ -31755,6 +33128,36 @@ func (c *ClientWithResponses) ListRunsWithResponse(ctx context.Context, project 
 		return nil, err
 	}
 	return ParseListRunsReply(rsp)
+}
+
+// StartResourceWithResponse Start a resource that was stopped
+//
+// With the same outputs as before.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/start (the `StartResource` operationId).
+func (c *ClientWithResponses) StartResourceWithResponse(ctx context.Context, project string, environment string, resource string, params *StartResourceParams, reqEditors ...RequestEditorFn) (*StartResourceReply, error) {
+	rsp, err := c.StartResource(ctx, project, environment, resource, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStartResourceReply(rsp)
+}
+
+// StopResourceWithResponse Stop a resource
+//
+// It keeps all that it holds, and nobody can use it until it is started. It stays ready, and says that it is paused.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/stop (the `StopResource` operationId).
+func (c *ClientWithResponses) StopResourceWithResponse(ctx context.Context, project string, environment string, resource string, params *StopResourceParams, reqEditors ...RequestEditorFn) (*StopResourceReply, error) {
+	rsp, err := c.StopResource(ctx, project, environment, resource, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStopResourceReply(rsp)
 }
 
 // ExplainResourceWithResponse Explain why a resource is as it is
@@ -33580,6 +34983,84 @@ func ParseGetChangeWindowReply(rsp *http.Response) (*GetChangeWindowReply, error
 	return response, nil
 }
 
+// ParseListViolationsReply parses an HTTP response from a ListViolationsWithResponse call
+func ParseListViolationsReply(rsp *http.Response) (*ListViolationsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListViolationsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageComplianceViolation
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseRunComplianceReply parses an HTTP response from a RunComplianceWithResponse call
+func ParseRunComplianceReply(rsp *http.Response) (*RunComplianceReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RunComplianceReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest ComplianceRun
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetComplianceReply parses an HTTP response from a GetComplianceWithResponse call
+func ParseGetComplianceReply(rsp *http.Response) (*GetComplianceReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetComplianceReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ComplianceSummary
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseEstimateCostReply parses an HTTP response from a EstimateCostWithResponse call
 func ParseEstimateCostReply(rsp *http.Response) (*EstimateCostReply, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -34059,6 +35540,22 @@ func ParsePushGuardrailsReply(rsp *http.Response) (*PushGuardrailsReply, error) 
 			headers.Location = &value
 		}
 		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseBacktestGuardrailsReply parses an HTTP response from a BacktestGuardrailsWithResponse call
+func ParseBacktestGuardrailsReply(rsp *http.Response) (*BacktestGuardrailsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &BacktestGuardrailsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
 	}
 
 	return response, nil
@@ -35908,6 +37405,98 @@ func ParseListRunsReply(rsp *http.Response) (*ListRunsReply, error) {
 		}
 		response.JSON200 = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseStartResourceReply parses an HTTP response from a StartResourceWithResponse call
+func ParseStartResourceReply(rsp *http.Response) (*StartResourceReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StartResourceReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Resource
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers StartResourceReply200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseStopResourceReply parses an HTTP response from a StopResourceWithResponse call
+func ParseStopResourceReply(rsp *http.Response) (*StopResourceReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StopResourceReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Resource
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers StopResourceReply200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers200 = &headers
 	}
 
 	return response, nil

@@ -14,8 +14,10 @@ import (
 	"fairlead/internal/access"
 	"fairlead/internal/approval"
 	"fairlead/internal/audit"
+	"fairlead/internal/backtest"
 	"fairlead/internal/backup"
 	"fairlead/internal/calendar"
+	"fairlead/internal/compliance"
 	"fairlead/internal/conf"
 	"fairlead/internal/cost"
 	"fairlead/internal/egress"
@@ -64,6 +66,8 @@ type App struct {
 	quotas       *quota.Service
 	costs        *cost.Service
 	guardrails   *guardrail.Service
+	backtests    *backtest.Service
+	compliance   *compliance.Service
 	gates        *gate.Service
 	why          *why.Service
 	resources    *resource.Service
@@ -98,6 +102,7 @@ func Build(ctx context.Context, c conf.Server, log *slog.Logger, fatal func(erro
 		{"guardrails", a.buildGuardrails},
 		{"gates", a.buildGates},
 		{"resources", a.buildResources},
+		{"compliance", a.buildCompliance},
 		{"why", a.buildWhy},
 		{"backup", a.buildBackup},
 		{"faces", a.buildFaces},

@@ -45,7 +45,7 @@ var catalogue = []Type{
 	{"approval.undelegated", "and does not any more"},
 	{BudgetWarned, "a budget is nearly spent, or spent"},
 	{ComplianceViolated, "resources of a team offend guardrails that they did not offend before; once a team and run"},
-	{ComplianceCleared, "some of them do not any more"},
+	{ComplianceCleared, "resources of a team do not offend guardrails any more; once a team and run"},
 	{"calendar.changed", "a change window, freeze or schedule was set or removed"},
 	{"guardrail.activated", "other guardrails are in force"},
 	{"lease.begun", "a resource or an environment has an end"},

@@ -54,7 +54,7 @@ var (
 	verdictRule = regexp.MustCompile(`^(deny|violation|warn|approve)(_[A-Za-z0-9_]*)?$`)
 	stages      = []string{string(gate.Request), string(gate.Plan), string(gate.Release), string(gate.Activation)}
 	strengths   = []string{string(gate.Advise), string(gate.Approve), string(gate.Deny)}
-	reserved    = []string{"schema", "history", "test", "evaluate", "active"} // they are words of the API's paths
+	reserved    = []string{"schema", "history", "test", "evaluate", "active", "backtest"} // they are words of the API's paths
 )
 
 func checkName(name, field string) error {

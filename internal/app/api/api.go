@@ -9,10 +9,14 @@ import (
 	"fairlead/internal/approval/approvalapi"
 	"fairlead/internal/audit"
 	"fairlead/internal/audit/auditapi"
+	"fairlead/internal/backtest"
+	"fairlead/internal/backtest/backtestapi"
 	"fairlead/internal/backup"
 	"fairlead/internal/backup/backupapi"
 	"fairlead/internal/calendar"
 	"fairlead/internal/calendar/calendarapi"
+	"fairlead/internal/compliance"
+	"fairlead/internal/compliance/complianceapi"
 	"fairlead/internal/cost"
 	"fairlead/internal/cost/costapi"
 	"fairlead/internal/gate"
@@ -57,6 +61,8 @@ type Services struct {
 	Resources  *resource.Service
 	Gates      *gate.Service
 	Guardrails *guardrail.Service
+	Backtests  *backtest.Service
+	Compliance *compliance.Service
 	Why        *why.Service
 	Templates  *template.Service
 	Secure     bool // people come by https alone
@@ -72,6 +78,8 @@ func Register(api huma.API, s Services) {
 	resourceapi.Register(api, s.Resources)
 	gateapi.Register(api, s.Gates)
 	guardrailapi.Register(api, s.Guardrails)
+	backtestapi.Register(api, s.Backtests)
+	complianceapi.Register(api, s.Compliance)
 	approvalapi.Register(api, s.Approvals)
 	quotaapi.Register(api, s.Quotas)
 	costapi.Register(api, s.Costs)
