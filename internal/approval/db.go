@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"fairlead/internal/gate"
@@ -172,14 +173,20 @@ func (s store) vote(ctx context.Context, tx *sqldb.Tx, approval string, v Vote) 
 	return n > 0, err
 }
 
-// reviser gives who made a revision; "" when nobody knows.
-func (s store) reviser(ctx context.Context, q sqldb.Querier, resourceID string, revision int64) (string, error) {
-	var id string
-	err := q.QueryRowContext(ctx, `SELECT created_by FROM revisions WHERE resource_id = $1 AND number = $2`, resourceID, revision).Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) {
-		return "", nil
-	}
-	return id, err
+// authors gives who made a revision and those before it down to the one that
+// is in use: each was made on top of the one before, agreed to or not.
+func (s store) authors(ctx context.Context, q sqldb.Querier, resourceID string, revision int64) ([]actor, error) {
+	return sqldb.Collect(ctx, q, func(r sqldb.Row) (actor, error) {
+		a := actor{why: madeRevision}
+		var number, at int64
+		err := r.Scan(&a.id, &number, &at)
+		if number != revision {
+			a.why = "made revision " + strconv.FormatInt(number, 10) + ", which this one is made on top of"
+		}
+		a.at = sqldb.Time(at)
+		return a, err
+	}, `SELECT v.created_by, v.number, v.created_at FROM revisions v JOIN resources r ON r.id = v.resource_id
+		WHERE v.resource_id = $1 AND v.number <= $2 AND (v.number = $2 OR v.number > r.applied_revision) ORDER BY v.number DESC LIMIT 100`, resourceID, revision)
 }
 
 // due gives the ids of pending approvals whose time is over.

@@ -296,3 +296,53 @@ func known(err error) bool {
 	}
 	return false
 }
+
+func TestATokenThatIsRevokedAfterwardsStillTells(t *testing.T) {
+	each(t, func(t *testing.T, w *approvaltest.World) {
+		_, err := w.Identity.CreateRobot(w.Admin, identity.NewRobot{Name: "ci", Team: "shop"})
+		w.Must(err)
+		w.Must(w.Identity.GrantRole(w.Admin, identity.Grant{Team: "shop", Member: "ci", Role: principal.Developer}))
+		made, err := w.Identity.CreateToken(w.As("olga"), identity.NewToken{Robot: "ci", Name: "pipeline", Lifetime: time.Hour})
+		w.Must(err)
+		id := w.Resource("orders", "ci")
+		// The worker comes when the token is gone: it was good when it was asked.
+		w.Must(w.Identity.RevokeToken(w.As("olga"), made.Credential.ID))
+		a := w.Settle(approvaltest.Ask(w.Facts(id, "run_1", "ci"), "p", gate.Need{}))
+		_, err = w.Approve("olga", a.Approval)
+		code(t, err, "own_request")
+	})
+}
+
+func TestWhatOnesChangeWasBuiltUponIsOnesOwn(t *testing.T) {
+	each(t, func(t *testing.T, w *approvaltest.World) {
+		id := w.Resource("orders", "dora")
+		revise := func(number int64, by string) {
+			w.Must(w.DB.Write(t.Context(), "test.revise", func(tx *sqldb.Tx) error {
+				_, err := tx.ExecContext(t.Context(), `INSERT INTO revisions (resource_id, number, template, template_version, template_digest, inputs, created_at, created_by)
+					VALUES ($1, $2, 'null', '1.0.0', 'd', '{}', 0, $3)`, id, number, w.Ref(by).ID)
+				return err
+			}))
+		}
+		// Anna asks; dora changes a label on top of that, without a thought.
+		revise(2, "anna")
+		revise(3, "dora")
+		f := w.Facts(id, "run_3", "dora")
+		f.Revision = 3
+		a := w.Settle(approvaltest.Ask(f, "p", gate.Need{}))
+		_, err := w.Approve("anna", a.Approval)
+		code(t, err, "own_request")
+		_, err = w.Approve("ben", a.Approval)
+		w.Must(err)
+		// What is in use by now is nobody's any more.
+		w.Must(w.DB.Write(t.Context(), "test.applied", func(tx *sqldb.Tx) error {
+			_, err := tx.ExecContext(t.Context(), `UPDATE resources SET applied_revision = 3 WHERE id = $1`, id)
+			return err
+		}))
+		revise(4, "dora")
+		f = w.Facts(id, "run_4", "dora")
+		f.Revision = 4
+		a = w.Settle(approvaltest.Ask(f, "q", gate.Need{}))
+		_, err = w.Approve("anna", a.Approval)
+		w.Must(err)
+	})
+}

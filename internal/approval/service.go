@@ -23,7 +23,7 @@ type People interface {
 	Holders(ctx context.Context, q sqldb.Querier, teamID string, roles []principal.Role, limit int) ([]principal.Principal, error)
 	// TeamByName gives a team by name or id; NotFound when there is none.
 	TeamByName(ctx context.Context, q sqldb.Querier, ref string) (id, name string, err error)
-	// Keepers gives the ids of who made the tokens by which a robot could act at a time.
+	// Keepers gives the ids of who made the tokens by which a robot could act at a time, or since.
 	Keepers(ctx context.Context, q sqldb.Querier, robotID string, at time.Time) ([]string, error)
 }
 

@@ -28,14 +28,28 @@ func (s *Service) Settle(ctx context.Context, tx *sqldb.Tx, ask gate.Ask) (gate.
 	if len(needs) > 0 {
 		a.Document = f.Document()
 	}
-	author := f.Author
-	if author == "" && len(needs) > 0 {
-		var err error
-		if author, err = s.store.reviser(ctx, tx, f.ResourceID, f.Revision); err != nil {
+	asked := f.Asked
+	if asked.IsZero() {
+		asked = tx.Now()
+	}
+	actors := []actor{{f.Principal.ID, "asked for it", asked}}
+	if len(needs) > 0 {
+		authors, err := s.store.authors(ctx, tx, f.ResourceID, f.Revision)
+		if err != nil {
 			return gate.Answer{}, err
 		}
+		actors = append(actors, authors...)
+		actors = append(actors, actor{f.Author, madeRevision, asked})
 	}
-	return s.settle(ctx, tx, a, f.Principal, author, needs, within)
+	return s.settle(ctx, tx, a, f.Principal, actors, needs, within)
+}
+
+const madeRevision = "made this revision"
+
+// actor is somebody who has a part in what is asked for, since when.
+type actor struct {
+	id, why string
+	at      time.Time
 }
 
 // Ensure is Settle for anything else that people must agree to. The requester
@@ -47,7 +61,8 @@ func (s *Service) Ensure(ctx context.Context, tx *sqldb.Tx, sub Subject, needs [
 	for _, n := range needs {
 		within = shorter(within, n.Within)
 	}
-	return s.settle(ctx, tx, a, principal.From(ctx), "", needs, within)
+	p := principal.From(ctx)
+	return s.settle(ctx, tx, a, p, []actor{{p.ID, "asked for it", tx.Now()}}, needs, within)
 }
 
 // needed gives who must agree by some verdicts, and by when.
@@ -73,7 +88,7 @@ func shorter(a, b time.Duration) time.Duration {
 }
 
 // settle finds, voids, opens. a is the approval as it would be made.
-func (s *Service) settle(ctx context.Context, tx *sqldb.Tx, a Approval, requester principal.Principal, author string, asked []gate.Need, within time.Duration) (gate.Answer, error) {
+func (s *Service) settle(ctx context.Context, tx *sqldb.Tx, a Approval, requester principal.Principal, actors []actor, asked []gate.Need, within time.Duration) (gate.Answer, error) {
 	a.Digest = a.Parts.Digest()
 	living, err := s.store.living(ctx, tx, a.Kind, a.SubjectID, a.RunID, a.Digest)
 	if err != nil {
@@ -85,7 +100,7 @@ func (s *Service) settle(ctx context.Context, tx *sqldb.Tx, a Approval, requeste
 	if a.Needs, err = s.resolve(ctx, tx, asked, a.TeamID, a.Team); err != nil {
 		return gate.Answer{}, err
 	}
-	if err := s.bar(ctx, tx, &a, requester, author); err != nil {
+	if err := s.bar(ctx, tx, &a, requester, actors); err != nil {
 		return gate.Answer{}, err
 	}
 	hit, err := s.hit(ctx, tx, a, living)
@@ -125,9 +140,13 @@ func (s *Service) hit(ctx context.Context, tx *sqldb.Tx, a Approval, living []Ap
 	return nil, nil
 }
 
-// bar says who has no say: who asked, who made the revision, and who could
-// have acted as the robot that did.
-func (s *Service) bar(ctx context.Context, tx *sqldb.Tx, a *Approval, requester principal.Principal, author string) error {
+// slack is how long before it is written down somebody may have asked: their
+// token was good then, whatever became of it since.
+const slack = 10 * time.Minute
+
+// bar says who has no say: who asked, who made the revision or one that it was
+// made on top of, and who could have acted as the robot that did.
+func (s *Service) bar(ctx context.Context, tx *sqldb.Tx, a *Approval, requester principal.Principal, actors []actor) error {
 	a.RequestedBy, a.Requester = requester.ID, requester.Name
 	if requester.ID == "" {
 		a.RequestedBy, a.Requester = principal.System.ID, principal.System.Name
@@ -137,13 +156,12 @@ func (s *Service) bar(ctx context.Context, tx *sqldb.Tx, a *Approval, requester 
 			a.Barred = append(a.Barred, Barred{id, why})
 		}
 	}
-	actors := []Barred{{requester.ID, "asked for it"}, {author, "made this revision"}}
 	for _, actor := range actors {
-		add(actor.ID, actor.Why)
-		if actor.ID == "" {
+		add(actor.id, actor.why)
+		if actor.id == "" {
 			continue
 		}
-		p, _, err := s.people.Person(ctx, tx, actor.ID)
+		p, _, err := s.people.Person(ctx, tx, actor.id)
 		if fault.Is(err, fault.NotFound) {
 			continue // Fairlead itself
 		}
@@ -153,12 +171,12 @@ func (s *Service) bar(ctx context.Context, tx *sqldb.Tx, a *Approval, requester 
 		if p.Kind != principal.Robot {
 			continue
 		}
-		keepers, err := s.people.Keepers(ctx, tx, p.ID, tx.Now())
+		keepers, err := s.people.Keepers(ctx, tx, p.ID, actor.at.Add(-slack))
 		if err != nil {
 			return err
 		}
 		for _, id := range keepers {
-			add(id, "made a token of "+p.Name+", which "+actor.Why)
+			add(id, "made a token of "+p.Name+", which "+actor.why)
 		}
 	}
 	return nil

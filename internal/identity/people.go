@@ -74,7 +74,7 @@ func (d *Directory) TeamByName(ctx context.Context, q sqldb.Querier, ref string)
 }
 
 // Keepers gives the ids of who made the tokens by which a robot could act at a
-// time.
+// time, or since.
 func (d *Directory) Keepers(ctx context.Context, q sqldb.Querier, robotID string, at time.Time) ([]string, error) {
 	return sqldb.Collect(ctx, q, sqldb.Text, `SELECT DISTINCT t.created_by FROM tokens t
 		WHERE t.principal_id = $1 AND t.expires_at > $2 AND (t.revoked_at IS NULL OR t.revoked_at > $2) ORDER BY t.created_by`, robotID, at.UnixMicro())
