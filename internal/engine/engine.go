@@ -90,6 +90,16 @@ type Snapshotter interface {
 	LastSnapshot(ctx context.Context, req Request) (location string, err error)
 }
 
+// Pauser is an Engine that can stop a resource and start it again. Apply of a
+// request that is Paused leaves all its data and its outputs as they are, and
+// lets nobody use it; Observe of one expects that, and reports it as no drift.
+// Apply of the same request that is not Paused makes it usable with the same
+// outputs again.
+type Pauser interface {
+	// CanPause tells whether resources of this template can be stopped.
+	CanPause(t Template) bool
+}
+
 // Ref names one resource for ever. External names and ownership markers are
 // derived from it and from nothing else.
 type Ref struct {
@@ -125,6 +135,7 @@ type Request struct {
 	Inputs    map[string]any // validated against the template's schema, defaults filled in, references resolved
 	LifeCycle LifeCycle
 	Previous  *Result // what the last successful Apply or Rotate gave; nil before the first
+	Paused    bool    // wanted to be there with all its data, and stopped; only of a Pauser
 
 	// Fenced tells whether the caller still has the right to act: nil as long
 	// as it does, an error that is to be returned as it is from then on. An

@@ -35,7 +35,6 @@ type world struct {
 	projects *project.Service
 	admin    context.Context
 	ahead    *atomic.Int64 // of SQLite's clock
-	costs    *costs
 	access   authorizer
 }
 

@@ -97,6 +97,8 @@ func (s *Service) Rotate(ctx context.Context, w Where, ifMatch int64) (Resource,
 		switch {
 		case r.Phase != Ready:
 			return fault.New(fault.Conflict, "not_ready", "%s is %s; only a ready resource can be rotated", r.Name, r.Phase)
+		case r.Paused:
+			return fault.New(fault.Conflict, "not_ready", "%s is stopped; only what runs can be rotated", r.Name).WithHint("start it first: fairlead start %s", r.Name)
 		case !r.RetireAt.IsZero():
 			return fault.New(fault.Conflict, "rotation_in_progress", "the last rotation of %s still overlaps: the credentials before it work until %s",
 				r.Name, r.RetireAt.UTC().Format(time.RFC3339)).WithHint("rotate again after that")

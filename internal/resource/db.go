@@ -46,7 +46,7 @@ func readNames(s string, r *Resource) error {
 
 var resourceColumns = names + `, r.reason, r.message, r.hint, r.revision, r.applied_revision, r.outputs, r.objects, r.state, r.drift,
 	r.observed_at, r.rotation, r.applied_rotation, r.retire_due_at, r.destroy_wanted_at, r.destroyed_at,
-	r.created_at, r.updated_at, r.version, r.wanted_version, v.inputs, v.sealed
+	r.created_at, r.updated_at, r.version, r.wanted_version, r.paused, v.inputs, v.sealed
 	FROM resources r
 	JOIN revisions v ON v.resource_id = r.id AND v.number = r.revision
 	JOIN environments e ON e.id = r.environment_id
@@ -59,9 +59,10 @@ func scanResource(row sqldb.Row) (Resource, error) {
 	var texts, outputs, objects, drift, inputs, sealed string
 	var observed, retire, destroyWanted, destroyed sql.NullInt64
 	var created, updated int64
+	var paused int
 	err := row.Scan(&texts, &r.Reason, &r.Message, &r.Hint, &r.Revision, &r.AppliedRevision, &outputs, &objects, &r.state, &drift,
 		&observed, &r.rotation, &r.appliedRotation, &retire, &destroyWanted, &destroyed,
-		&created, &updated, &r.Version, &r.wantedVersion, &inputs, &sealed)
+		&created, &updated, &r.Version, &r.wantedVersion, &paused, &inputs, &sealed)
 	if err == nil {
 		err = readNames(texts, &r)
 	}
@@ -69,6 +70,7 @@ func scanResource(row sqldb.Row) (Resource, error) {
 		return r, err
 	}
 	r.ObservedAt, r.RetireAt = sqldb.TimeOrZero(observed), sqldb.TimeOrZero(retire)
+	r.Paused = paused == 1
 	r.DestroyWantedAt, r.DestroyedAt = sqldb.TimeOrZero(destroyWanted), sqldb.TimeOrZero(destroyed)
 	r.CreatedAt, r.UpdatedAt = sqldb.Time(created), sqldb.Time(updated)
 	if r.Inputs, err = readInputs(inputs); err != nil {

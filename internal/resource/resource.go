@@ -61,6 +61,7 @@ type Resource struct {
 	Drift           []engine.Drift
 	ObservedAt      time.Time
 	RetireAt        time.Time // when the credentials before the last rotation end
+	Paused          bool      // wanted to be there, and stopped
 	DestroyWantedAt time.Time
 	DestroyedAt     time.Time
 	CreatedAt       time.Time

@@ -84,6 +84,7 @@ func Run(t *testing.T, h Harness) {
 		{"CancelIsPrompt", s.cancel, true},
 		{"InvalidIsInvalid", s.invalid, len(h.Invalid) > 0},
 		{"NoSecretShows", s.secrets, true},
+		{"PauseAndStart", s.pause, true},
 		{"RotateOverlaps", s.rotate, true},
 		{"RotateCutOffAnywhere", s.rotateCutOff, true},
 	} {

@@ -48,6 +48,7 @@ var (
 	_ engine.Rotator    = (*Engine)(nil)
 	_ engine.Validator  = (*Engine)(nil)
 	_ engine.DryPlanner = (*Engine)(nil)
+	_ engine.Pauser     = (*Engine)(nil)
 )
 
 func (e *Engine) hit(point string) {
@@ -270,6 +271,9 @@ func (e *Engine) Rotate(ctx context.Context, req engine.Request, rotation string
 	res.State = note
 	return res, nil
 }
+
+// CanPause implements engine.Pauser: what is not there can be stopped.
+func (e *Engine) CanPause(engine.Template) bool { return true }
 
 // Retire implements engine.Rotator; there is nothing to end.
 func (e *Engine) Retire(context.Context, engine.Request) error { return nil }

@@ -33,6 +33,11 @@ func (e *Engine) Apply(ctx context.Context, req engine.Request, _ engine.Plan, p
 		if err := job.settle(ses); err != nil {
 			return err
 		}
+		if w.paused {
+			if err := ses.endSessions(w); err != nil {
+				return err
+			}
+		}
 		res, err = job.next.result(w, job.password)
 		return err
 	})
@@ -108,7 +113,7 @@ func (a *applying) attempt(ses *session, first bool) error {
 		early, late := script(changes)
 		return a.finish(ses, early, late)
 	}
-	if first && len(wd.roles) == 0 {
+	if first && len(wd.roles) == 0 && !a.paused {
 		if done, err := a.fromPool(ses, wd, set); done || err != nil {
 			return err
 		}

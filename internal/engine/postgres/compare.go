@@ -75,21 +75,25 @@ func (w *want) compareOwner(wd *world) []change {
 	return append(out, w.compareMemberOf(r, nil)...)
 }
 
-// compareLogin compares a log-in that must work.
+// compareLogin compares the log-in that must work, or of what is stopped must not.
 func (w *want) compareLogin(wd *world, which string, set verifiers) []change {
 	name := w.names.login(which)
 	r := wd.roles[name]
 	become := `ALTER ROLE ` + ident(name) + ` IN DATABASE ` + ident(w.names.Database) + ` SET role = ` + literal(w.names.Owner)
 	if r == nil {
-		sql := `CREATE ROLE ` + ident(name) + ` LOGIN PASSWORD ` + literal(set[name]) + ` IN ROLE ` + ident(w.names.Owner) +
+		can := ` LOGIN`
+		if w.paused {
+			can = ` NOLOGIN`
+		}
+		sql := `CREATE ROLE ` + ident(name) + can + ` PASSWORD ` + literal(set[name]) + ` IN ROLE ` + ident(w.names.Owner) +
 			`; COMMENT ON ROLE ` + ident(name) + ` IS ` + literal(w.marker.String())
 		if !wd.facts.superuser {
 			sql += `; GRANT ` + ident(name) + ` TO CURRENT_USER`
 		}
-		return []change{{kind: "role", name: name, action: engine.Create, want: map[string]any{"login": true, "password": redact.Shown, "memberOf": []string{w.names.Owner}},
+		return []change{{kind: "role", name: name, action: engine.Create, want: map[string]any{"login": !w.paused, "password": redact.Shown, "memberOf": []string{w.names.Owner}},
 			reason: "logs in", sql: sql, late: become}}
 	}
-	out := w.compareFlags(r, true)
+	out := w.compareFlags(r, !w.paused)
 	if v, ok := set[name]; ok {
 		out = append(out, change{kind: "role", name: name, action: engine.Update, field: "password", want: redact.Shown, got: redact.Shown,
 			reason: "the password is not the recorded one", sql: `ALTER ROLE ` + ident(name) + ` PASSWORD ` + literal(v)})
@@ -116,11 +120,11 @@ func (w *want) passwordDrifted(wd *world, name string) bool {
 }
 
 // compareIdle compares the other log-in: during an overlap it may work with the
-// password that was noted, else it must not.
+// password that was noted, else it must not. Stopping ends an overlap.
 func (w *want) compareIdle(wd *world, which string) []change {
 	name := w.names.login(which)
 	r := wd.roles[name]
-	if r.login && (!w.state.Overlap || w.passwordDrifted(wd, name)) {
+	if r.login && (w.paused || !w.state.Overlap || w.passwordDrifted(wd, name)) {
 		return []change{{kind: "role", name: name, action: engine.Update, field: "login", want: false, got: true,
 			reason: "its credentials were not issued, or were retired", sql: `ALTER ROLE ` + ident(name) + ` NOLOGIN PASSWORD NULL`}}
 	}

@@ -71,6 +71,11 @@ func (ses *session) closeLogins(w *want, wd *world) error {
 			return err
 		}
 	}
+	return ses.endSessions(w)
+}
+
+// endSessions ends who is in the database.
+func (ses *session) endSessions(w *want) error {
 	return ses.exec("end_sessions", `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = `+literal(w.names.Database)+` AND pid <> pg_backend_pid()`)
 }
 

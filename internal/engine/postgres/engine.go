@@ -87,6 +87,7 @@ var (
 	_ engine.DryPlanner = (*Engine)(nil)
 
 	_ engine.Snapshotter = (*Engine)(nil)
+	_ engine.Pauser      = (*Engine)(nil)
 )
 
 // New makes an engine. It connects to no server yet: one that is down must not
@@ -221,3 +222,6 @@ func (e *Engine) Ping(ctx context.Context) error {
 	}
 	return nil
 }
+
+// CanPause implements engine.Pauser: what is stopped lets nobody log in.
+func (e *Engine) CanPause(engine.Template) bool { return true }

@@ -34,6 +34,7 @@ type want struct {
 	state      state // of the previous result; Active is set
 	existed    bool  // Previous says that the database was there
 	marker     marker
+	paused     bool // nobody may log in
 }
 
 // Validate implements engine.Validator.
@@ -109,7 +110,7 @@ func (e *Engine) locate(req engine.Request, sp spec) (*want, error) {
 	if req.Ref.Installation == "" || req.Ref.ID == "" {
 		return nil, fault.New(fault.Invalid, "ref_incomplete", "the request names no installation or no resource")
 	}
-	w := &want{ref: req.Ref, names: namesOf(req.Ref), marker: markerOf(req.Ref), state: state{Active: "a"}}
+	w := &want{ref: req.Ref, names: namesOf(req.Ref), marker: markerOf(req.Ref), state: state{Active: "a"}, paused: req.Paused}
 	server := sp.Server
 	if req.Previous != nil {
 		w.existed = true

@@ -105,6 +105,30 @@ func registerVerbs(api huma.API, svc *resource.Service) {
 		r, err := svc.Rotate(ctx, in.where(), version)
 		return replied(http.StatusOK, r, err)
 	})
+	for _, v := range []struct {
+		id, verb, summary, about string
+		do                       func(context.Context, resource.Where, int64) (resource.Resource, error)
+	}{
+		{"stop-resource", "stop", "Stop a resource", "It keeps all that it holds, and nobody can use it until it is started. It stays ready, and says that it is paused.",
+			func(ctx context.Context, w resource.Where, version int64) (resource.Resource, error) {
+				return svc.Stop(ctx, w, version)
+			}},
+		{"start-resource", "start", "Start a resource that was stopped", "With the same outputs as before.",
+			func(ctx context.Context, w resource.Where, version int64) (resource.Resource, error) {
+				return svc.Start(ctx, w, version)
+			}},
+	} {
+		httpx.Register(api, httpx.Repeatable(huma.Operation{
+			OperationID: v.id, Method: http.MethodPost, Path: one + "/" + v.verb, DefaultStatus: http.StatusOK, Tags: tags, Summary: v.summary, Description: v.about,
+		}), func(ctx context.Context, in *verbInput) (*tagged, error) {
+			version, err := in.Version()
+			if err != nil {
+				return nil, err
+			}
+			r, err := v.do(ctx, in.where(), version)
+			return replied(http.StatusOK, r, err)
+		})
+	}
 	httpx.Register(api, httpx.Recovered(huma.Operation{
 		OperationID: "retry-resource", Method: http.MethodPost, Path: one + "/retry", DefaultStatus: http.StatusOK, Tags: tags,
 		Summary: "Try again", Description: "A new run of what is wanted anyway.",

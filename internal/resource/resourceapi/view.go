@@ -34,6 +34,7 @@ type Resource struct {
 	Drift               []ResourceDrift  `json:"drift" nullable:"false" doc:"How what is there differs from what is wanted"`
 	ObservedAt          *time.Time       `json:"observedAt,omitempty" doc:"When it was last looked at"`
 	RunID               string           `json:"runId,omitempty" doc:"The newest run"`
+	Paused              bool             `json:"paused,omitempty" doc:"Stopped, or being stopped: it keeps all that it holds, and nobody can use it"`
 	CredentialsRetireAt *time.Time       `json:"credentialsRetireAt,omitempty" doc:"When the credentials from before the last rotation end"`
 	CreatedAt           time.Time        `json:"createdAt"`
 	CreatedBy           string           `json:"createdBy" doc:"Name of who requested it"`
@@ -65,7 +66,7 @@ func resourceView(r resource.Resource) Resource {
 		ID: r.ID, Name: r.Name, Project: r.Project, Environment: r.Environment, Team: r.Team, Template: r.Template, TemplateVersion: r.TemplateVersion,
 		Phase: string(r.Phase), Settled: r.Phase.Settled(), Reason: r.Reason, Message: r.Message, Hint: r.Hint,
 		Revision: r.Revision, AppliedRevision: r.AppliedRevision, Inputs: notNil(r.Inputs), Outputs: map[string]any{}, SecretOutputs: []string{},
-		Objects: []ResourceObject{}, Drift: []ResourceDrift{}, ObservedAt: optional(r.ObservedAt), RunID: r.RunID, CredentialsRetireAt: optional(r.RetireAt),
+		Objects: []ResourceObject{}, Drift: []ResourceDrift{}, ObservedAt: optional(r.ObservedAt), RunID: r.RunID, Paused: r.Paused, CredentialsRetireAt: optional(r.RetireAt),
 		CreatedAt: r.CreatedAt, CreatedBy: r.CreatedByName, UpdatedAt: r.UpdatedAt, DestroyedAt: optional(r.DestroyedAt), Version: r.Version,
 	}
 	if len(r.Verdicts) > 0 {

@@ -74,6 +74,7 @@ func (d description) write(t *clikit.Text) {
 		clikit.Pair{Key: "revision", Value: revision},
 		clikit.Pair{Key: "requested", Value: clikit.Moment(r.CreatedAt) + " by " + r.CreatedBy},
 		clikit.Pair{Key: "last looked at", Value: clikit.MomentOf(r.ObservedAt)},
+		clikit.Pair{Key: "paused", Value: paused(r)},
 		clikit.Pair{Key: "old credentials end", Value: clikit.MomentOf(r.CredentialsRetireAt)},
 		clikit.Pair{Key: "destroyed", Value: clikit.MomentOf(r.DestroyedAt)},
 		clikit.Pair{Key: "id", Value: r.ID})

@@ -54,6 +54,9 @@ CREATE INDEX leases_owner ON leases (owner_id, ends_at);
 -- A lease's end takes a last snapshot, whatever the template says.
 ALTER TABLE resources ADD COLUMN snapshot_wanted INTEGER NOT NULL DEFAULT 0;
 
+-- Wanted to be there, and stopped.
+ALTER TABLE resources ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;
+
 -- When changes may happen: windows open them, freezes close them.
 CREATE TABLE calendar_windows (
     id             TEXT PRIMARY KEY,
@@ -90,6 +93,7 @@ CREATE UNIQUE INDEX calendar_freezes_name ON calendar_freezes (name);
 -- +goose Down
 DROP TABLE calendar_freezes;
 DROP TABLE calendar_windows;
+ALTER TABLE resources DROP COLUMN paused;
 ALTER TABLE resources DROP COLUMN snapshot_wanted;
 DROP TABLE leases;
 DROP TABLE lease_rules;
