@@ -16,6 +16,7 @@ type Binding map[string]string
 
 // The parts of a binding.
 const (
+	PartPlace      = "environment" // with its class and team
 	PartTemplate   = "template version"
 	PartInputs     = "inputs"
 	PartReferences = "references"

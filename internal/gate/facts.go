@@ -48,6 +48,7 @@ type Facts struct {
 	Revision   int64
 	Note       string
 	Inputs     map[string]any
+	Resolved   bool           // Inputs hold what references came to, which the request did not know
 	Before     map[string]any // the inputs in use, of the revision applied last; nil when none was
 
 	Environment Environment

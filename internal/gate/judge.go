@@ -21,7 +21,7 @@ import (
 // leaves f.Action empty; who asked for what is taken from the record then, and
 // what nobody asked for is Keep.
 func (s *Service) Judge(ctx context.Context, f Facts) (Judgement, error) {
-	if f.Action == "" {
+	if f.Action == "" || f.Action == Update && f.RunID != "" && f.Principal.ID == "" {
 		if err := s.recall(ctx, &f); err != nil {
 			return Judgement{}, err
 		}
@@ -62,7 +62,8 @@ func (s *Service) complete(ctx context.Context, f *Facts, verdicts *[]Verdict) e
 	if f.Window, err = s.Calendar.Window(ctx, *f); err != nil {
 		return fmt.Errorf("calendar: %w", err)
 	}
-	admitted := f.RunID != "" // what it takes is reserved already
+	admitted := f.RunID != ""               // what it takes is reserved already
+	counted := admitted && !f.settlesAnew() // and is what was known then
 	if f.Window.Closed && !admitted {
 		*verdicts = append(*verdicts, windowVerdict(f.Window))
 	}
@@ -86,11 +87,15 @@ func (s *Service) complete(ctx context.Context, f *Facts, verdicts *[]Verdict) e
 	if f.Usage, err = s.Limits.Usage(ctx, *f); err != nil {
 		return fmt.Errorf("quotas: %w", err)
 	}
-	if !admitted {
+	if !counted {
 		*verdicts = append(*verdicts, limitVerdicts(f.Usage, f.Cost.Currency)...)
 	}
 	return nil
 }
+
+// settlesAnew tells whether what is wanted may take more than was reserved when
+// it was asked for, because references came to something.
+func (f Facts) settlesAnew() bool { return f.Resolved && (f.Action == Create || f.Action == Update) }
 
 func windowVerdict(w Window) Verdict {
 	v := Verdict{Source: "window", Rule: w.Name, Strength: Advise, Message: join("changes wait now", w.Reason), Remedy: "it goes on by itself"}
@@ -138,7 +143,11 @@ func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 func (s *Service) recall(ctx context.Context, f *Facts) error {
 	d, err := s.db.asked(ctx, f.ResourceID, f.Revision, f.RunKind == string(Destroy))
 	if errors.Is(err, sql.ErrNoRows) {
-		f.Action = Keep
+		if f.Action == "" {
+			f.Action = Keep
+			return nil
+		}
+		f.Principal.ID = f.Author
 		return nil
 	}
 	if err != nil {
@@ -240,6 +249,11 @@ func (s *Service) Pass(ctx context.Context, tx *sqldb.Tx, j Judgement, b Binding
 		p.Reason, p.Message, p.Until = "change_window", join("waits: "+f.Window.Name, f.Window.Reason), f.Window.Until
 		p.Hint = windowVerdict(f.Window).Remedy
 		return p, nil
+	}
+	if f.settlesAnew() {
+		if err := s.Limits.Reserve(ctx, tx, f); err != nil {
+			return Pass{}, err
+		}
 	}
 	if f.Action != Destroy {
 		if err := s.Prices.Meter(ctx, tx, f, &f.Cost); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
 
 	"fairlead/internal/audit"
 	"fairlead/internal/engine"
@@ -48,18 +49,55 @@ func (s *Service) facts(ctx context.Context, env Environment, c checked, old *Re
 }
 
 // inUse is the inputs that are in use: those of the revision that was applied
-// last. What was only asked for is not, however long ago; a rule that compares
-// would take it for what was agreed to. nil: nothing was ever applied.
+// last, with what its references came to then. What was only asked for is not,
+// however long ago; a rule that compares would take it for what was agreed to.
+// nil: nothing was ever applied.
 func (s *Service) inUse(ctx context.Context, r Resource) (map[string]any, error) {
-	switch r.AppliedRevision {
-	case 0:
+	if r.AppliedRevision == 0 {
 		return nil, nil
-	case r.Revision:
+	}
+	passed, err := s.db.lastPassed(ctx, r.ID, r.AppliedRevision)
+	switch {
+	case err != nil:
+		return nil, err
+	case passed[partValues] != "":
+		return readInputs(passed[partValues])
+	case r.AppliedRevision == r.Revision:
 		return r.Inputs, nil
 	}
 	rev, err := s.db.revision(ctx, s.DB.Read(), r.ID, r.AppliedRevision)
 	return rev.Inputs, err
 }
+
+// partValues is noted with what a run passed the gates with, where there were
+// references: the inputs with what they came to. No approval is bound to it.
+const partValues = "values"
+
+// resolved is inputs as rules may see them once there is a plan: a reference to
+// what is no secret is what it comes to, so that nothing gets past a rule
+// behind one.
+func (s *Service) resolved(ctx context.Context, environmentID string, inputs map[string]any) (map[string]any, error) {
+	return s.Templates.Resolve(inputs, func(name, output string) (any, error) {
+		target, err := s.db.find(ctx, s.DB.Read(), environmentID, name)
+		if errors.Is(err, sql.ErrNoRows) {
+			return notKnown, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		switch out, ok := target.Outputs[output]; {
+		case !ok:
+			return notKnown, nil
+		case out.Sensitive:
+			return masked, nil
+		default:
+			return out.Value, nil
+		}
+	})
+}
+
+// notKnown stands in for the output of what is not there yet.
+const notKnown = "(known after apply)"
 
 // shown is the inputs as they may be seen: no secret in the clear.
 func (c checked) shown() map[string]any {
@@ -142,18 +180,16 @@ func (w *work) judge(ctx context.Context, plan engine.Plan) (*gating, error) {
 		Stage: gate.Plan, RunID: w.run.ID, RunKind: string(w.run.Kind), ResourceID: w.res.ID, Resource: w.res.Name, Revision: w.res.Revision,
 		Inputs: w.res.Inputs, Environment: w.env.gate(), Template: w.tmpl.Info().Gate(w.res.Inputs), Plan: &plan,
 	}
+	if w.run.Kind != RunDestroy {
+		if err := w.settled(ctx, &f); err != nil {
+			return nil, err
+		}
+	}
 	rev, err := w.s.db.revision(ctx, w.s.DB.Read(), w.res.ID, w.res.Revision)
 	if err != nil {
 		return nil, err
 	}
 	f.Author = rev.CreatedBy
-	if w.res.Revision == w.res.AppliedRevision && w.run.Kind != RunDestroy {
-		f.Action = gate.Keep // nothing new is wanted
-	} else if w.run.Kind != RunDestroy {
-		if f.Before, err = w.s.inUse(ctx, w.res); err != nil {
-			return nil, err
-		}
-	}
 	j, err := w.s.Gates.Judge(ctx, f)
 	if err != nil {
 		return nil, err
@@ -161,13 +197,43 @@ func (w *work) judge(ctx context.Context, plan engine.Plan) (*gating, error) {
 	if j.Denied() {
 		return nil, w.s.Gates.Refuse(context.WithoutCancel(ctx), j)
 	}
-	return &gating{judgement: j, binding: b, plan: plan}, nil
+	g := &gating{judgement: j, binding: b, plan: plan, passed: b}
+	if f.Resolved {
+		g.passed = maps.Clone(b)
+		g.passed[partValues] = toJSON(f.Inputs)
+	}
+	return g, nil
+}
+
+// settled puts into the facts what inputs come to, what they were, and whether
+// anything new is wanted: another revision than the one in use, or the same
+// with other values behind its references.
+func (w *work) settled(ctx context.Context, f *gate.Facts) error {
+	var err error
+	if f.Inputs, err = w.s.resolved(ctx, w.res.EnvironmentID, w.res.Inputs); err != nil {
+		return err
+	}
+	f.Resolved = toJSON(f.Inputs) != toJSON(w.res.Inputs)
+	f.Template = w.tmpl.Info().Gate(f.Inputs)
+	before, err := w.s.inUse(ctx, w.res)
+	switch {
+	case err != nil:
+		return err
+	case w.res.Revision != w.res.AppliedRevision:
+		f.Before = before
+	case !f.Resolved || toJSON(f.Inputs) == toJSON(before):
+		f.Action = gate.Keep
+	default:
+		f.Action, f.Before = gate.Update, before
+	}
+	return nil
 }
 
 // gating is what a run must still pass.
 type gating struct {
 	judgement gate.Judgement
 	binding   gate.Binding
+	passed    gate.Binding // binding, and what is noted with it
 	plan      engine.Plan
 }
 
@@ -181,6 +247,9 @@ func (w *work) binding(ctx context.Context, plan engine.Plan) (gate.Binding, err
 		inputs["secretsOfRevision"] = w.res.Revision
 	}
 	var err error
+	if b[gate.PartPlace], err = gate.Bind([]string{w.env.ID, w.env.Class, w.env.TeamID}); err != nil {
+		return nil, err
+	}
 	if b[gate.PartInputs], err = gate.Bind(inputs); err != nil {
 		return nil, err
 	}
@@ -205,13 +274,13 @@ func (w *work) binding(ctx context.Context, plan engine.Plan) (gate.Binding, err
 }
 
 // goesOn tells whether an earlier attempt of this run passed the gates for the
-// same template, inputs and references, and for a plan that did at least what
+// same place, template, inputs and references, and for a plan that did at least what
 // this one still does: then what was begun is finished, without asking anew.
 func (w *work) goesOn(b gate.Binding, now engine.Plan) bool {
 	if w.run.passed == nil || w.run.Plan == nil {
 		return false
 	}
-	for _, part := range []string{gate.PartTemplate, gate.PartInputs, gate.PartReferences} {
+	for _, part := range []string{gate.PartPlace, gate.PartTemplate, gate.PartInputs, gate.PartReferences} {
 		if w.run.passed[part] != b[part] {
 			return false
 		}
@@ -244,7 +313,7 @@ func (w *work) pass(ctx context.Context, tx *sqldb.Tx, g *gating) (*gate.Pass, e
 	p, err := w.s.Gates.Pass(ctx, tx, g.judgement, g.binding)
 	if err != nil || p.Go {
 		if err == nil {
-			err = w.s.db.passed(ctx, tx, w.run.ID, g.binding)
+			err = w.s.db.passed(ctx, tx, w.run.ID, g.passed)
 		}
 		return nil, err
 	}

@@ -129,7 +129,7 @@ func TestARunWaitsForItsApproval(t *testing.T) {
 		wake(b, r.ID)
 		b.UntilPhase(r.ID, resource.Ready)
 		ask := <-people.asks
-		if ask.Facts.Principal.ID != resourcetest.Ann.ID || ask.Facts.Author != resourcetest.Ann.ID || len(ask.Binding) != 6 {
+		if ask.Facts.Principal.ID != resourcetest.Ann.ID || ask.Facts.Author != resourcetest.Ann.ID || len(ask.Binding) != 7 {
 			t.Errorf("asked %+v", ask)
 		}
 	})

@@ -8,6 +8,7 @@ import (
 	"fairlead/internal/gate"
 	"fairlead/internal/resource"
 	"fairlead/internal/resource/resourcetest"
+	"fairlead/internal/sqldb"
 )
 
 // grows asks for an approval of what becomes larger than what is in use, and
@@ -90,6 +91,101 @@ func TestWhatWasNeverMadeIsCreated(t *testing.T) {
 		}
 		if said := b.Audited(r.ID); slices.Contains(said, "run:succeed") {
 			t.Errorf("%v", said)
+		}
+	})
+}
+
+// sized says something of each request and plan whose size is above five.
+func sized(s gate.Strength) func(f gate.Facts) []gate.Verdict {
+	return func(f gate.Facts) []gate.Verdict {
+		if size, ok := f.Inputs["size"].(int64); f.Stage == gate.Request && (!ok && f.RunID != "" || size > 5) && f.Action != gate.Keep {
+			return []gate.Verdict{says(s, "size")}
+		}
+		return nil
+	}
+}
+
+// sizes has the engine give each resource's size as its output name.
+func sizes(b *resourcetest.Bench) {
+	b.Engine.Name(func(in map[string]any) any { return in["size"] })
+}
+
+func TestWhatAReferenceComesToIsJudged(t *testing.T) {
+	each(t, func(t *testing.T, b *resourcetest.Bench) {
+		sizes(b)
+		b.Work()
+		b.UntilPhase(b.Create("large", inputs{"size": 9}).ID, resource.Ready)
+		b.Gates.Say("p1", sized(gate.Deny))
+		const behind = "${{ resources.large.outputs.name }}"
+		if p, err := b.Svc.Plan(b.Ctx, "shop", "dev", resource.Wanted{Name: "orders", Template: "store", Inputs: inputs{"size": behind}}); err != nil || !p.Judgement.Denied() {
+			t.Errorf("the preview says %v %v", p.Judgement.Verdicts, err)
+		}
+		r := b.Create("orders", inputs{"size": behind})
+		if got := b.UntilPhase(r.ID, resource.Failed); got.Reason != "guardrail_denied" {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+func TestAReferenceThatComesToSomethingElseIsAChange(t *testing.T) {
+	each(t, func(t *testing.T, b *resourcetest.Bench) {
+		sizes(b)
+		people := newApprovals(b)
+		b.Work()
+		b.UntilPhase(b.Create("base", inputs{"size": 1}).ID, resource.Ready)
+		r := b.UntilPhase(b.Create("orders", inputs{"size": "${{ resources.base.outputs.name }}"}).ID, resource.Ready)
+		b.Gates.Say("p1", func(f gate.Facts) []gate.Verdict {
+			if f.Resource == "orders" {
+				return sized(gate.Approve)(f)
+			}
+			return nil
+		})
+		// Tried again, and made anew for another reason, it is only kept.
+		if _, err := b.Svc.Retry(b.Ctx, where("orders")); err != nil {
+			t.Fatal(err)
+		}
+		b.Until(r.ID, "kept", func(x resource.Resource) bool { return x.RunID != r.RunID && x.Phase == resource.Ready })
+		if _, err := b.Svc.Change(b.Ctx, where("base"), resource.Change{Set: inputs{"size": 9}}); err != nil {
+			t.Fatal(err)
+		}
+		b.Until(r.ID, "held", func(x resource.Resource) bool { return x.Reason == "awaiting_approval" })
+		ask := <-people.asks
+		if f := ask.Facts; f.Action != gate.Update || f.Principal.ID != resourcetest.Ann.ID || f.Before["size"] != int64(1) || f.Inputs["size"] != int64(9) {
+			t.Errorf("asked about %+v", f)
+		}
+		people.status.Store("approved")
+		wake(b, r.ID)
+		b.UntilPhase(r.ID, resource.Ready)
+		// A rule that compares sees what it came to, not the reference.
+		b.Gates.Say("p2", grows)
+		if _, err := b.Svc.Change(b.Ctx, where("orders"), resource.Change{Set: inputs{"size": 99}}); code(err) != "guardrail_denied" {
+			t.Errorf("from 9 to 99: %v", err)
+		}
+	})
+}
+
+func TestAnotherClassIsAnotherApproval(t *testing.T) {
+	each(t, func(t *testing.T, b *resourcetest.Bench) {
+		people := newApprovals(b)
+		b.Gates.Say("p1", during(gate.Request, says(gate.Approve, "any")))
+		r := b.Create("orders", nil)
+		b.Work()
+		b.UntilPhase(r.ID, resource.Waiting)
+		first := (<-people.asks).Binding
+		err := b.DB.Write(t.Context(), "test.class", func(tx *sqldb.Tx) error {
+			_, err := tx.ExecContext(t.Context(), `UPDATE environments SET class = 'production' WHERE id = 'env_dev'`)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for {
+			wake(b, r.ID)
+			if changed := first.Changed((<-people.asks).Binding); slices.Equal(changed, []string{gate.PartPlace}) {
+				return
+			} else if len(changed) > 0 {
+				t.Fatalf("changed: %v", changed)
+			}
 		}
 	})
 }

@@ -54,6 +54,9 @@ func (s *Service) preview(ctx context.Context, env Environment, r Resource, c ch
 	if err != nil {
 		return Preview{}, err
 	}
+	if f.Inputs, err = s.resolved(ctx, env.ID, f.Inputs); err != nil {
+		return Preview{}, err
+	}
 	f.Stage, f.Plan = gate.Plan, &p
 	j, err := s.Gates.Judge(ctx, f)
 	return Preview{p, j}, err
@@ -94,7 +97,7 @@ func (s *Service) plan(ctx context.Context, env Environment, r Resource, c check
 		if out, ok := target.Outputs[output]; ok && !out.Sensitive && target.Phase == Ready {
 			return out.Value, nil
 		}
-		return "(known after apply)", nil
+		return notKnown, nil
 	})
 	if err != nil {
 		return engine.Plan{}, err

@@ -247,7 +247,7 @@ func (w *work) step(ctx context.Context, op string, p Phase, g *gating) (on bool
 	}
 	w.begun = true
 	if g != nil {
-		w.run.passed, w.run.PlanDigest = g.binding, PlanDigest(g.plan)
+		w.run.passed, w.run.PlanDigest = g.passed, PlanDigest(g.plan)
 	}
 	return true, nil
 }

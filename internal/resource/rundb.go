@@ -3,6 +3,7 @@ package resource
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -79,6 +80,22 @@ func (s store) runPhase(ctx context.Context, tx *sqldb.Tx, runID, phase string, 
 		return tx.Later(ctx, `UPDATE runs SET phase = $2 WHERE id = $1 AND finished_at IS NULL`, runID, phase)
 	}
 	return tx.Later(ctx, `UPDATE runs SET phase = $2, plan = $3, plan_digest = $4 WHERE id = $1 AND finished_at IS NULL`, runID, phase, toJSON(plan), digest)
+}
+
+// lastPassed gives what the last run that succeeded with a revision passed the
+// gates with; nil when none is known to.
+func (s store) lastPassed(ctx context.Context, resourceID string, revision int64) (gate.Binding, error) {
+	var text string
+	err := s.db.Read().QueryRowContext(ctx, `SELECT passed FROM runs WHERE resource_id = $1 AND revision = $2 AND status = 'succeeded' AND passed <> ''
+		ORDER BY number DESC LIMIT 1`, resourceID, revision).Scan(&text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	var b gate.Binding
+	if err == nil {
+		err = fromJSON(text, &b)
+	}
+	return b, err
 }
 
 // passed notes what the run passed the gates with.

@@ -3,6 +3,7 @@ package resourcetest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 
 	"fairlead/internal/engine"
@@ -24,6 +25,7 @@ type Engine struct {
 	busy     map[string]int
 	overlaps []string
 	calls    map[string]int
+	name     func(inputs map[string]any) any // of the output; nil: the fake's own
 }
 
 // NewEngine makes an Engine on a world of its own.
@@ -41,6 +43,13 @@ func (e *Engine) Next(op string, steps ...Step) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.script[op] = append(e.script[op], steps...)
+}
+
+// Name has the output name be what f gives for the inputs.
+func (e *Engine) Name(f func(inputs map[string]any) any) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.name = f
 }
 
 // Calls is how often an operation was called.
@@ -92,6 +101,12 @@ func (e *Engine) Plan(ctx context.Context, req engine.Request) (p engine.Plan, e
 // Apply implements engine.Engine.
 func (e *Engine) Apply(ctx context.Context, req engine.Request, plan engine.Plan, p engine.Progress) (res engine.Result, err error) {
 	err = e.do(ctx, "apply", req.Ref.ID, func() error { res, err = e.fake.Apply(ctx, req, plan, p); return err })
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.name != nil && err == nil {
+		res.Outputs = maps.Clone(res.Outputs)
+		res.Outputs["name"] = engine.Output{Value: e.name(req.Inputs)}
+	}
 	return res, err
 }
 
