@@ -33,6 +33,11 @@ var open = map[string]string{
 	"list-leases": "a list of what one may see", "list-lease-rules": "those of one's own teams", "get-notifications": "one's own", "put-notifications": "one's own",
 	"list-quotas": "a list of what one may see", "list-webhooks": "a list of what one may manage", "list-decisions": "a list of what one may see",
 	"list-events": "a list of what one may see", "list-costs": "a list of what one may see", "list-change-windows": "a list of what one may see",
+	"list-prices": "what things cost is for all who sign in", "get-prices": "what things cost is for all who sign in",
+	"list-guardrails": "guardrails are for all who sign in", "get-guardrails": "guardrails are for all who sign in", "diff-guardrails": "guardrails are for all who sign in",
+	"list-guardrail-versions": "guardrails are for all who sign in", "get-guardrail-version": "guardrails are for all who sign in",
+	"get-guardrail-archive": "guardrails are for all who sign in", "evaluate-guardrails": "asks about a document of one's own; nothing happens",
+	"list-violations": "a list of what one may see", "get-compliance": "a list of what one may see",
 	"list-freezes":   "a list of what one may see",
 	"list-approvals": "a list of what one may see", "list-delegations": "one's own", "create-delegation": "of one's own right, which may be none",
 }
@@ -272,7 +277,7 @@ func (e *estate) refused(t *testing.T, r httpxtest.Request, who string, got repl
 // looking is what a viewer may do with a POST.
 var looking = map[string]string{
 	"explain-access": "asks about oneself", "create-token": "for oneself", "create-delegation": "of one's own right, which may be none",
-	"plan-resource": "changes nothing", "plan-resource-change": "changes nothing",
+	"evaluate-guardrails": "changes nothing", "plan-resource": "changes nothing", "plan-resource-change": "changes nothing",
 }
 
 func (e *estate) viewed(t *testing.T, r httpxtest.Request, got reply) {

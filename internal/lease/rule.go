@@ -180,12 +180,20 @@ func (r Rule) details(what string) map[string]any {
 		"extendBy": Text(r.ExtendBy), "maxExtensions": r.MaxExtensions, "required": r.Required}
 }
 
-// Rules lists all rules: how long things may live is no secret.
+// Rules lists the rules: how long things may live is no secret, but which
+// teams there are is, so a team's own are for who may see the team.
 func (s *Service) Rules(ctx context.Context) ([]Rule, error) {
 	if err := known(ctx); err != nil {
 		return nil, err
 	}
-	return s.store.rules(ctx)
+	scope, err := s.Access.Scope(ctx, access.TeamView)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.store.rules(ctx)
+	return slices.DeleteFunc(all, func(r Rule) bool {
+		return r.TeamID != "" && !scope.All && !slices.Contains(scope.TeamIDs, r.TeamID)
+	}), err
 }
 
 // RemoveRule takes a rule away. The leases that it gave stay. ifVersion 0 is any.
