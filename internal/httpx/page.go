@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+	"time"
 
 	"fairlead/internal/fault"
 	"fairlead/internal/sqldb"
@@ -62,6 +63,26 @@ func NewPage[T any](items []T, after string) Page[T] {
 		items = []T{}
 	}
 	return Page[T]{Items: items, Next: Cursor(after)}
+}
+
+// PageOf answers a list: each of a service's items as view shows it.
+func PageOf[A, B any](items []A, after string, err error, view func(A) B) (*Body[Page[B]], error) {
+	if err != nil {
+		return nil, err
+	}
+	out := make([]B, len(items))
+	for i, v := range items {
+		out[i] = view(v)
+	}
+	return &Body[Page[B]]{Body: NewPage(out, after)}, nil
+}
+
+// Optional gives a moment that is left out of the JSON when there was none.
+func Optional(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
 }
 
 // ETag is the entity tag of a version.

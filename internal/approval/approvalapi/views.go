@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"fairlead/internal/approval"
+	"fairlead/internal/httpx"
 )
 
 // Approval is something that people are asked to agree to.
@@ -107,8 +108,8 @@ func view(a approval.Approval) Approval {
 		ID: a.ID, Kind: a.Kind, SubjectID: a.SubjectID, Title: a.Title, Summary: a.Summary(), RunID: a.RunID, Action: a.Action, Revision: a.Revision,
 		Template: a.Template, TemplateVersion: a.TemplateVersion, Team: a.Team, Project: a.Project, Environment: a.Environment, EnvironmentID: a.EnvironmentID,
 		Class: a.Class, Digest: a.Digest, Parts: a.Parts, Status: string(a.Status), Reason: a.Reason, Changed: []ApprovalChange{}, Needs: []ApprovalNeed{},
-		RequestedBy: a.Requester, CreatedAt: a.CreatedAt, ExpiresAt: a.ExpiresAt, DecidedAt: moment(a.DecidedAt), DecidedBy: a.Decider,
-		ReviewedAt: moment(a.ReviewedAt), ReviewedBy: a.Reviewer, Review: a.Review, Who: a.Who, Next: a.Next, Facts: a.Document,
+		RequestedBy: a.Requester, CreatedAt: a.CreatedAt, ExpiresAt: a.ExpiresAt, DecidedAt: httpx.Optional(a.DecidedAt), DecidedBy: a.Decider,
+		ReviewedAt: httpx.Optional(a.ReviewedAt), ReviewedBy: a.Reviewer, Review: a.Review, Who: a.Who, Next: a.Next, Facts: a.Document,
 	}
 	if out.Parts == nil {
 		out.Parts = map[string]string{}
@@ -134,12 +135,5 @@ func view(a approval.Approval) Approval {
 
 func viewDelegation(d approval.Delegation) Delegation {
 	return Delegation{ID: d.ID, From: d.From, To: d.To, Begins: d.Begins, Until: d.Until, Reason: d.Reason, CreatedAt: d.CreatedAt,
-		CreatedBy: d.CreatedBy, EndedAt: moment(d.EndedAt)}
-}
-
-func moment(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
+		CreatedBy: d.CreatedBy, EndedAt: httpx.Optional(d.EndedAt)}
 }

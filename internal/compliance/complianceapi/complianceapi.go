@@ -107,16 +107,9 @@ func (f face) list(ctx context.Context, in *listInput) (*httpx.Body[httpx.Page[C
 	for i, v := range list {
 		items[i] = ComplianceViolation{ID: v.ID, ResourceID: v.ResourceID, Resource: v.Resource, Template: v.Template, Team: v.Team, Project: v.Project,
 			Environment: v.Environment, Class: v.Class, Owner: v.Owner, Bundle: v.Bundle, Rule: v.Rule, Strength: string(v.Strength), Message: v.Message,
-			Remedy: v.Remedy, Docs: v.Docs, Field: v.Field, Since: v.Since, SeenAt: v.SeenAt, ClearedAt: moment(v.ClearedAt)}
+			Remedy: v.Remedy, Docs: v.Docs, Field: v.Field, Since: v.Since, SeenAt: v.SeenAt, ClearedAt: httpx.Optional(v.ClearedAt)}
 	}
 	return &httpx.Body[httpx.Page[ComplianceViolation]]{Body: httpx.NewPage(items, next)}, nil
-}
-
-func moment(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }
 
 func (f face) summary(ctx context.Context, _ *struct{}) (*httpx.Body[ComplianceSummary], error) {
@@ -124,7 +117,7 @@ func (f face) summary(ctx context.Context, _ *struct{}) (*httpx.Body[ComplianceS
 	if err != nil {
 		return nil, err
 	}
-	out := ComplianceSummary{Teams: make([]ComplianceTeam, len(teams)), CheckedAt: moment(last.FinishedAt), Guardrails: last.Policy}
+	out := ComplianceSummary{Teams: make([]ComplianceTeam, len(teams)), CheckedAt: httpx.Optional(last.FinishedAt), Guardrails: last.Policy}
 	for i, t := range teams {
 		out.Teams[i] = ComplianceTeam{Team: t.Team, TeamID: t.TeamID, Resources: t.Resources, Violations: t.Violations, Denied: t.Denied, Since: t.Since}
 	}
@@ -140,6 +133,6 @@ func (f face) run(ctx context.Context, _ *struct{}) (*httpx.Body[ComplianceRun],
 }
 
 func runOf(r compliance.Run) ComplianceRun {
-	return ComplianceRun{ID: r.ID, StartedAt: r.StartedAt, FinishedAt: moment(r.FinishedAt), By: r.ByName, Guardrails: r.Policy,
+	return ComplianceRun{ID: r.ID, StartedAt: r.StartedAt, FinishedAt: httpx.Optional(r.FinishedAt), By: r.ByName, Guardrails: r.Policy,
 		Resources: r.Resources, Violations: r.Violations, Opened: r.Opened, Cleared: r.Cleared}
 }

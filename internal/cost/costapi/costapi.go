@@ -138,7 +138,7 @@ func Register(api huma.API, svc *cost.Service) {
 			}
 			items, next, err := svc.Report(ctx, cost.Filter{Team: in.Team, Project: in.Project, Environment: in.Environment, Template: in.Template,
 				From: in.From, To: in.To, By: in.By, Sort: in.Sort}, page)
-			return pageOf(items, next, err, viewSpent)
+			return httpx.PageOf(items, next, err, viewSpent)
 		})
 }
 
@@ -176,20 +176,9 @@ func registerPrices(api huma.API, svc *cost.Service) {
 				return nil, err
 			}
 			items, next, err := svc.History(ctx, page)
-			return pageOf(items, next, err, func(t cost.Table) PriceTable {
+			return httpx.PageOf(items, next, err, func(t cost.Table) PriceTable {
 				t.Document = "" // one at a time
 				return viewTable(t)
 			})
 		})
-}
-
-func pageOf[A, B any](items []A, next string, err error, view func(A) B) (*httpx.Body[httpx.Page[B]], error) {
-	if err != nil {
-		return nil, err
-	}
-	out := make([]B, len(items))
-	for i, v := range items {
-		out[i] = view(v)
-	}
-	return &httpx.Body[httpx.Page[B]]{Body: httpx.NewPage(out, next)}, nil
 }

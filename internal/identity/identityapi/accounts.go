@@ -52,7 +52,7 @@ func registerUsers(api huma.API, svc *identity.Service) {
 				return nil, err
 			}
 			items, next, err := svc.Users(ctx, identity.UserFilter{Search: in.Search, Team: in.Team, Role: principal.Role(in.Role), Disabled: in.value(), Sort: in.Sort}, page)
-			return pageOf(items, next, err, viewUser)
+			return httpx.PageOf(items, next, err, viewUser)
 		})
 	httpx.Register(api, httpx.Located(huma.Operation{OperationID: "create-user", Method: http.MethodPost, Path: "/api/v1/users", Tags: tags, Summary: "Make a user",
 		Description: "Without a role and a password; issue a sign-in link to let them in."}, "/api/v1/users/{name}"),
@@ -164,7 +164,7 @@ func registerRobots(api huma.API, svc *identity.Service) {
 				return nil, err
 			}
 			items, next, err := svc.Robots(ctx, identity.RobotFilter{Search: in.Search, Team: in.Team, Disabled: in.value(), Sort: in.Sort}, page)
-			return pageOf(items, next, err, viewRobot)
+			return httpx.PageOf(items, next, err, viewRobot)
 		})
 	httpx.Register(api, httpx.Located(huma.Operation{OperationID: "create-robot", Method: http.MethodPost, Path: "/api/v1/robots", Tags: tags, Summary: "Make a robot",
 		Description: "A machine identity of a team, with roles in that team only. Make a token for it with POST /api/v1/tokens."}, "/api/v1/robots/{name}"),
@@ -236,7 +236,7 @@ func registerTokens(api huma.API, svc *identity.Service) {
 				return nil, err
 			}
 			items, next, err := svc.Tokens(ctx, identity.TokenFilter{Owner: in.Owner, All: in.All, Ended: in.Ended, Sort: in.Sort}, page)
-			return pageOf(items, next, err, viewToken)
+			return httpx.PageOf(items, next, err, viewToken)
 		})
 	httpx.Register(api, httpx.Sensitive(huma.Operation{OperationID: "create-token", Method: http.MethodPost, Path: "/api/v1/tokens", Tags: tags, Summary: "Make an API token",
 		Description: "For oneself, or for a robot. Its value is shown this once. A token made with a token is never wider and never outlives it."}),

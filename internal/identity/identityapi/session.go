@@ -183,7 +183,7 @@ func registerMe(api huma.API, svc *identity.Service) {
 				return nil, err
 			}
 			items, next, err := svc.Sessions(ctx, page)
-			return pageOf(items, next, err, viewSession)
+			return httpx.PageOf(items, next, err, viewSession)
 		})
 	httpx.Register(api, huma.Operation{OperationID: "revoke-my-session", Method: http.MethodDelete, Path: "/api/v1/me/sessions/{session}", Tags: tags,
 		Summary: "End one of my sessions", DefaultStatus: http.StatusNoContent},
@@ -197,13 +197,6 @@ func registerMe(api huma.API, svc *identity.Service) {
 		func(ctx context.Context, _ *struct{}) (*struct{}, error) {
 			return nil, svc.RevokeSessions(ctx, principal.From(ctx).ID)
 		})
-}
-
-func pageOf[A, B any](items []A, next string, err error, view func(A) B) (*httpx.Body[httpx.Page[B]], error) {
-	if err != nil {
-		return nil, err
-	}
-	return &httpx.Body[httpx.Page[B]]{Body: httpx.NewPage(views(items, view), next)}, nil
 }
 
 func userReply(u identity.User, err error) (*httpx.Tagged[User], error) {

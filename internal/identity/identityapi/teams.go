@@ -47,7 +47,7 @@ func registerTeams(api huma.API, svc *identity.Service) {
 				return nil, err
 			}
 			items, next, err := svc.Teams(ctx, identity.TeamFilter{Search: in.Search, Member: in.Member, Sort: in.Sort}, page)
-			return pageOf(items, next, err, viewTeam)
+			return httpx.PageOf(items, next, err, viewTeam)
 		})
 	httpx.Register(api, httpx.Located(huma.Operation{OperationID: "create-team", Method: http.MethodPost, Path: "/api/v1/teams", Tags: tags, Summary: "Make a team"}, "/api/v1/teams/{name}"),
 		func(ctx context.Context, in *struct {
@@ -107,7 +107,7 @@ func registerMembers(api huma.API, svc *identity.Service, tags []string) {
 				return nil, err
 			}
 			items, next, err := svc.Members(ctx, in.Team, page)
-			return pageOf(items, next, err, viewMember)
+			return httpx.PageOf(items, next, err, viewMember)
 		})
 	httpx.Register(api, huma.Operation{OperationID: "grant-team-role", Method: http.MethodPut, Path: "/api/v1/teams/{team}/members/{member}/roles/{role}", Tags: tags,
 		Summary: "Give a role in a team", Description: "Nobody gives what they do not hold.", DefaultStatus: http.StatusNoContent},

@@ -3,6 +3,7 @@ package identityapi
 import (
 	"time"
 
+	"fairlead/internal/httpx"
 	"fairlead/internal/identity"
 	"fairlead/internal/principal"
 )
@@ -121,7 +122,7 @@ type SignInLink struct {
 func viewUser(u identity.User) User {
 	out := User{
 		ID: u.ID, Name: u.Name, DisplayName: u.DisplayName, Email: u.Email, Attributes: attributes(u.Attributes), Roles: roles(u.OrgRoles),
-		Teams: []Membership{}, HasPassword: u.HasPassword, Disabled: !u.DisabledAt.IsZero(), SignedInAt: when(u.SignedInAt),
+		Teams: []Membership{}, HasPassword: u.HasPassword, Disabled: !u.DisabledAt.IsZero(), SignedInAt: httpx.Optional(u.SignedInAt),
 		CreatedAt: u.CreatedAt, UpdatedAt: u.UpdatedAt, Version: u.Version,
 	}
 	for _, m := range u.Teams {
@@ -156,7 +157,7 @@ func viewToken(t identity.Token) Token {
 		scopes = []string{}
 	}
 	return Token{ID: t.ID, Name: t.Name, Hint: t.Hint, OwnerID: t.OwnerID, Owner: t.Owner, OwnerKind: string(t.OwnerKind), Scopes: scopes,
-		CreatedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt, LastUsedAt: when(t.LastUsed), RevokedAt: when(t.RevokedAt)}
+		CreatedAt: t.CreatedAt, ExpiresAt: t.ExpiresAt, LastUsedAt: httpx.Optional(t.LastUsed), RevokedAt: httpx.Optional(t.RevokedAt)}
 }
 
 func roles(in []principal.Role) []string {
@@ -172,13 +173,6 @@ func attributes(m map[string]string) map[string]string {
 		return map[string]string{}
 	}
 	return m
-}
-
-func when(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }
 
 func views[A, B any](in []A, view func(A) B) []B {

@@ -5,6 +5,7 @@ import (
 
 	"fairlead/internal/fault"
 	"fairlead/internal/gate"
+	"fairlead/internal/httpx"
 	"fairlead/internal/lease"
 )
 
@@ -41,7 +42,7 @@ func view(l lease.Lease) Lease {
 	return Lease{ID: l.ID, Kind: string(l.Kind), SubjectID: l.SubjectID, Name: l.Subject, Project: l.Project, Environment: l.Environment, EnvironmentID: l.EnvironmentID,
 		Class: l.Class, Team: l.Team, Template: l.Template, Owner: l.Owner, OwnerID: l.OwnerID, BeginsAt: l.BeginsAt, EndsAt: l.EndsAt, Length: lease.Text(l.Length()),
 		Extensions: l.Extensions, WarnAt: times(l.WarnAt), Warned: times(l.Warned), State: string(l.State), Reason: l.Reason, Problem: l.Problem,
-		EndingAt: orNil(l.EndingAt), EndedAt: orNil(l.EndedAt), Version: l.Version}
+		EndingAt: httpx.Optional(l.EndingAt), EndedAt: httpx.Optional(l.EndedAt), Version: l.Version}
 }
 
 func times(l []time.Time) []time.Time {
@@ -49,13 +50,6 @@ func times(l []time.Time) []time.Time {
 		return []time.Time{}
 	}
 	return l
-}
-
-func orNil(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }
 
 // LeaseProof says that what a lease was of is gone.

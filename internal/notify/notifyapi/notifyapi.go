@@ -57,7 +57,7 @@ func registerWebhooks(api huma.API, svc *notify.Service) {
 				return nil, err
 			}
 			items, next, err := svc.List(ctx, notify.Filter{Team: in.Team, Sort: in.Sort}, page)
-			return pageOf(items, next, err, viewWebhook)
+			return httpx.PageOf(items, next, err, viewWebhook)
 		})
 	httpx.Register(api, huma.Operation{OperationID: "get-webhook", Method: http.MethodGet, Path: path, Tags: tags, Summary: "A webhook, and how it is doing"},
 		func(ctx context.Context, in *WebhookPath) (*httpx.Tagged[Webhook], error) {
@@ -151,7 +151,7 @@ func registerDeliveries(api huma.API, svc *notify.Service) {
 				return nil, err
 			}
 			items, next, err := svc.Deliveries(ctx, in.Webhook, in.filter(), page)
-			return pageOf(items, next, err, viewDelivery)
+			return httpx.PageOf(items, next, err, viewDelivery)
 		})
 	httpx.Register(api, huma.Operation{OperationID: "list-mail-deliveries", Method: http.MethodGet, Path: "/api/v1/mail/deliveries", Tags: tags, Summary: "What went by e-mail"},
 		func(ctx context.Context, in *DeliveryList) (*httpx.Body[httpx.Page[Delivery]], error) {
@@ -160,7 +160,7 @@ func registerDeliveries(api huma.API, svc *notify.Service) {
 				return nil, err
 			}
 			items, next, err := svc.Mails(ctx, in.filter(), page)
-			return pageOf(items, next, err, viewDelivery)
+			return httpx.PageOf(items, next, err, viewDelivery)
 		})
 	httpx.Register(api, huma.Operation{OperationID: "ping-webhook", Method: http.MethodPost, Path: path + "/ping", Tags: tags, Summary: "Send a webhook a webhook.ping"},
 		func(ctx context.Context, in *WebhookPath) (*httpx.Body[Delivery], error) {
@@ -197,7 +197,7 @@ func registerEvents(api huma.API, svc *notify.Service) {
 				return nil, err
 			}
 			items, next, err := svc.Events(ctx, notify.EventFilter{Type: in.Type, Subject: in.Subject, After: in.After, Sort: in.Sort}, page)
-			return pageOf(items, next, err, viewEvent)
+			return httpx.PageOf(items, next, err, viewEvent)
 		})
 	httpx.Register(api, huma.Operation{OperationID: "get-notifications", Method: http.MethodGet, Path: "/api/v1/me/notifications", Tags: []string{"Events"}, Summary: "What the caller gets no mail about"},
 		func(ctx context.Context, _ *struct{}) (*httpx.Body[Notifications], error) {
@@ -231,15 +231,4 @@ func webhookReply(w notify.Webhook, err error) (*httpx.Tagged[Webhook], error) {
 		return nil, err
 	}
 	return httpx.NewTagged(w.Version, viewWebhook(w)), nil
-}
-
-func pageOf[A, B any](items []A, next string, err error, view func(A) B) (*httpx.Body[httpx.Page[B]], error) {
-	if err != nil {
-		return nil, err
-	}
-	out := make([]B, len(items))
-	for i, v := range items {
-		out[i] = view(v)
-	}
-	return &httpx.Body[httpx.Page[B]]{Body: httpx.NewPage(out, next)}, nil
 }

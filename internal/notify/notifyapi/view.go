@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"fairlead/internal/event"
+	"fairlead/internal/httpx"
 	"fairlead/internal/notify"
 )
 
@@ -72,16 +73,9 @@ type Notifications struct {
 	Muted []string `json:"muted" nullable:"false" doc:"Patterns of event types"`
 }
 
-func moment(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
-}
-
 func viewWebhook(w notify.Webhook) Webhook {
 	return Webhook{ID: w.ID, Team: w.Team, URL: w.URL, Types: w.Types, Description: w.Description, Enabled: w.Enabled, DisabledWhy: w.DisabledWhy,
-		Failures: w.Failures, FailingSince: moment(w.FailingSince), OverlapUntil: moment(w.Overlap), CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt, Version: w.Version}
+		Failures: w.Failures, FailingSince: httpx.Optional(w.FailingSince), OverlapUntil: httpx.Optional(w.Overlap), CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt, Version: w.Version}
 }
 
 func viewDelivery(d notify.Delivery) Delivery {
@@ -91,7 +85,7 @@ func viewDelivery(d notify.Delivery) Delivery {
 		v.Webhook = d.Target
 	}
 	if d.Status == notify.Pending {
-		v.NextAt = moment(d.NextAt)
+		v.NextAt = httpx.Optional(d.NextAt)
 	}
 	return v
 }

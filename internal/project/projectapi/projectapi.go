@@ -96,7 +96,7 @@ func registerProjects(api huma.API, svc *project.Service) {
 				return nil, err
 			}
 			items, next, err := svc.List(ctx, project.Filter{Search: in.Search, Team: in.Team, Sort: in.Sort}, page)
-			return pageOf(items, next, err, viewProject)
+			return httpx.PageOf(items, next, err, viewProject)
 		})
 	httpx.Register(api, httpx.Located(huma.Operation{OperationID: "create-project", Method: http.MethodPost, Path: "/api/v1/projects", Tags: tags, Summary: "Make a project"}, "/api/v1/projects/{name}"),
 		func(ctx context.Context, in *struct {
@@ -162,7 +162,7 @@ func registerEnvironments(api huma.API, svc *project.Service) {
 			return nil, err
 		}
 		items, next, err := svc.Environments(ctx, project.EnvironmentFilter{Project: of, Search: in.Search, Class: project.Class(in.Class), Sort: in.Sort}, page)
-		return pageOf(items, next, err, viewEnvironment)
+		return httpx.PageOf(items, next, err, viewEnvironment)
 	}
 	httpx.Register(api, huma.Operation{OperationID: "list-all-environments", Method: http.MethodGet, Path: "/api/v1/environments", Tags: tags,
 		Summary: "Environments of all projects that the caller may see"},
@@ -251,15 +251,4 @@ func environmentReply(e project.Environment, err error) (*httpx.Tagged[Environme
 		return nil, err
 	}
 	return httpx.NewTagged(e.Version, viewEnvironment(e)), nil
-}
-
-func pageOf[A, B any](items []A, next string, err error, view func(A) B) (*httpx.Body[httpx.Page[B]], error) {
-	if err != nil {
-		return nil, err
-	}
-	out := make([]B, len(items))
-	for i, v := range items {
-		out[i] = view(v)
-	}
-	return &httpx.Body[httpx.Page[B]]{Body: httpx.NewPage(out, next)}, nil
 }

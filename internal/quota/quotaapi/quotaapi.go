@@ -88,7 +88,7 @@ func Register(api huma.API, svc *quota.Service) {
 				return nil, err
 			}
 			items, next, err := svc.List(ctx, quota.Filter{Team: in.Team, Project: in.Project, Environment: in.Environment, Metric: in.Metric, Sort: in.Sort}, page)
-			return pageOf(items, next, err, view)
+			return httpx.PageOf(items, next, err, view)
 		})
 	httpx.Register(api, huma.Operation{OperationID: "set-quota", Method: http.MethodPut, Path: "/api/v1/quotas", Tags: tags, Summary: "Set a quota or a budget",
 		Description: "Makes it, or changes the one for the same place, class, template and metric. It may be set below what is used: nothing is taken away, and nothing more is granted."},
@@ -146,7 +146,7 @@ func Register(api huma.API, svc *quota.Service) {
 				return nil, err
 			}
 			items, next, err := svc.Holdings(ctx, in.Quota, page)
-			return pageOf(items, next, err, viewHolding)
+			return httpx.PageOf(items, next, err, viewHolding)
 		})
 }
 
@@ -155,15 +155,4 @@ func reply(l quota.Limit, err error) (*httpx.Tagged[Quota], error) {
 		return nil, err
 	}
 	return httpx.NewTagged(l.Version, view(l)), nil
-}
-
-func pageOf[A, B any](items []A, next string, err error, view func(A) B) (*httpx.Body[httpx.Page[B]], error) {
-	if err != nil {
-		return nil, err
-	}
-	out := make([]B, len(items))
-	for i, v := range items {
-		out[i] = view(v)
-	}
-	return &httpx.Body[httpx.Page[B]]{Body: httpx.NewPage(out, next)}, nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"fairlead/internal/engine"
 	"fairlead/internal/gate/gateapi"
+	"fairlead/internal/httpx"
 	"fairlead/internal/redact"
 	"fairlead/internal/resource"
 )
@@ -66,8 +67,8 @@ func resourceView(r resource.Resource) Resource {
 		ID: r.ID, Name: r.Name, Project: r.Project, Environment: r.Environment, Team: r.Team, Template: r.Template, TemplateVersion: r.TemplateVersion,
 		Phase: string(r.Phase), Settled: r.Phase.Settled(), Reason: r.Reason, Message: r.Message, Hint: r.Hint,
 		Revision: r.Revision, AppliedRevision: r.AppliedRevision, Inputs: notNil(r.Inputs), Outputs: map[string]any{}, SecretOutputs: []string{},
-		Objects: []ResourceObject{}, Drift: []ResourceDrift{}, ObservedAt: optional(r.ObservedAt), RunID: r.RunID, Paused: r.Paused, CredentialsRetireAt: optional(r.RetireAt),
-		CreatedAt: r.CreatedAt, CreatedBy: r.CreatedByName, UpdatedAt: r.UpdatedAt, DestroyedAt: optional(r.DestroyedAt), Version: r.Version,
+		Objects: []ResourceObject{}, Drift: []ResourceDrift{}, ObservedAt: httpx.Optional(r.ObservedAt), RunID: r.RunID, Paused: r.Paused, CredentialsRetireAt: httpx.Optional(r.RetireAt),
+		CreatedAt: r.CreatedAt, CreatedBy: r.CreatedByName, UpdatedAt: r.UpdatedAt, DestroyedAt: httpx.Optional(r.DestroyedAt), Version: r.Version,
 	}
 	if len(r.Verdicts) > 0 {
 		v.Verdicts = gateapi.Verdicts(r.Verdicts)
@@ -94,13 +95,6 @@ func notNil(m map[string]any) map[string]any {
 		return map[string]any{}
 	}
 	return m
-}
-
-func optional(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }
 
 // AppliedResource is one resource of a set, and what became of it.
@@ -286,7 +280,7 @@ func runView(r resource.Run) Run {
 		ID: r.ID, Number: r.Number, ResourceID: r.ResourceID, Resource: r.Resource, Kind: string(r.Kind), Revision: r.Revision, Phase: r.Phase,
 		Status: string(r.Status), ErrorCode: r.ErrorCode, ErrorMessage: r.ErrorMessage, ErrorHint: r.ErrorHint, Attempts: r.Attempts,
 		CancelRequested: r.CancelAsked, RequestedBy: r.RequestedByName, RequestID: r.RequestID,
-		CreatedAt: r.CreatedAt, StartedAt: optional(r.StartedAt), FinishedAt: optional(r.FinishedAt),
+		CreatedAt: r.CreatedAt, StartedAt: httpx.Optional(r.StartedAt), FinishedAt: httpx.Optional(r.FinishedAt),
 	}
 	if r.Plan != nil {
 		p := planView(*r.Plan)

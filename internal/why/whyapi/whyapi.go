@@ -39,20 +39,13 @@ type ExplanationLink struct {
 func view(e why.Explanation) Explanation {
 	v := Explanation{ResourceID: e.Resource.ID, Resource: e.Resource.Name, Phase: string(e.Resource.Phase), Summary: e.Summary, Chain: make([]ExplanationLink, len(e.Chain))}
 	for i, l := range e.Chain {
-		v.Chain[i] = ExplanationLink{Of: l.Of, Kind: l.Kind, State: string(l.State), Text: l.Text, Code: l.Code, Since: optional(l.Since), Until: optional(l.Until),
+		v.Chain[i] = ExplanationLink{Of: l.Of, Kind: l.Kind, State: string(l.State), Text: l.Text, Code: l.Code, Since: httpx.Optional(l.Since), Until: httpx.Optional(l.Until),
 			Who: l.Who, Next: l.Next, Ref: l.Ref}
 		if l.Code != "" {
 			v.Chain[i].Docs = "/docs/errors/" + l.Code
 		}
 	}
 	return v
-}
-
-func optional(t time.Time) *time.Time {
-	if t.IsZero() {
-		return nil
-	}
-	return &t
 }
 
 // Register adds the operations.
