@@ -30,6 +30,7 @@ var benches = []bench{
 	{"10", "one decision: access, and access with guardrails", decisions},
 	{"15", "the audit log", auditLog},
 	{"16", "start, memory, restart after kill -9", starting},
+	{"17", "guardrails looking back", lookingBack},
 }
 
 // run is one run of the suite.

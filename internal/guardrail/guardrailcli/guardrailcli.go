@@ -20,7 +20,7 @@ const tarType = "application/x-tar"
 func Commands(c *clikit.CLI) []*cobra.Command {
 	p := &cobra.Command{Use: "policy", Aliases: []string{"policies"}, Short: "The guardrails: push, test, compare, activate", GroupID: clikit.GroupSetup}
 	p.AddCommand(pushCommand(c), listCommand(c), showCommand(c), testCommand(c), diffCommand(c), historyCommand(c),
-		activateCommand(c), deactivateCommand(c), rollbackCommand(c), schemaCommand(c), evalCommand(c))
+		activateCommand(c), deactivateCommand(c), rollbackCommand(c), schemaCommand(c), evalCommand(c), backtestCommand(c), complianceCommand(c))
 	return []*cobra.Command{p}
 }
 
