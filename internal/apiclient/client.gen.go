@@ -1236,6 +1236,72 @@ func (e SessionMethod) Valid() bool {
 	}
 }
 
+// Defines values for StopScheduleClass.
+const (
+	StopScheduleClassDevelopment StopScheduleClass = "development"
+	StopScheduleClassProduction  StopScheduleClass = "production"
+	StopScheduleClassStaging     StopScheduleClass = "staging"
+)
+
+// Valid indicates whether the value is a known member of the StopScheduleClass enum.
+func (e StopScheduleClass) Valid() bool {
+	switch e {
+	case StopScheduleClassDevelopment:
+		return true
+	case StopScheduleClassProduction:
+		return true
+	case StopScheduleClassStaging:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for StopScheduleScope.
+const (
+	StopScheduleScopeEnvironment  StopScheduleScope = "environment"
+	StopScheduleScopeOrganisation StopScheduleScope = "organisation"
+	StopScheduleScopeProject      StopScheduleScope = "project"
+	StopScheduleScopeTeam         StopScheduleScope = "team"
+)
+
+// Valid indicates whether the value is a known member of the StopScheduleScope enum.
+func (e StopScheduleScope) Valid() bool {
+	switch e {
+	case StopScheduleScopeEnvironment:
+		return true
+	case StopScheduleScopeOrganisation:
+		return true
+	case StopScheduleScopeProject:
+		return true
+	case StopScheduleScopeTeam:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for StopScheduleSettingClass.
+const (
+	StopScheduleSettingClassDevelopment StopScheduleSettingClass = "development"
+	StopScheduleSettingClassProduction  StopScheduleSettingClass = "production"
+	StopScheduleSettingClassStaging     StopScheduleSettingClass = "staging"
+)
+
+// Valid indicates whether the value is a known member of the StopScheduleSettingClass enum.
+func (e StopScheduleSettingClass) Valid() bool {
+	switch e {
+	case StopScheduleSettingClassDevelopment:
+		return true
+	case StopScheduleSettingClassProduction:
+		return true
+	case StopScheduleSettingClassStaging:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for TemplateOutputType.
 const (
 	TemplateOutputTypeArray   TemplateOutputType = "array"
@@ -4338,6 +4404,15 @@ type PageSession struct {
 	Next *string `json:"next,omitempty"`
 }
 
+// PageStopSchedule defines model for PageStopSchedule.
+type PageStopSchedule struct {
+	// Items This page's items
+	Items []StopSchedule `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
 // PageSuspect defines model for PageSuspect.
 type PageSuspect struct {
 	// Items This page's items
@@ -5030,6 +5105,85 @@ type SignInLink struct {
 	// Value Redeem it with POST /api/v1/session/link, once
 	Value string `json:"value"`
 }
+
+// StopSchedule defines model for StopSchedule.
+type StopSchedule struct {
+	// Class Only environments of this class
+	Class     *StopScheduleClass `json:"class,omitempty"`
+	CreatedAt time.Time          `json:"createdAt"`
+
+	// Environment Name, with its project, or id
+	Environment *string `json:"environment,omitempty"`
+	ID          string  `json:"id"`
+	Name        string  `json:"name"`
+
+	// Project Name or id
+	Project *string           `json:"project,omitempty"`
+	Scope   StopScheduleScope `json:"scope"`
+
+	// Starts Example: 07:00
+	Starts string `json:"starts"`
+
+	// Stops Not after starts: on the next day
+	//
+	// Example: 19:00
+	Stops string `json:"stops"`
+
+	// Team Name or id
+	Team *string `json:"team,omitempty"`
+
+	// TurnedAt All turns until then are made
+	TurnedAt time.Time `json:"turnedAt"`
+
+	// Weekdays Days on which things run: mon to sun; a span is mon-fri
+	Weekdays []string `json:"weekdays"`
+
+	// Zone Of the IANA database
+	//
+	// Example: Europe/Berlin
+	Zone string `json:"zone"`
+}
+
+// StopScheduleClass Only environments of this class
+type StopScheduleClass string
+
+// StopScheduleScope defines model for StopSchedule.Scope.
+type StopScheduleScope string
+
+// StopScheduleSetting defines model for StopScheduleSetting.
+type StopScheduleSetting struct {
+	// Class Only environments of this class
+	Class *StopScheduleSettingClass `json:"class,omitempty"`
+
+	// Environment Name, with its project, or id
+	Environment *string `json:"environment,omitempty"`
+	Name        string  `json:"name"`
+
+	// Project Name or id
+	Project *string `json:"project,omitempty"`
+
+	// Starts Example: 07:00
+	Starts string `json:"starts"`
+
+	// Stops Not after starts: on the next day
+	//
+	// Example: 19:00
+	Stops string `json:"stops"`
+
+	// Team Name or id
+	Team *string `json:"team,omitempty"`
+
+	// Weekdays Days on which things run: mon to sun; a span is mon-fri
+	Weekdays []string `json:"weekdays"`
+
+	// Zone Of the IANA database
+	//
+	// Example: Europe/Berlin
+	Zone string `json:"zone"`
+}
+
+// StopScheduleSettingClass Only environments of this class
+type StopScheduleSettingClass string
 
 // Suspect defines model for Suspect.
 type Suspect struct {
@@ -6362,6 +6516,9 @@ type ReviewApprovalJSONRequestBody = ReviewApprovalRequest
 // CreateFreezeJSONRequestBody defines body for CreateFreeze for application/json ContentType.
 type CreateFreezeJSONRequestBody = FreezeSetting
 
+// CreateStopScheduleJSONRequestBody defines body for CreateStopSchedule for application/json ContentType.
+type CreateStopScheduleJSONRequestBody = StopScheduleSetting
+
 // CreateChangeWindowJSONRequestBody defines body for CreateChangeWindow for application/json ContentType.
 type CreateChangeWindowJSONRequestBody = ChangeWindowSetting
 
@@ -6791,6 +6948,41 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/calendar/freezes/{freeze} (the `GetFreeze` operationId).
 	GetFreeze(ctx context.Context, freeze string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListStopSchedules Schedules of places that the caller may know of
+	//
+	// Corresponds with GET /api/v1/calendar/schedules (the `ListStopSchedules` operationId).
+	ListStopSchedules(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateStopScheduleWithBody Stop what can be stopped at night and on weekends
+	//
+	// It acts at its turns alone: what somebody starts in between runs until the next.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/calendar/schedules (the `CreateStopSchedule` operationId).
+	CreateStopScheduleWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateStopSchedule Stop what can be stopped at night and on weekends
+	//
+	// It acts at its turns alone: what somebody starts in between runs until the next.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/calendar/schedules (the `CreateStopSchedule` operationId).
+	CreateStopSchedule(ctx context.Context, body CreateStopScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteStopSchedule Take a schedule away
+	//
+	// What is stopped stays so.
+	//
+	// Corresponds with DELETE /api/v1/calendar/schedules/{schedule} (the `DeleteStopSchedule` operationId).
+	DeleteStopSchedule(ctx context.Context, schedule string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetStopSchedule A schedule
+	//
+	// Corresponds with GET /api/v1/calendar/schedules/{schedule} (the `GetStopSchedule` operationId).
+	GetStopSchedule(ctx context.Context, schedule string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListChangeWindows Change windows of places that the caller may know of
 	//
@@ -8686,6 +8878,91 @@ func (c *Client) DeleteFreeze(ctx context.Context, freeze string, reqEditors ...
 // Corresponds with GET /api/v1/calendar/freezes/{freeze} (the `GetFreeze` operationId).
 func (c *Client) GetFreeze(ctx context.Context, freeze string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetFreezeRequest(c.Server, freeze)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListStopSchedules Schedules of places that the caller may know of
+//
+// Corresponds with GET /api/v1/calendar/schedules (the `ListStopSchedules` operationId).
+func (c *Client) ListStopSchedules(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListStopSchedulesRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateStopScheduleWithBody Stop what can be stopped at night and on weekends
+//
+// It acts at its turns alone: what somebody starts in between runs until the next.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/calendar/schedules (the `CreateStopSchedule` operationId).
+func (c *Client) CreateStopScheduleWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateStopScheduleRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateStopSchedule Stop what can be stopped at night and on weekends
+//
+// It acts at its turns alone: what somebody starts in between runs until the next.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/calendar/schedules (the `CreateStopSchedule` operationId).
+func (c *Client) CreateStopSchedule(ctx context.Context, body CreateStopScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateStopScheduleRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteStopSchedule Take a schedule away
+//
+// What is stopped stays so.
+//
+// Corresponds with DELETE /api/v1/calendar/schedules/{schedule} (the `DeleteStopSchedule` operationId).
+func (c *Client) DeleteStopSchedule(ctx context.Context, schedule string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteStopScheduleRequest(c.Server, schedule)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetStopSchedule A schedule
+//
+// Corresponds with GET /api/v1/calendar/schedules/{schedule} (the `GetStopSchedule` operationId).
+func (c *Client) GetStopSchedule(ctx context.Context, schedule string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetStopScheduleRequest(c.Server, schedule)
 	if err != nil {
 		return nil, err
 	}
@@ -13154,6 +13431,141 @@ func NewGetFreezeRequest(server string, freeze string) (*http.Request, error) {
 	}
 
 	operationPath := fmt.Sprintf("/api/v1/calendar/freezes/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListStopSchedulesRequest constructs an http.Request for the ListStopSchedules method
+func NewListStopSchedulesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/calendar/schedules")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateStopScheduleRequest calls the generic CreateStopSchedule builder with application/json body
+func NewCreateStopScheduleRequest(server string, body CreateStopScheduleJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateStopScheduleRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateStopScheduleRequestWithBody constructs an http.Request for the CreateStopSchedule method, with any body, and a specified content type
+func NewCreateStopScheduleRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/calendar/schedules")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteStopScheduleRequest constructs an http.Request for the DeleteStopSchedule method
+func NewDeleteStopScheduleRequest(server string, schedule string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "schedule", schedule, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/calendar/schedules/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetStopScheduleRequest constructs an http.Request for the GetStopSchedule method
+func NewGetStopScheduleRequest(server string, schedule string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "schedule", schedule, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/calendar/schedules/%s", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -22219,6 +22631,47 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/calendar/freezes/{freeze} (the `GetFreeze` operationId).
 	GetFreezeWithResponse(ctx context.Context, freeze string, reqEditors ...RequestEditorFn) (*GetFreezeReply, error)
 
+	// ListStopSchedulesWithResponse Schedules of places that the caller may know of
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/calendar/schedules (the `ListStopSchedules` operationId).
+	ListStopSchedulesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListStopSchedulesReply, error)
+
+	// CreateStopScheduleWithBodyWithResponse Stop what can be stopped at night and on weekends
+	//
+	// It acts at its turns alone: what somebody starts in between runs until the next.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/calendar/schedules (the `CreateStopSchedule` operationId).
+	CreateStopScheduleWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateStopScheduleReply, error)
+
+	// CreateStopScheduleWithResponse Stop what can be stopped at night and on weekends
+	//
+	// It acts at its turns alone: what somebody starts in between runs until the next.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/calendar/schedules (the `CreateStopSchedule` operationId).
+	CreateStopScheduleWithResponse(ctx context.Context, body CreateStopScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateStopScheduleReply, error)
+
+	// DeleteStopScheduleWithResponse Take a schedule away
+	//
+	// What is stopped stays so.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v1/calendar/schedules/{schedule} (the `DeleteStopSchedule` operationId).
+	DeleteStopScheduleWithResponse(ctx context.Context, schedule string, reqEditors ...RequestEditorFn) (*DeleteStopScheduleReply, error)
+
+	// GetStopScheduleWithResponse A schedule
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/calendar/schedules/{schedule} (the `GetStopSchedule` operationId).
+	GetStopScheduleWithResponse(ctx context.Context, schedule string, reqEditors ...RequestEditorFn) (*GetStopScheduleReply, error)
+
 	// ListChangeWindowsWithResponse Change windows of places that the caller may know of
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -24725,6 +25178,163 @@ func (r GetFreezeReply) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetFreezeReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListStopSchedulesReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageStopSchedule
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListStopSchedulesReply) GetJSON200() *PageStopSchedule {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListStopSchedulesReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListStopSchedulesReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListStopSchedulesReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListStopSchedulesReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CreateStopScheduleReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *StopSchedule
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateStopScheduleReply) GetJSON201() *StopSchedule {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateStopScheduleReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateStopScheduleReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateStopScheduleReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateStopScheduleReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteStopScheduleReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteStopScheduleReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteStopScheduleReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteStopScheduleReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteStopScheduleReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetStopScheduleReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *StopSchedule
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetStopScheduleReply) GetJSON200() *StopSchedule {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetStopScheduleReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetStopScheduleReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetStopScheduleReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetStopScheduleReply) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -31577,6 +32187,77 @@ func (c *ClientWithResponses) GetFreezeWithResponse(ctx context.Context, freeze 
 	return ParseGetFreezeReply(rsp)
 }
 
+// ListStopSchedulesWithResponse Schedules of places that the caller may know of
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/calendar/schedules (the `ListStopSchedules` operationId).
+func (c *ClientWithResponses) ListStopSchedulesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListStopSchedulesReply, error) {
+	rsp, err := c.ListStopSchedules(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListStopSchedulesReply(rsp)
+}
+
+// CreateStopScheduleWithBodyWithResponse Stop what can be stopped at night and on weekends
+//
+// It acts at its turns alone: what somebody starts in between runs until the next.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/calendar/schedules (the `CreateStopSchedule` operationId).
+func (c *ClientWithResponses) CreateStopScheduleWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateStopScheduleReply, error) {
+	rsp, err := c.CreateStopScheduleWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateStopScheduleReply(rsp)
+}
+
+// CreateStopScheduleWithResponse Stop what can be stopped at night and on weekends
+//
+// It acts at its turns alone: what somebody starts in between runs until the next.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/calendar/schedules (the `CreateStopSchedule` operationId).
+func (c *ClientWithResponses) CreateStopScheduleWithResponse(ctx context.Context, body CreateStopScheduleJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateStopScheduleReply, error) {
+	rsp, err := c.CreateStopSchedule(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateStopScheduleReply(rsp)
+}
+
+// DeleteStopScheduleWithResponse Take a schedule away
+//
+// What is stopped stays so.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v1/calendar/schedules/{schedule} (the `DeleteStopSchedule` operationId).
+func (c *ClientWithResponses) DeleteStopScheduleWithResponse(ctx context.Context, schedule string, reqEditors ...RequestEditorFn) (*DeleteStopScheduleReply, error) {
+	rsp, err := c.DeleteStopSchedule(ctx, schedule, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteStopScheduleReply(rsp)
+}
+
+// GetStopScheduleWithResponse A schedule
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/calendar/schedules/{schedule} (the `GetStopSchedule` operationId).
+func (c *ClientWithResponses) GetStopScheduleWithResponse(ctx context.Context, schedule string, reqEditors ...RequestEditorFn) (*GetStopScheduleReply, error) {
+	rsp, err := c.GetStopSchedule(ctx, schedule, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetStopScheduleReply(rsp)
+}
+
 // ListChangeWindowsWithResponse Change windows of places that the caller may know of
 //
 // Returns a wrapper object for the known response body format(s).
@@ -34879,6 +35560,100 @@ func ParseGetFreezeReply(rsp *http.Response) (*GetFreezeReply, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Freeze
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListStopSchedulesReply parses an HTTP response from a ListStopSchedulesWithResponse call
+func ParseListStopSchedulesReply(rsp *http.Response) (*ListStopSchedulesReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListStopSchedulesReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageStopSchedule
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateStopScheduleReply parses an HTTP response from a CreateStopScheduleWithResponse call
+func ParseCreateStopScheduleReply(rsp *http.Response) (*CreateStopScheduleReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateStopScheduleReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest StopSchedule
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeleteStopScheduleReply parses an HTTP response from a DeleteStopScheduleWithResponse call
+func ParseDeleteStopScheduleReply(rsp *http.Response) (*DeleteStopScheduleReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteStopScheduleReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseGetStopScheduleReply parses an HTTP response from a GetStopScheduleWithResponse call
+func ParseGetStopScheduleReply(rsp *http.Response) (*GetStopScheduleReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetStopScheduleReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest StopSchedule
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

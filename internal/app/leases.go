@@ -31,8 +31,13 @@ func (a *App) buildLeases(context.Context) error {
 
 // buildCalendar wires when changes may happen.
 func (a *App) buildCalendar(context.Context) error {
-	a.calendar = calendar.New(calendar.Options{DB: a.db, Access: a.access, Environments: leasedPlaces{a}, Wake: waker{a}, Log: a.log})
+	a.calendar = calendar.New(calendar.Options{DB: a.db, Access: a.access, Environments: leasedPlaces{a}, Wake: waker{a}, Resources: pauses{a}, Log: a.log})
 	a.run(a.calendar.Run)
+	group := loop.NewGroup(a.db, a.log)
+	a.run(func(ctx context.Context) error {
+		group.Run(ctx, loop.Loop{Name: "schedules", Every: 15 * time.Second, Once: true, Do: a.calendar.Turn})
+		return nil
+	})
 	return nil
 }
 
@@ -41,6 +46,18 @@ type endings struct{ a *App }
 
 func (e endings) End(ctx context.Context, projectID, environmentID, resourceID string) error {
 	_, err := e.a.resources.End(principal.With(ctx, principal.System), resource.Where{Project: projectID, Environment: environmentID, Name: resourceID})
+	return err
+}
+
+// pauses stops and starts resources when schedules say so.
+type pauses struct{ a *App }
+
+func (p pauses) Pause(ctx context.Context, projectID, environmentID, resourceID string, paused bool) error {
+	do := p.a.resources.Start
+	if paused {
+		do = p.a.resources.Stop
+	}
+	_, err := do(principal.With(ctx, principal.System), resource.Where{Project: projectID, Environment: environmentID, Name: resourceID}, 0)
 	return err
 }
 

@@ -34,6 +34,9 @@ func (s store) read(ctx context.Context) (*set, error) {
 	if err != nil {
 		return nil, err
 	}
+	if out.schedules, err = s.schedules(ctx); err != nil {
+		return nil, err
+	}
 	out.freezes, err = sqldb.Collect(ctx, s.db.Read(), scanFreeze, `SELECT c.id, c.name, c.scope, `+placeColumns+`, c.class, c.reason, c.from_at, c.until_at, c.except_teams, c.created_at, c.created_by, c.version
 		FROM calendar_freezes c`+placeTables+` AND c.until_at > $1 ORDER BY c.until_at, c.id`, now.UnixMicro())
 	if err != nil {

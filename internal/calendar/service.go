@@ -35,12 +35,21 @@ type Wake interface {
 	Wake(ctx context.Context, tx *sqldb.Tx, resourceID string) error
 }
 
+// Resources stops and starts resources.
+type Resources interface {
+	// Pause stops or starts one, as the system. It fails with the kind Invalid
+	// when it is of a kind that cannot be stopped, with Conflict when it cannot
+	// be now.
+	Pause(ctx context.Context, projectID, environmentID, resourceID string, paused bool) error
+}
+
 // Options is what the service stands on. All are needed.
 type Options struct {
 	DB           *sqldb.DB
 	Access       access.Authorizer
 	Environments Environments
 	Wake         Wake
+	Resources    Resources
 	Log          *slog.Logger
 }
 

@@ -8,9 +8,10 @@ import (
 
 // set is all that holds, as it was read.
 type set struct {
-	windows []Window
-	freezes []Freeze
-	read    time.Time // by this process's clock
+	windows   []Window
+	schedules []Schedule
+	freezes   []Freeze
+	read      time.Time // by this process's clock
 }
 
 // of gives the windows that decide for e: the narrowest.

@@ -111,6 +111,7 @@ func Register(api huma.API, svc *calendar.Service) {
 		})
 	registerWindows(api, svc)
 	registerFreezes(api, svc)
+	registerSchedules(api, svc)
 }
 
 func views[A, B any](list []A, view func(A) B) []B {

@@ -1,2 +1,2 @@
-// Package calendarapi is the API of change windows and freezes.
+// Package calendarapi is the API of change windows, freezes and schedules.
 package calendarapi

@@ -13,12 +13,12 @@ import (
 
 // Commands gives the commands of this concern.
 func Commands(c *clikit.CLI) []*cobra.Command {
-	calendar := &cobra.Command{Use: "calendar", Short: "Change windows and freezes: when changes may happen", GroupID: clikit.GroupGovern}
+	calendar := &cobra.Command{Use: "calendar", Short: "Change windows, freezes and schedules: when changes may happen, and what runs when", GroupID: clikit.GroupGovern}
 	window := &cobra.Command{Use: "window", Aliases: []string{"windows"}, Short: "Change windows: times of the week in which changes happen"}
 	window.AddCommand(listWindows(c), addWindow(c), removeWindow(c))
 	freeze := &cobra.Command{Use: "freeze", Aliases: []string{"freezes"}, Short: "Freezes: times in which no change happens"}
 	freeze.AddCommand(listFreezes(c), addFreeze(c), removeFreeze(c))
-	calendar.AddCommand(status(c), window, freeze)
+	calendar.AddCommand(status(c), window, freeze, scheduleCommand(c))
 	return []*cobra.Command{calendar}
 }
 

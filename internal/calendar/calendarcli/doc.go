@@ -1,2 +1,2 @@
-// Package calendarcli is the commands of change windows and freezes.
+// Package calendarcli is the commands of change windows, freezes and schedules.
 package calendarcli

@@ -90,7 +90,26 @@ CREATE TABLE calendar_freezes (
 );
 CREATE UNIQUE INDEX calendar_freezes_name ON calendar_freezes (name);
 
+-- When what can be stopped runs: on these days, between these times.
+CREATE TABLE calendar_schedules (
+    id             TEXT PRIMARY KEY,
+    name           TEXT NOT NULL,
+    scope          TEXT NOT NULL,
+    place          TEXT NOT NULL DEFAULT '',
+    class          TEXT NOT NULL DEFAULT '',
+    weekdays       TEXT NOT NULL,
+    opens          BIGINT NOT NULL,            -- started then
+    closes         BIGINT NOT NULL,            -- stopped then
+    zone           TEXT NOT NULL,
+    turned_at      BIGINT NOT NULL,            -- all turns until then are made
+    created_at     BIGINT NOT NULL,
+    created_by     TEXT NOT NULL,
+    version        BIGINT NOT NULL DEFAULT 1
+);
+CREATE UNIQUE INDEX calendar_schedules_name ON calendar_schedules (name);
+
 -- +goose Down
+DROP TABLE calendar_schedules;
 DROP TABLE calendar_freezes;
 DROP TABLE calendar_windows;
 ALTER TABLE resources DROP COLUMN paused;
