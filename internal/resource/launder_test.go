@@ -1,11 +1,16 @@
 package resource_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 
+	"fairlead/internal/access/accesstest"
+	"fairlead/internal/fault"
 	"fairlead/internal/gate"
+	"fairlead/internal/gate/gatetest"
 	"fairlead/internal/resource"
 	"fairlead/internal/resource/resourcetest"
 	"fairlead/internal/sqldb"
@@ -186,6 +191,48 @@ func TestAnotherClassIsAnotherApproval(t *testing.T) {
 			} else if len(changed) > 0 {
 				t.Fatalf("changed: %v", changed)
 			}
+		}
+	})
+}
+
+// limits takes down what is reserved, and refuses what is above most.
+type limits struct {
+	gatetest.Gates
+	most int64
+	mu   sync.Mutex
+	held []any
+}
+
+func (l *limits) Reserve(_ context.Context, _ *sqldb.Tx, f gate.Facts) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if size, ok := f.Inputs["size"].(int64); ok && f.RunID != "" && f.Stage == gate.Plan && size > l.most {
+		return fault.New(fault.Denied, "budget_exceeded", "too much")
+	}
+	l.held = append(l.held, f.Inputs["size"])
+	return nil
+}
+
+func TestWhatAReferenceComesToIsReserved(t *testing.T) {
+	each(t, func(t *testing.T, b *resourcetest.Bench) {
+		sizes(b)
+		l := &limits{most: 5}
+		b.Gates.Use(gatetest.Real{Limits: l})
+		b.Svc = b.Service(b.DB, accesstest.Teams{})
+		b.Work()
+		b.UntilPhase(b.Create("base", inputs{"size": 1}).ID, resource.Ready)
+		r := b.UntilPhase(b.Create("orders", inputs{"size": "${{ resources.base.outputs.name }}"}).ID, resource.Ready)
+		l.mu.Lock()
+		last := l.held[len(l.held)-1]
+		l.mu.Unlock()
+		if last != int64(1) {
+			t.Errorf("%v is reserved", last)
+		}
+		if _, err := b.Svc.Change(b.Ctx, where("base"), resource.Change{Set: inputs{"size": 9}}); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.UntilPhase(r.ID, resource.Failed); got.Reason != "budget_exceeded" {
+			t.Errorf("%+v", got)
 		}
 	})
 }

@@ -13,6 +13,7 @@ type Real struct {
 	Leases    gate.Leases
 	Calendar  gate.Calendar
 	Approvals gate.Approvals
+	Limits    gate.Limits
 }
 
 // Use has the services that are made from now on ask these.
@@ -35,6 +36,9 @@ func (g *Gates) Service(db *sqldb.DB, a access.Authorizer) *gate.Service {
 	}
 	if g.real.Approvals != nil {
 		o.Approvals = g.real.Approvals
+	}
+	if g.real.Limits != nil {
+		o.Limits = g.real.Limits
 	}
 	return gate.New(o)
 }
