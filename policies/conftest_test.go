@@ -64,7 +64,7 @@ func TestConftestPoliciesRunUnchanged(t *testing.T) {
 		{"the PostgreSQL engine's, which would delete a database", engine.Plan{Changes: []engine.Change{
 			{Address: "database.orders_x7", Kind: "database", Action: engine.Delete},
 			{Address: "role.orders_x7", Kind: "role", Action: engine.Delete},
-		}}, []string{`deny terraform.protect database.orders_x7: the plan destroys data`}},
+		}, Engine: json.RawMessage(`{"server":"main","database":"orders_x7","connectionLimit":20}`)}, []string{`deny terraform.protect database.orders_x7: the plan destroys data`}},
 		{"and which would make one again", engine.Plan{Changes: []engine.Change{
 			{Address: "database.orders_x7", Kind: "database", Action: engine.Replace, After: map[string]any{"owner": "a"}},
 		}}, []string{`deny terraform.protect database.orders_x7: the plan destroys data`}},

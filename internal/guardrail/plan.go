@@ -1,17 +1,19 @@
 package guardrail
 
 import (
+	"encoding/json"
+
 	"fairlead/internal/engine"
 	"fairlead/internal/rego"
 )
 
 // rawPlan gives the plan that Conftest's policies read: the engine's own where
-// it has one in JSON, else one in the form of Terraform's plan JSON.
+// that is Terraform's plan JSON, else one in its form.
 func rawPlan(p *engine.Plan) (rego.Input, error) {
 	if p == nil {
 		p = &engine.Plan{}
 	}
-	if len(p.Engine) > 0 {
+	if terraforms(p.Engine) {
 		if in, err := rego.ParseInput(p.Engine); err == nil {
 			return in, nil
 		}
@@ -24,6 +26,16 @@ func rawPlan(p *engine.Plan) (rego.Input, error) {
 		}
 	}
 	return rego.LazyInput(terraformPlan(changes, planned)), nil
+}
+
+// terraforms tells whether an engine's own plan is Terraform's plan JSON. What
+// other engines note there is for nobody's policies.
+func terraforms(plan json.RawMessage) bool {
+	var has struct {
+		Changes json.RawMessage `json:"resource_changes"`
+		Format  string          `json:"format_version"`
+	}
+	return len(plan) > 0 && json.Unmarshal(plan, &has) == nil && (has.Changes != nil || has.Format != "")
 }
 
 // rawPlanOf makes the same of a recorded document: an engine's own plan is not
