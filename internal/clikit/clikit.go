@@ -109,7 +109,7 @@ func (c *CLI) Root() *cobra.Command {
 	root.AddGroup(
 		&cobra.Group{ID: GroupWork, Title: "resources"},
 		&cobra.Group{ID: GroupSetup, Title: "teams, projects, templates"},
-		&cobra.Group{ID: GroupGovern, Title: "access and audit"},
+		&cobra.Group{ID: GroupGovern, Title: "rules, limits, records"},
 		&cobra.Group{ID: GroupServer, Title: "server"},
 	)
 	root.SetCompletionCommandGroupID(GroupServer)

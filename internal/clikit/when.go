@@ -58,19 +58,36 @@ func MomentOf(t *time.Time) string {
 // ParseTime reads a moment as people give it: RFC 3339, a day, or how long
 // ago ("90m", "36h", "7d").
 func ParseTime(s string, now time.Time) (time.Time, error) {
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return t, nil
-	}
-	if t, err := time.ParseInLocation("2006-01-02", s, time.Local); err == nil {
-		return t, nil
-	}
-	if t, err := time.ParseInLocation("2006-01-02 15:04", s, time.Local); err == nil {
+	if t, ok := onCalendar(s); ok {
 		return t, nil
 	}
 	if d, err := ParseDuration(s); err == nil {
 		return now.Add(-d), nil
 	}
 	return time.Time{}, Usage("%q is no time", clean(s)).WithHint(`use 2026-01-31, 2026-01-31T12:00:00Z, or how long ago: 90m, 36h, 7d`)
+}
+
+// ParseLater is ParseTime with lengths that count from now on.
+func ParseLater(s string, now time.Time) (time.Time, error) {
+	if t, ok := onCalendar(s); ok {
+		return t, nil
+	}
+	if d, err := ParseDuration(s); err == nil {
+		return now.Add(d).UTC(), nil
+	}
+	return time.Time{}, Usage("%q is no time and no length", clean(s)).WithHint("such as 8h, 7d, 2027-01-31 or 2027-01-31T18:00:00Z")
+}
+
+func onCalendar(s string) (time.Time, bool) {
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t, true
+	}
+	for _, layout := range []string{time.DateOnly, "2006-01-02 15:04"} {
+		if t, err := time.ParseInLocation(layout, s, time.Local); err == nil {
+			return t, true
+		}
+	}
+	return time.Time{}, false
 }
 
 // ParseDuration is time.ParseDuration with days ("7d"), never negative.

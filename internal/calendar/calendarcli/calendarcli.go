@@ -1,7 +1,6 @@
 package calendarcli
 
 import (
-	"strconv"
 	"strings"
 	"time"
 
@@ -218,11 +217,11 @@ func addFreeze(c *clikit.CLI) *cobra.Command {
 			b := apiclient.CreateFreezeJSONRequestBody{Name: args[0], Reason: clikit.Some(reason), Except: clikit.SomeList(except), Team: clikit.Some(f.team),
 				Class: clikit.Some(apiclient.FreezeSettingClass(f.class))}
 			var err error
-			if b.Until, err = moment(until); err != nil {
+			if b.Until, err = clikit.ParseLater(until, time.Now()); err != nil {
 				return err
 			}
 			if from != "" {
-				at, err := moment(from)
+				at, err := clikit.ParseLater(from, time.Now())
 				if err != nil {
 					return err
 				}
@@ -270,22 +269,4 @@ func removeFreeze(c *clikit.CLI) *cobra.Command {
 			return nil
 		},
 	}
-}
-
-// moment reads a time, or a length from now.
-func moment(s string) (time.Time, error) {
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return t, nil
-	}
-	text := s
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
-			text = strconv.FormatUint(n*24, 10) + "h"
-		}
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d < 0 {
-		return time.Time{}, clikit.Usage("%q is no time and no length", clikit.Clean(s)).WithHint("such as 8h, 7d or 2027-01-31T18:00:00Z")
-	}
-	return time.Now().Add(d).UTC(), nil
 }

@@ -2,7 +2,6 @@ package costcli
 
 import (
 	"cmp"
-	"encoding/json"
 	"math"
 	"slices"
 	"strconv"
@@ -47,7 +46,7 @@ func reportCommand(c *clikit.CLI) *cobra.Command {
 			}
 			var from *time.Time
 			if since != "" {
-				d, err := span(since)
+				d, err := clikit.ParseDuration(since)
 				if err != nil {
 					return err
 				}
@@ -86,20 +85,6 @@ func money(v float64, currency string) string {
 	return strconv.FormatFloat(v, 'f', 2, 64) + " " + currency
 }
 
-// span reads 30d or what Go reads.
-func span(s string) (time.Duration, error) {
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		if n, err := strconv.ParseFloat(days, 64); err == nil && n >= 0 && n <= 36500 {
-			return time.Duration(n * 24 * float64(time.Hour)), nil
-		}
-	}
-	d, err := time.ParseDuration(s)
-	if err != nil || d < 0 {
-		return 0, clikit.Usage("%q is no span of time", clikit.Clean(s)).WithHint("such as 12h or 30d")
-	}
-	return d, nil
-}
-
 func estimateCommand(c *clikit.CLI) *cobra.Command {
 	var version string
 	var sets []string
@@ -115,7 +100,7 @@ func estimateCommand(c *clikit.CLI) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			inputs, err := assignments(sets)
+			inputs, err := clikit.Assignments(sets, nil)
 			if err != nil {
 				return err
 			}
@@ -165,40 +150,6 @@ func printEstimate(c *clikit.CLI, template string, e apiclient.CostEstimate) err
 }
 
 func number(v float64) string { return strconv.FormatFloat(math.Round(v*1e6)/1e6, 'f', -1, 64) }
-
-// assignments reads --set.
-func assignments(sets []string) (map[string]any, error) {
-	out := map[string]any{}
-	for _, a := range sets {
-		key, text, ok := strings.Cut(a, "=")
-		if !ok || key == "" {
-			return nil, clikit.Usage("%q is no KEY=VALUE", clikit.Clean(a)).WithHint("such as --set connection_limit=50")
-		}
-		at := out
-		path := strings.Split(key, ".")
-		for _, name := range path[:len(path)-1] {
-			next, ok := at[name].(map[string]any)
-			if !ok {
-				next = map[string]any{}
-				at[name] = next
-			}
-			at = next
-		}
-		at[path[len(path)-1]] = typed(text)
-	}
-	return out, nil
-}
-
-// typed reads a value as JSON and, when it is none, as a string.
-func typed(s string) any {
-	dec := json.NewDecoder(strings.NewReader(s))
-	dec.UseNumber()
-	var v any
-	if err := dec.Decode(&v); err != nil || dec.More() || dec.InputOffset() != int64(len(s)) {
-		return s
-	}
-	return v
-}
 
 type table = apiclient.PriceTable
 

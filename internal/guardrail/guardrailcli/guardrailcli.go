@@ -18,7 +18,7 @@ const tarType = "application/x-tar"
 
 // Commands gives the commands of this concern.
 func Commands(c *clikit.CLI) []*cobra.Command {
-	p := &cobra.Command{Use: "policy", Aliases: []string{"policies"}, Short: "The guardrails: push, test, compare, activate", GroupID: clikit.GroupSetup}
+	p := &cobra.Command{Use: "policy", Aliases: []string{"policies", "guardrail", "guardrails"}, Short: "The guardrails: push, test, compare, activate", GroupID: clikit.GroupGovern}
 	p.AddCommand(pushCommand(c), listCommand(c), showCommand(c), testCommand(c), diffCommand(c), historyCommand(c),
 		activateCommand(c), deactivateCommand(c), rollbackCommand(c), schemaCommand(c), evalCommand(c), backtestCommand(c), complianceCommand(c))
 	return []*cobra.Command{p}

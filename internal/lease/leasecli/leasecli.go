@@ -235,7 +235,7 @@ func setCommand(c *clikit.CLI) *cobra.Command {
 				c.Note("%s lives on", of(l))
 				return nil
 			}
-			at, err := moment(ends)
+			at, err := clikit.ParseLater(ends, time.Now())
 			if err != nil {
 				return err
 			}
@@ -262,24 +262,6 @@ func setCommand(c *clikit.CLI) *cobra.Command {
 	cmd.Flags().StringVar(&ends, "ends", "", "a time, a length from now, or never")
 	_ = cmd.MarkFlagRequired("ends")
 	return cmd
-}
-
-// moment reads a time, or a length from now.
-func moment(s string) (time.Time, error) {
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return t, nil
-	}
-	text := s
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
-			text = strconv.FormatUint(n*24, 10) + "h"
-		}
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil || d <= 0 {
-		return time.Time{}, clikit.Usage("%q is no time and no length", clikit.Clean(s)).WithHint("such as 8h, 7d or 2027-01-31T18:00:00Z")
-	}
-	return time.Now().Add(d).UTC(), nil
 }
 
 func proofCommand(c *clikit.CLI) *cobra.Command {

@@ -117,7 +117,7 @@ func (f *inputFlags) changeBody(k kit) (apiclient.ResourceChange, error) {
 		body.Inputs = &inputs
 		return body, err
 	}
-	set, err := f.changes()
+	set, err := clikit.Assignments(f.set, f.setString)
 	if set != nil {
 		body.Set = &set
 	}
