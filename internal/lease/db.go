@@ -149,10 +149,11 @@ func (s store) environmentLease(ctx context.Context, q sqldb.Querier, id string)
 	return env, err
 }
 
-// hurry has the loop look at once at the endings that a thing belongs to.
+// hurry has the loop look at once at the endings that a thing belongs to, or
+// may have stood in the way of.
 func (s store) hurry(ctx context.Context, tx *sqldb.Tx, subjectID string) error {
 	res, err := tx.ExecContext(ctx, `UPDATE leases SET due_at = $2 WHERE state = 'ending'
-		AND (subject_id = $1 OR subject_id = (SELECT r.environment_id FROM resources r WHERE r.id = $1))`, subjectID, tx.Now().UnixMicro())
+		AND (subject_id = $1 OR environment_id = (SELECT r.environment_id FROM resources r WHERE r.id = $1))`, subjectID, tx.Now().UnixMicro())
 	if err != nil {
 		return err
 	}

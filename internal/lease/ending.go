@@ -105,7 +105,7 @@ func (s *Service) ask(ctx context.Context, l Lease, left []subject) (problem str
 
 const (
 	lookAgain = 2 * time.Second // a wake-up can get lost
-	longWait  = time.Minute
+	longWait  = 10 * time.Minute // each try may be a run that guardrails refuse
 )
 
 // later has the loop look at l again, soon while all goes well.

@@ -248,6 +248,11 @@ func TestWhatIsReferredToWaitsForItsUsersAndSaysSo(t *testing.T) {
 		}
 		_, err = w.Svc.Destroy(w.Ctx, resourcetest.Where("app"), 0)
 		w.must(err)
+		w.Gone(app.ID)
+		w.turn() // at once: what was in its way has told
+		if r, err := w.Svc.ByID(w.Ctx, db.ID); err != nil || r.DestroyWantedAt.IsZero() {
+			t.Errorf("it is not asked for: %v %v", r.Phase, err)
+		}
 		w.settled(l.ID)
 		w.Gone(db.ID)
 	})
