@@ -58,5 +58,8 @@ func gateTemplate(v *template.Version, inputs map[string]any) gate.Template {
 	if n := g.Approval; n != nil {
 		t.Approval = &gate.Need{Role: n.Role, Team: n.Team, People: n.People, Count: n.Count, Within: n.Within}
 	}
+	if g.Lease != (template.Lease{}) {
+		t.Lease = &gate.LeaseRule{Default: g.Lease.Default, Max: g.Lease.Max}
+	}
 	return t
 }

@@ -124,6 +124,34 @@ func TestAShortLeaseIsWarnedOfInItsLastQuarter(t *testing.T) {
 	})
 }
 
+func TestATemplateNarrowsTheRules(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.rule(lease.Rule{Class: "development", Default: 8 * hour, Max: 24 * hour, MaxExtensions: -1})
+		for _, c := range []struct {
+			why         string
+			of          *gate.LeaseRule
+			class       string
+			asked, want time.Duration
+			denied      bool
+		}{
+			{"it says nothing", nil, "development", 0, 8 * hour, false},
+			{"its default goes before the rule's", &gate.LeaseRule{Default: 2 * hour}, "development", 0, 2 * hour, false},
+			{"its maximum is shorter", &gate.LeaseRule{Max: 4 * hour}, "development", 5 * hour, 5 * hour, true},
+			{"and bounds the default", &gate.LeaseRule{Max: 4 * hour}, "development", 0, 4 * hour, false},
+			{"a longer one widens nothing", &gate.LeaseRule{Max: 48 * hour}, "development", 25 * hour, 25 * hour, true},
+			{"where there is no rule it holds alone", &gate.LeaseRule{Default: hour, Max: 2 * hour}, "staging", 0, hour, false},
+		} {
+			f := gate.Facts{Stage: gate.Request, Action: gate.Create, Lease: c.asked, Now: time.Now(), Environment: gate.Environment{ID: "env_dev", Class: c.class, TeamID: "team_alpha"},
+				Template: gate.Template{Name: "store", Lease: c.of}}
+			got, said, err := w.svc.Check(t.Context(), f)
+			w.must(err)
+			if got != c.want || (len(said) > 0 && said[0].Strength == gate.Deny) != c.denied {
+				t.Errorf("%s: %s %v", c.why, got, said)
+			}
+		}
+	})
+}
+
 // A clock that jumps, or a server that was down: what was missed is said once,
 // and what is over ends without being warned of.
 func TestAfterAJumpOfTheClock(t *testing.T) {
