@@ -49,12 +49,18 @@ func Serve(ctx context.Context, log *slog.Logger) (*Server, error) {
 	}
 	s := &Server{log: log, addr: l.Addr().String(), sessions: map[[sha256.Size]byte]*Session{}}
 	s.http = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10}
+	s.ServeOn(l)
+	return s, nil
+}
+
+// ServeOn serves on one more listener, such as one in a run's own network. It
+// returns at once.
+func (s *Server) ServeOn(l net.Listener) {
 	go func() {
-		if err := s.http.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			log.Error("the state server ended", "error", err)
+		if err := s.http.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+			s.log.Error("the state server ended", "error", err)
 		}
 	}()
-	return s, nil
 }
 
 // Close ends the server and every token.

@@ -1,0 +1,191 @@
+package iac
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"fairlead/internal/egress"
+	"fairlead/internal/engine"
+	"fairlead/internal/engine/iac/iacstate"
+	"fairlead/internal/engine/iac/sandbox"
+	"fairlead/internal/failpoint"
+	"fairlead/internal/fault"
+	"fairlead/internal/redact"
+)
+
+// Options is what an Engine needs.
+type Options struct {
+	Config Config
+	States *iacstate.Store
+	Log    *slog.Logger
+	// OnCall is told of each point before and after the program runs, as
+	// failpoint.Hit is. May be nil.
+	OnCall func(point string)
+}
+
+// Engine is the iac engine.
+type Engine struct {
+	o       Options
+	dir     string
+	program string
+	timeout time.Duration
+	egress  *egress.Client
+	server  *iacstate.Server
+	planKey redact.Secret
+
+	seats chan seat // one a program at once
+
+	mu      sync.Mutex
+	level   sandbox.Level
+	kind    string // "tofu" or "terraform"
+	version string
+	modules map[string]*module
+	kept    map[string]keptPlan // by resource
+}
+
+var (
+	_ engine.Engine    = (*Engine)(nil)
+	_ engine.Validator = (*Engine)(nil)
+)
+
+// New makes the engine. It starts no program: a machine without one has an
+// engine whose calls say what to install. Close it.
+func New(ctx context.Context, o Options) (*Engine, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	timeout, err := time.ParseDuration(o.Config.Timeout)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "invalid_config", "engines.iac.timeout: %q is no length of time", o.Config.Timeout)
+	}
+	out, err := egress.New(egress.Options{Config: egress.Config{Allow: o.Config.Allow}})
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{
+		o: o, program: o.Config.find(), timeout: timeout, egress: out, seats: seats(o.Config.Workers),
+		modules: map[string]*module{}, kept: map[string]keptPlan{},
+	}
+	if e.dir, err = place(o.Config.Dir); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(e.cliConfig(), []byte(o.Config.cliConfig()), 0o644); err != nil { //nolint:gosec // every run reads it; no secrets
+		return nil, err
+	}
+	e.sweep()
+	if e.planKey, err = o.States.PlanKey(ctx); err != nil {
+		return nil, err
+	}
+	if e.server, err = iacstate.Serve(ctx, o.Log); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// Close ends the state server; runs that are under way fail.
+func (e *Engine) Close() { e.server.Close() }
+
+func (e *Engine) cliConfig() string { return filepath.Join(e.dir, "cli.hcl") }
+
+// place makes the engine's folder. Accounts of runs must get through to it;
+// where they cannot, it is one that is named by dir.
+func place(dir string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	if os.Geteuid() == 0 && !passable(filepath.Dir(dir)) {
+		sum := sha256.Sum256([]byte(dir))
+		dir = "/var/lib/fairlead-iac-" + hex.EncodeToString(sum[:6])
+	}
+	for _, d := range []string{dir, filepath.Join(dir, "m"), filepath.Join(dir, "r")} {
+		if err := os.MkdirAll(d, 0o711); err != nil { //nolint:gosec // accounts of runs pass through it and cannot list it
+			return "", fault.New(fault.Unavailable, "engine_unavailable", "the folder %s of the iac engine cannot be made", dir).WithCause(err)
+		}
+	}
+	return dir, nil
+}
+
+func passable(dir string) bool {
+	for {
+		st, err := os.Stat(dir)
+		if err == nil && st.Mode().Perm()&0o001 == 0 {
+			return false
+		}
+		up := filepath.Dir(dir)
+		if up == dir {
+			return true
+		}
+		dir = up
+	}
+}
+
+func loopback(hostPort string) bool {
+	ap, err := netip.ParseAddrPort(hostPort)
+	return err == nil && ap.Addr().Is4() && ap.Addr().IsLoopback() && ap.Port() != 0
+}
+
+func (e *Engine) hit(point string) {
+	failpoint.Hit(point)
+	if e.o.OnCall != nil {
+		e.o.OnCall(point)
+	}
+}
+
+// ready finds out, once, which program there is and how it can be kept apart.
+func (e *Engine) ready(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return interrupted(ctx)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.version != "" {
+		return nil
+	}
+	if e.program == "" {
+		return fault.New(fault.Unavailable, "engine_unavailable", "this server has neither tofu nor terraform").
+			WithHint("install OpenTofu 1.8 or newer, or set engines.iac.binary; then restart the server")
+	}
+	if e.level == "" {
+		e.level = sandbox.Probe(ctx)
+	}
+	out, code, err := e.ask(ctx, "version", "-json")
+	var v struct {
+		Version string `json:"terraform_version"`
+	}
+	if err != nil || code != 0 || json.Unmarshal(out, &v) != nil || v.Version == "" {
+		if ctx.Err() != nil {
+			return interrupted(ctx)
+		}
+		return fault.New(fault.Unavailable, "engine_unavailable", "the program %s does not say its version", e.program).
+			WithHint("install OpenTofu 1.8 or newer, or set engines.iac.binary").WithCause(err)
+	}
+	e.kind = "terraform"
+	if strings.Contains(filepath.Base(e.program), "tofu") {
+		e.kind = "tofu"
+	}
+	e.version = v.Version
+	e.o.Log.Info("the iac engine", "program", e.program, "version", e.version, "isolation", string(e.level))
+	return nil
+}
+
+// About tells which program runs and how it is kept apart.
+func (e *Engine) About(ctx context.Context) (program, version string, level sandbox.Level, err error) {
+	err = e.ready(ctx)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.kind, e.version, e.level, err
+}
+
+func interrupted(ctx context.Context) error {
+	return fault.New(fault.Unavailable, "interrupted", "the work was cut off").WithCause(context.Cause(ctx))
+}

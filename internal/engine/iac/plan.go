@@ -1,0 +1,158 @@
+package iac
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"time"
+
+	"fairlead/internal/engine"
+	"fairlead/internal/engine/iac/iacstate"
+	"fairlead/internal/fault"
+)
+
+const (
+	maxPlan  = 128 << 20
+	maxKept  = 32
+	keptFor  = 15 * time.Minute
+	planFile = "plan"
+)
+
+// keptPlan is a plan file that waits to be applied.
+type keptPlan struct {
+	digest  string
+	file    []byte
+	reading reading
+	serial  int64
+	lineage string
+	at      time.Time
+}
+
+// want is a request as the engine reads it.
+type want struct {
+	spec spec
+	m    *module
+	vars []byte
+}
+
+func (e *Engine) want(ctx context.Context, req engine.Request) (want, error) {
+	if err := e.ready(ctx); err != nil {
+		return want{}, err
+	}
+	sp, err := readSpec(req.Template)
+	if err != nil {
+		return want{}, err
+	}
+	if err := sp.runs(e.kind, e.version); err != nil {
+		return want{}, err
+	}
+	vars, err := sp.variables(req.Inputs)
+	if err != nil {
+		return want{}, fault.From(err)
+	}
+	m, err := e.module(ctx, req.Template)
+	return want{sp, m, vars}, err
+}
+
+// runPrefix names the directories of a resource's runs. It is short: sockets
+// are made below it.
+func runPrefix(state string) string {
+	sum := sha256.Sum256([]byte(state))
+	return hex.EncodeToString(sum[:5])
+}
+
+// Plan implements engine.Engine. The plan of a worker that holds the claim is
+// kept for the Apply that follows.
+func (e *Engine) Plan(ctx context.Context, req engine.Request) (engine.Plan, error) {
+	w, err := e.want(ctx, req)
+	if err != nil {
+		return engine.Plan{}, err
+	}
+	before, err := e.o.States.Meta(ctx, req.Ref.ID)
+	if err != nil {
+		return engine.Plan{}, err
+	}
+	r, err := e.newRun(ctx, w.m, runPrefix(req.Ref.ID)+"-r"+rand.Text()[:8], w.vars, e.o.States.Open(req.Ref.ID, "plan"))
+	if err != nil {
+		return engine.Plan{}, err
+	}
+	defer r.close()
+	made, err := r.plan(ctx)
+	if err != nil {
+		return engine.Plan{}, err
+	}
+	if req.Fenced != nil {
+		file, err := r.read(planFile, maxPlan)
+		if err == nil {
+			e.keep(req.Ref.ID, keptPlan{digest: made.digest, file: file, reading: made, serial: before.Serial, lineage: before.Lineage, at: time.Now()})
+		}
+	}
+	return made.plan, nil
+}
+
+// plan makes the plan file and reads it.
+func (r *run) plan(ctx context.Context, more ...string) (reading, error) {
+	said := &stream{}
+	args := append([]string{"plan", "-json", "-input=false", "-no-color", "-lock=false", "-var-file=../vars.json", "-out=../" + planFile}, more...)
+	r.e.hit("iac.plan.before")
+	code, stderr, err := r.exec(ctx, false, said, args...)
+	r.e.hit("iac.plan.after")
+	if err != nil {
+		return reading{}, err
+	}
+	if code != 0 {
+		return reading{}, said.fault(r.secrets(ctx), code, stderr)
+	}
+	return r.show(ctx)
+}
+
+func (r *run) show(ctx context.Context) (reading, error) {
+	out := &bounded{max: maxOutput}
+	code, stderr, err := r.exec(ctx, false, out, "show", "-json", "-no-color", "../"+planFile)
+	switch {
+	case err != nil:
+		return reading{}, err
+	case code != 0:
+		return reading{}, (&stream{}).fault(r.secrets(ctx), code, stderr)
+	case out.over:
+		return reading{}, fault.New(fault.TooLarge, "plan_too_large", "the plan is larger than %d MiB", maxOutput>>20).WithHint("split the module")
+	}
+	return r.e.read(out.Bytes())
+}
+
+// secrets are those of the state, for messages that might repeat one.
+func (r *run) secrets(ctx context.Context) masker {
+	if r.session == nil {
+		return nil
+	}
+	body, _, err := r.session.Read(ctx)
+	if err != nil || body == nil {
+		return nil
+	}
+	s, err := parseState(body)
+	if err != nil {
+		return nil
+	}
+	return s.secrets()
+}
+
+func (e *Engine) keep(state string, k keptPlan) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for id, old := range e.kept {
+		if time.Since(old.at) > keptFor || len(e.kept) >= maxKept {
+			delete(e.kept, id)
+		}
+	}
+	e.kept[state] = k
+}
+
+// take gives the kept plan file of exactly this plan, once.
+func (e *Engine) take(state string, p engine.Plan, now iacstate.Meta) (keptPlan, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	k, ok := e.kept[state]
+	delete(e.kept, state)
+	return k, ok && p.Engine != nil && k.digest == digest(p) && time.Since(k.at) < keptFor && k.serial == now.Serial && k.lineage == now.Lineage
+}

@@ -1,0 +1,307 @@
+package iac
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"fairlead/internal/engine/iac/iacstate"
+	"fairlead/internal/engine/iac/sandbox"
+	"fairlead/internal/fault"
+)
+
+const (
+	overrideFile = "zz_fairlead_override.tf"
+	lockFile     = ".terraform.lock.hcl"
+	erroredFile  = "errored.tfstate"
+	backend      = "terraform {\n  backend \"http\" {}\n}\n"
+	grace        = 15 * time.Second // to write the state
+	maxOutput    = 256 << 20
+)
+
+// run is one directory in which programs work, under one seat.
+type run struct {
+	e       *Engine
+	m       *module // nil outside of any module
+	name    string
+	dir     string
+	seat    seat
+	env     []string
+	session *iacstate.Session
+	closers []func()
+}
+
+func (e *Engine) runs() string { return filepath.Join(e.dir, "r") }
+
+// newRun makes a directory of its own for programs to work in, in whose
+// working directory the module's files are links. Close it.
+func (e *Engine) newRun(ctx context.Context, m *module, name string, vars []byte, session *iacstate.Session) (r *run, err error) {
+	s, up, err := e.sit(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r = &run{e: e, m: m, name: name, dir: filepath.Join(e.runs(), name), seat: s, session: session, closers: []func(){up}}
+	defer func() {
+		if err != nil {
+			r.close()
+			r = nil
+			if _, known := errors.AsType[*fault.Error](err); !known {
+				err = fault.New(fault.Unavailable, "engine_unavailable", "the run's directory cannot be made").WithCause(err)
+			}
+		}
+	}()
+	if err := os.Mkdir(r.dir, 0o700); err != nil {
+		return nil, err
+	}
+	r.closers = append(r.closers, r.remove)
+	root, err := os.OpenRoot(r.dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = root.Close() }()
+	if err := errors.Join(root.Mkdir("w", 0o700), root.Mkdir("t", 0o700)); err != nil {
+		return nil, err
+	}
+	if vars != nil {
+		if err := root.WriteFile("vars.json", vars, 0o600); err != nil {
+			return nil, err
+		}
+	}
+	if m != nil {
+		if err := m.link(root); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.give(root); err != nil {
+		return nil, err
+	}
+	r.environment()
+	return r, nil
+}
+
+// give makes the seat's account the owner of all in the directory.
+func (r *run) give(root *os.Root) error {
+	if r.seat.uid == 0 {
+		return nil
+	}
+	return fs.WalkDir(root.FS(), ".", func(p string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return root.Lchown(p, r.seat.uid, r.seat.uid)
+	})
+}
+
+func (r *run) environment() {
+	tmp := filepath.Join(r.dir, "t")
+	r.env = []string{
+		"HOME=" + tmp, "TMPDIR=" + tmp, "LANG=C.UTF-8", "TF_CLI_CONFIG_FILE=" + r.e.cliConfig(),
+		"TF_IN_AUTOMATION=1", "TF_INPUT=0", "CHECKPOINT_DISABLE=1",
+	}
+	if r.m != nil {
+		r.env = append(r.env, "TF_DATA_DIR="+r.m.data)
+	}
+	if r.session != nil {
+		token, end := r.e.server.Admit(r.session)
+		r.closers = append(r.closers, end)
+		url := "http://" + r.e.server.Address() + iacstate.Path(r.session.State)
+		r.env = append(r.env, "TF_HTTP_ADDRESS="+url, "TF_HTTP_LOCK_ADDRESS="+url, "TF_HTTP_UNLOCK_ADDRESS="+url,
+			"TF_HTTP_USERNAME="+iacstate.User, "TF_HTTP_PASSWORD="+token.Reveal(), "TF_HTTP_RETRY_MAX=2")
+	}
+}
+
+// close ends the run's token, gives the seat back and removes the directory.
+func (r *run) close() {
+	for i := len(r.closers) - 1; i >= 0; i-- {
+		r.closers[i]()
+	}
+}
+
+func (r *run) alive() string { return r.dir + ".alive" }
+
+// remove keeps what the next run has to recover.
+func (r *run) remove() {
+	if _, err := r.read("w/"+erroredFile, iacstate.MaxSize); r.session != nil && r.session.Epoch() > 0 && !errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	discard(r.dir)
+}
+
+func discard(dir string) {
+	_ = os.RemoveAll(dir)
+	_ = os.Remove(dir + ".alive")
+}
+
+// read gives a file that a program made: regular, below the directory, bounded.
+func (r *run) read(name string, limit int64) ([]byte, error) { return readBelow(r.dir, name, limit) }
+
+func readBelow(dir, name string, limit int64) ([]byte, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = root.Close() }()
+	f, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() || st.Size() > limit {
+		return nil, errors.Join(err, errors.New("the file is not one that is read"))
+	}
+	return io.ReadAll(io.LimitReader(f, limit))
+}
+
+// exec runs the program to its end. What it writes to standard output goes to
+// out; the error is a fault already.
+func (r *run) exec(ctx context.Context, open bool, out io.Writer, args ...string) (code int, stderr string, err error) {
+	e := r.e
+	limited, cancel := context.WithTimeout(ctx, e.timeout)
+	defer cancel()
+	level := e.level
+	env := r.env
+	if open { // to fetch providers and modules; nothing of a module runs yet
+		env = append(env[:len(env):len(env)], "PATH=/usr/local/bin:/usr/bin:/bin")
+		switch level {
+		case sandbox.Apart:
+			level = sandbox.Account
+		case sandbox.UserNamespace:
+			level = sandbox.Plain
+		}
+	}
+	end := &tail{max: 16 << 10}
+	var doors door
+	code, err = sandbox.Run(limited, sandbox.Job{
+		Path: e.program, Args: args, Env: env, Dir: filepath.Join(r.dir, "w"), UID: r.seat.uid, GID: r.seat.uid,
+		Limits: sandbox.Limits{
+			Memory: uint64(e.o.Config.MemoryMB) << 20, Files: 4096, Processes: 1024, //nolint:gosec // checked to be positive
+			CPU: uint64(e.timeout / time.Second), FileSize: 1 << 30,
+		},
+		Level: level, Listen: append([]string{e.server.Address()}, e.o.Config.Allow...), Serve: doors.open(e),
+		Stdout: out, Stderr: end, Grace: grace, Alive: r.alive(),
+	})
+	doors.close()
+	switch {
+	case ctx.Err() != nil:
+		return code, "", interrupted(ctx)
+	case limited.Err() != nil:
+		return code, "", fault.New(fault.Unavailable, "engine_timeout", "the program did not end within %s and was stopped", e.timeout).
+			WithHint("see the run's log for what it waited for; engines.iac.timeout is the limit")
+	case err != nil:
+		return code, "", fault.New(fault.Unavailable, "engine_unavailable", "the program could not be started").WithCause(err)
+	}
+	return code, end.String(), nil
+}
+
+// ask runs the program outside of any module and gives what it says.
+func (e *Engine) ask(ctx context.Context, args ...string) ([]byte, int, error) {
+	r, err := e.newRun(ctx, nil, "v-"+rand.Text()[:8], nil, nil)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer r.close()
+	out := &bounded{max: 1 << 20}
+	code, _, err := r.exec(ctx, false, out, args...)
+	return out.Bytes(), code, err
+}
+
+// door is what a run reaches from its closed network.
+type door struct {
+	mu   sync.Mutex
+	list []net.Listener
+}
+
+func (d *door) open(e *Engine) func(string, net.Listener) {
+	return func(address string, l net.Listener) {
+		d.mu.Lock()
+		d.list = append(d.list, l)
+		d.mu.Unlock()
+		if address == e.server.Address() {
+			e.server.ServeOn(l)
+			return
+		}
+		go e.forward(address, l)
+	}
+}
+
+func (d *door) close() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, l := range d.list {
+		_ = l.Close()
+	}
+}
+
+// forward carries connections from a run to an address of the allow-list.
+func (e *Engine) forward(address string, l net.Listener) {
+	for {
+		inner, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer func() { _ = inner.Close() }()
+			outer, err := e.egress.Dial(context.Background(), address, true)
+			if err != nil {
+				return
+			}
+			defer func() { _ = outer.Close() }()
+			done := make(chan struct{})
+			go func() { defer close(done); _, _ = io.Copy(outer, inner); halfClose(outer) }()
+			_, _ = io.Copy(inner, outer)
+			halfClose(inner)
+			<-done
+		}()
+	}
+}
+
+func halfClose(c net.Conn) {
+	if w, ok := c.(interface{ CloseWrite() error }); ok {
+		_ = w.CloseWrite()
+	}
+}
+
+// tail keeps the end of what is written.
+type tail struct {
+	max  int
+	text []byte
+}
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.text = append(t.text, p...)
+	if over := len(t.text) - t.max; over > 0 {
+		t.text = append([]byte(nil), t.text[over:]...)
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string { return strings.ToValidUTF8(string(t.text), "") }
+
+// bounded keeps the beginning of what is written, and says when that is not
+// all.
+type bounded struct {
+	bytes.Buffer
+	max  int
+	over bool
+}
+
+// ReadFrom hides the buffer's own, which has no bound.
+func (b *bounded) ReadFrom(r io.Reader) (int64, error) { return io.Copy(struct{ io.Writer }{b}, r) }
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.Len()+len(p) > b.max {
+		b.over = true
+		return len(p), nil
+	}
+	return b.Buffer.Write(p)
+}
