@@ -7,9 +7,12 @@ import (
 	"errors"
 	"fmt"
 
+	"fairlead/internal/approval"
 	"fairlead/internal/fault"
+	"fairlead/internal/gate"
 	"fairlead/internal/guardrail"
 	"fairlead/internal/loop"
+	"fairlead/internal/principal"
 	"fairlead/internal/redact"
 	"fairlead/internal/secret"
 	"fairlead/internal/sqldb"
@@ -22,10 +25,36 @@ func (a *App) buildGuardrails(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.guardrails = guardrail.New(guardrail.Options{DB: a.db, Access: a.access, Key: key, Log: a.log})
+	a.guardrails = guardrail.New(guardrail.Options{DB: a.db, Access: a.access, Key: key, Approvals: activations{a.approvals}, Log: a.log})
 	group := loop.NewGroup(a.db, a.log)
 	a.run(func(ctx context.Context) error { group.Run(ctx, a.guardrails.Loop()); return nil })
 	return a.guardrails.SeedShipped(ctx, policies.FS)
+}
+
+// activations has people agree to changes of guardrails, which are no
+// resources: each is asked about anew once what is in force has changed.
+type activations struct{ svc *approval.Service }
+
+func (a activations) Settle(ctx context.Context, tx *sqldb.Tx, ask gate.Ask) (gate.Answer, error) {
+	needs := []gate.Need{}
+	for _, v := range ask.Verdicts {
+		if v.Need != nil {
+			needs = append(needs, *v.Need)
+			continue
+		}
+		needs = append(needs, gate.Need{Role: string(principal.PlatformAdmin), Count: 1})
+	}
+	sub := approval.Subject{Kind: "guardrail", ID: ask.Facts.Resource, Title: "guardrails " + ask.Facts.Resource, Action: string(ask.Facts.Action),
+		Document: ask.Facts.Document(), Verdicts: ask.Verdicts}
+	for attempt := range 20 {
+		// One that nobody answered in time is asked about again.
+		sub.Run = fmt.Sprintf("%s#%d", ask.Facts.RunID, attempt)
+		answer, err := a.svc.Ensure(ctx, tx, sub, needs, ask.Binding)
+		if err != nil || answer.Status != "expired" {
+			return answer, err
+		}
+	}
+	return gate.Answer{Status: "expired"}, nil
 }
 
 // guardrailKey is what guardrails are signed with. It is a secret like others,
