@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"fairlead/internal/access"
 	"fairlead/internal/audit"
@@ -168,7 +169,7 @@ func (s *Service) settle(ctx context.Context, tx *sqldb.Tx, st step, now *inForc
 	if err := st.guarded(out.ByID); err != nil {
 		return out, err, nil
 	}
-	if out.Verdicts, refused, err = s.judged(ctx, tx, st, set); err != nil || refused != nil {
+	if out.Verdicts, refused, err = s.judged(ctx, tx, st, now); err != nil || refused != nil {
 		return out, refused, err
 	}
 	list := slices.DeleteFunc(slices.Clone(now.list), func(v version) bool { return v.Name == st.name })
@@ -198,10 +199,12 @@ func (s *Service) settle(ctx context.Context, tx *sqldb.Tx, st step, now *inForc
 	})
 }
 
-// judged asks the guardrails in force about the change of guardrails.
-func (s *Service) judged(ctx context.Context, tx *sqldb.Tx, st step, set *Set) (verdicts []gate.Verdict, refused, err error) {
-	f := st.facts(ctx)
-	f.Now = tx.Now()
+// judged asks the guardrails in force about the change of guardrails. The
+// count of changes tells attempts apart: what was in force once can be so
+// again, and what was agreed to then was used.
+func (s *Service) judged(ctx context.Context, tx *sqldb.Tx, st step, now *inForce) (verdicts []gate.Verdict, refused, err error) {
+	f, set := st.facts(ctx), now.set
+	f.Now, f.RunID = tx.Now(), "after change "+strconv.FormatInt(now.version, 10)
 	j := gate.Judgement{Facts: f, Verdicts: set.Evaluate(ctx, f), Policy: set.digest, At: f.Now}
 	if err := j.Err(); err != nil {
 		return nil, err, nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -336,6 +337,36 @@ func TestGuardrailsOfGuardrails(t *testing.T) {
 	wants(t, err, "guardrail_denied")
 	if v, _, _ := s.Evaluate(t.Context(), facts(11)); len(v) != 0 {
 		t.Error(said(v))
+	}
+}
+
+// agreed is people who agreed to whatever they were asked already.
+type agreed struct {
+	mu   sync.Mutex
+	runs []string
+}
+
+func (a *agreed) Settle(_ context.Context, _ *sqldb.Tx, ask gate.Ask) (gate.Answer, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.runs = append(a.runs, ask.Facts.RunID)
+	return gate.Answer{Status: "approved"}, nil
+}
+
+// What was taken out of force again does not come back by the old approval.
+func TestEachActivationIsAnAttemptOfItsOwn(t *testing.T) {
+	t.Parallel()
+	people := &agreed{}
+	s := guardrail.New(guardrail.Options{DB: sqldbtest.SQLite(t), Access: accesstest.AllowAll{}, Key: guardrailtest.Key(), Approvals: people})
+	push(t, s, ada, guardrailtest.Sizes("1.0.0"))
+	for range 3 {
+		activate(t, s, ada, "sizes", "1.0.0")
+		if _, err := s.Deactivate(as(t, ada), "sizes"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := slices.Compact(slices.Sorted(slices.Values(people.runs))); len(got) != 6 || got[0] == "" {
+		t.Errorf("attempts: %q", people.runs)
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 
 const (
 	maxPlaces = 8192            // that a set remembers the rules of
-	maxTotal  = 5 * time.Second // of all rules of a decision, when one of them overran
+	maxTotal  = 5 * time.Second // of all rules of a decision
 )
 
 // Set is bundles that are asked together. It is immutable but for what it
@@ -207,6 +207,9 @@ func (s *Set) ask(ctx context.Context, st *stage, at place, input func(kind stri
 func (s *Set) askGroup(ctx context.Context, g group, in rego.Input, began time.Time) []gate.Verdict {
 	if g.broken != nil {
 		return g.denied(g.broken)
+	}
+	if time.Since(began) > maxTotal {
+		return g.denied(errors.New("it was not asked: the others took too long"))
 	}
 	answers, err := g.query.Eval(ctx, in, s.limits)
 	if err == nil {

@@ -78,6 +78,7 @@ func TestWhoMustAgree(t *testing.T) {
 		{"the verdict's", own, `{"msg": "x", "role": "team-owner", "count": 3, "within": "1h"}`, "{team-owner  [] 3 1h0m0s}"},
 		{"people", own, `{"msg": "x", "people": ["ada", 3, "bert"]}`, "{  [ada bert] 2 24h0m0s}"},
 		{"no fewer than one", own, `{"msg": "x", "count": 0}`, "{approver ops [] 2 24h0m0s}"},
+		{"nobody leaves the guardrail's", own, `{"msg": "x", "people": [], "role": "", "team": ""}`, "{approver ops [] 2 24h0m0s}"},
 		{"nonsense leaves the guardrail's", own, `{"msg": "x", "role": 3, "count": "many", "within": "soon"}`, "{approver ops [] 2 24h0m0s}"},
 	} {
 		got := guardrail.NewSet(native(t, "request", tc.more, "approve contains "+tc.object)).Evaluate(t.Context(), facts(1))
@@ -104,6 +105,43 @@ func TestWhatIsSaidIsBounded(t *testing.T) {
 	more := guardrail.NewSet(native(t, "request", "", `deny contains sprintf("%d %s", [i, input.inputs.text]) if some i in numbers.range(1, 3000)`)).Evaluate(t.Context(), f)
 	if len(more) != 1 || !strings.Contains(more[0].Message, "larger than") {
 		t.Error(len(more), said(more))
+	}
+}
+
+// Who fills a rule's mouth does not get the last thing that it has to say left
+// unsaid.
+func TestMoreApprovalsThanAreHeardDeny(t *testing.T) {
+	t.Parallel()
+	set := guardrail.NewSet(native(t, "request", "", `approve contains {"msg": sprintf("%d", [i]), "role": "approver"} if some i in numbers.range(1, 250)
+
+approve contains {"msg": "z", "role": "platform-admin"}`))
+	j := gate.Judgement{Verdicts: set.Evaluate(t.Context(), facts(1))}
+	if !j.Denied() || len(j.Verdicts) != 201 {
+		t.Error(len(j.Verdicts), said(j.With(gate.Deny)))
+	}
+}
+
+func TestManySlowBundlesTakeNoLongerThanSome(t *testing.T) {
+	t.Parallel()
+	var bundles []*guardrail.Bundle
+	for i := range 12 {
+		bundles = append(bundles, guardrailtest.Bundle(t, "", guardrailtest.Files{
+			"policy.yaml": guardrailtest.Manifest(fmt.Sprint("slow-", i), "1.0.0", "slow", "request"),
+			"slow.rego":   "package slow\n\ndeny contains \"x\" if {\n\tsome i in numbers.range(1, 30000)\n\tsome j in numbers.range(1, 30000)\n\ti * j == -1\n}\n",
+		}))
+	}
+	got := guardrail.NewSet(bundles...).Evaluate(t.Context(), facts(1))
+	unasked := 0
+	for _, v := range got {
+		if v.Strength != gate.Deny {
+			t.Error(said([]gate.Verdict{v}))
+		}
+		if strings.Contains(v.Message, "not asked") {
+			unasked++
+		}
+	}
+	if len(got) != 12 || unasked < 5 {
+		t.Error(len(got), unasked)
 	}
 }
 

@@ -44,6 +44,9 @@ func (a asked) verdicts(answer rego.Answer) []gate.Verdict {
 		if len(out) == maxVerdicts {
 			v := a.verdict()
 			v.Message = fmt.Sprintf("the rule says more than %d things; the rest is left out", maxVerdicts)
+			if v.Strength == gate.Approve { // who else must agree is not known
+				v.Strength, v.Need = gate.Deny, nil
+			}
 			return append(out, v)
 		}
 		out = append(out, a.read(item))
@@ -124,11 +127,14 @@ func readNeed(n *gate.Need, item map[string]any) {
 	team, hasTeam := item["team"].(string)
 	people, hasPeople := item["people"].([]any)
 	if hasRole || hasTeam || hasPeople {
-		n.Role, n.Team, n.People = short(role, maxDetail), short(team, maxDetail), nil
+		var names []string
 		for _, p := range people[:min(len(people), maxPeople)] {
-			if name, ok := p.(string); ok {
-				n.People = append(n.People, short(name, maxDetail))
+			if name, ok := p.(string); ok && name != "" {
+				names = append(names, short(name, maxDetail))
 			}
+		}
+		if role != "" || team != "" || len(names) > 0 {
+			n.Role, n.Team, n.People = short(role, maxDetail), short(team, maxDetail), names
 		}
 	}
 	if count, ok := item["count"].(json.Number); ok {
