@@ -15,22 +15,23 @@ type store struct{ db *sqldb.DB }
 
 const (
 	leaseColumns = `l.id, l.kind, l.subject_id, COALESCE(r.name, e.name), e.id, e.name, e.class, p.id, p.name, t.id, t.name, l.template, l.owner_id, COALESCE(o.name, l.owner_id),
-		l.begins_at, l.ends_at, l.extensions, l.warn_at, l.warned, l.state, l.reason, l.problem, l.attempts, l.ending_at, l.ended_at, l.version`
+		l.begins_at, l.ends_at, l.extensions, l.warn_at, l.warned, l.state, l.reason, l.problem, l.attempts, l.ending_at, l.ended_at, l.version, l.max_length`
 	leaseTables = ` FROM leases l JOIN environments e ON e.id = l.environment_id JOIN projects p ON p.id = e.project_id JOIN teams t ON t.id = p.team_id
 		LEFT JOIN resources r ON l.kind = 'resource' AND r.id = l.subject_id LEFT JOIN principals o ON o.id = l.owner_id`
 )
 
 func scanLease(row sqldb.Row) (Lease, error) {
 	var l Lease
-	var begins, ends int64
+	var begins, ends, most int64
 	var warnAt, warned string
 	var ending, ended sql.NullInt64
 	err := row.Scan(&l.ID, &l.Kind, &l.SubjectID, &l.Subject, &l.EnvironmentID, &l.Environment, &l.Class, &l.ProjectID, &l.Project, &l.TeamID, &l.Team, &l.Template,
-		&l.OwnerID, &l.Owner, &begins, &ends, &l.Extensions, &warnAt, &warned, &l.State, &l.Reason, &l.Problem, &l.Attempts, &ending, &ended, &l.Version)
+		&l.OwnerID, &l.Owner, &begins, &ends, &l.Extensions, &warnAt, &warned, &l.State, &l.Reason, &l.Problem, &l.Attempts, &ending, &ended, &l.Version, &most)
 	if err != nil {
 		return l, err
 	}
 	l.BeginsAt, l.EndsAt, l.EndingAt, l.EndedAt = sqldb.Time(begins), sqldb.Time(ends), sqldb.TimeOrZero(ending), sqldb.TimeOrZero(ended)
+	l.Max = length(most)
 	var errs [2]error
 	l.WarnAt, errs[0] = moments(warnAt)
 	l.Warned, errs[1] = moments(warned)
@@ -79,9 +80,9 @@ var leases = sqldb.List[Lease]{
 }
 
 func (s store) insert(ctx context.Context, tx *sqldb.Tx, l Lease) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO leases (id, kind, subject_id, environment_id, template, owner_id, begins_at, ends_at, warn_at, state, due_at, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $7, $7)`,
-		l.ID, string(l.Kind), l.SubjectID, l.EnvironmentID, l.Template, l.OwnerID, l.BeginsAt.UnixMicro(), l.EndsAt.UnixMicro(), micros(l.WarnAt), string(l.State), l.due().UnixMicro())
+	_, err := tx.ExecContext(ctx, `INSERT INTO leases (id, kind, subject_id, environment_id, template, owner_id, begins_at, ends_at, warn_at, state, due_at, created_at, updated_at, max_length)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $7, $7, $12)`,
+		l.ID, string(l.Kind), l.SubjectID, l.EnvironmentID, l.Template, l.OwnerID, l.BeginsAt.UnixMicro(), l.EndsAt.UnixMicro(), micros(l.WarnAt), string(l.State), l.due().UnixMicro(), l.Max.Microseconds())
 	return err
 }
 

@@ -104,7 +104,7 @@ func (s *Service) ask(ctx context.Context, l Lease, left []subject) (problem str
 }
 
 const (
-	lookAgain = 2 * time.Second // a wake-up can get lost
+	lookAgain = 2 * time.Second  // a wake-up can get lost
 	longWait  = 10 * time.Minute // each try may be a run that guardrails refuse
 )
 

@@ -87,7 +87,7 @@ func (s *Service) Extend(ctx context.Context, id string, by time.Duration, ifVer
 			return err
 		}
 		now := tx.Now()
-		ends, err := r.extended(l, now, by)
+		ends, err := r.of(l).extended(l, now, by)
 		if err != nil {
 			return err
 		}

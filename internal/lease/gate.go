@@ -88,7 +88,11 @@ func (s *Service) Begin(ctx context.Context, tx *sqldb.Tx, f gate.Facts) error {
 	if err != nil {
 		return err
 	}
-	return s.begin(ctx, tx, Lease{Kind: Resource, SubjectID: f.ResourceID, Subject: f.Resource, Template: f.Template.Name, EndsAt: ends}, f.Environment, f.Principal.ID, r)
+	l := Lease{Kind: Resource, SubjectID: f.ResourceID, Subject: f.Resource, Template: f.Template.Name, EndsAt: ends}
+	if f.Template.Lease != nil {
+		l.Max = f.Template.Lease.Max
+	}
+	return s.begin(ctx, tx, l, f.Environment, f.Principal.ID, r)
 }
 
 // BeginEnvironment starts the lease that a new environment asks for, or that

@@ -44,7 +44,8 @@ type Lease struct {
 	Class                      string
 	ProjectID, Project         string
 	TeamID, Team               string
-	Template                   string // of a resource
+	Template                   string        // of a resource
+	Max                        time.Duration // that its template sets; 0: none
 	OwnerID, Owner             string
 	BeginsAt, EndsAt           time.Time
 	Extensions                 int64

@@ -152,6 +152,23 @@ func TestATemplateNarrowsTheRules(t *testing.T) {
 	})
 }
 
+func TestAnExtensionStaysWithinTheTemplates(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		r := w.get("bare", 0)
+		w.must(w.DB.Write(t.Context(), "test.begin", func(tx *sqldb.Tx) error {
+			return w.svc.Begin(t.Context(), tx, gate.Facts{Action: gate.Create, Principal: resourcetest.Ann, ResourceID: r.ID, Resource: r.Name, Lease: 2 * hour,
+				Environment: gate.Environment{ID: r.EnvironmentID, Class: r.Class, TeamID: r.TeamID}, Template: gate.Template{Name: "store", Lease: &gate.LeaseRule{Max: 3 * hour}}})
+		}))
+		id := w.of(r.ID).ID
+		if _, err := w.svc.Extend(w.Ctx, id, 2*hour, 0); code(err) != "lease_limit" {
+			t.Errorf("past the template's maximum: %v", err)
+		}
+		if l, err := w.svc.Extend(w.Ctx, id, 0, 0); err != nil || l.Length() != 3*hour {
+			t.Errorf("up to it: %s %v", l.Length(), err)
+		}
+	})
+}
+
 // A clock that jumps, or a server that was down: what was missed is said once,
 // and what is over ends without being warned of.
 func TestAfterAJumpOfTheClock(t *testing.T) {

@@ -93,7 +93,7 @@ func (s *Service) Can(ctx context.Context, l Lease) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ends, err := r.extended(l, now, 0)
+	ends, err := r.of(l).extended(l, now, 0)
 	if err != nil {
 		return "it is as long as the rules allow", nil
 	}

@@ -60,6 +60,9 @@ func (r Rule) with(t *gate.LeaseRule) Rule {
 	return r
 }
 
+// of narrows the rule to what a lease's template said when it began.
+func (r Rule) of(l Lease) Rule { return r.with(&gate.LeaseRule{Max: l.Max}) }
+
 // given is the length of who asks for none.
 func (r Rule) given() time.Duration {
 	if r.Default == 0 && r.Required {

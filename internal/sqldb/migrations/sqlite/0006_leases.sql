@@ -26,6 +26,7 @@ CREATE TABLE leases (
     subject_id     TEXT NOT NULL,
     environment_id TEXT NOT NULL REFERENCES environments (id),
     template       TEXT NOT NULL DEFAULT '',   -- of a resource
+    max_length     BIGINT NOT NULL DEFAULT 0,  -- that its template sets; 0: none
     owner_id       TEXT NOT NULL,
     begins_at      BIGINT NOT NULL,
     ends_at        BIGINT NOT NULL,
