@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"net"
 	netmail "net/mail"
@@ -111,7 +112,7 @@ func (m *Mailer) Send(ctx context.Context, in notify.Message) error {
 	msg.SetBodyString(mail.TypeTextPlain, in.Text)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	return failure(m.send(ctx, msg))
+	return failure(m.veil(m.send(ctx, msg)))
 }
 
 // send has a connection of its own for a mail. The library leaves one open
@@ -175,6 +176,29 @@ func (m *Mailer) client(dial mail.DialContextFunc) (*mail.Client, error) {
 		options = append(options, mail.WithSMTPAuth(auth), mail.WithUsername(m.o.Username), mail.WithPassword(m.o.Password.Reveal()))
 	}
 	return mail.NewClient(m.o.Host, options...)
+}
+
+// veiled is an error without the password: a mail server may say in its refusal
+// what it was given.
+type veiled struct {
+	error
+	text string
+}
+
+func (v veiled) Error() string { return v.text }
+func (v veiled) Unwrap() error { return v.error }
+
+func (m *Mailer) veil(err error) error {
+	if err == nil || m.o.Password.Empty() {
+		return err
+	}
+	password, text := m.o.Password.Reveal(), err.Error()
+	for _, form := range []string{password, "\x00" + m.o.Username + "\x00" + password} {
+		for _, said := range []string{form, base64.StdEncoding.EncodeToString([]byte(form))} {
+			text = strings.ReplaceAll(text, said, redact.Shown)
+		}
+	}
+	return veiled{err, text}
 }
 
 // failure makes of the library's errors what the port says.
