@@ -14,7 +14,6 @@ import (
 	"fairlead/internal/access"
 	"fairlead/internal/approval"
 	"fairlead/internal/audit"
-	"fairlead/internal/backtest"
 	"fairlead/internal/backup"
 	"fairlead/internal/calendar"
 	"fairlead/internal/compliance"
@@ -34,6 +33,7 @@ import (
 	"fairlead/internal/project"
 	"fairlead/internal/queue"
 	"fairlead/internal/quota"
+	"fairlead/internal/replay"
 	"fairlead/internal/resource"
 	"fairlead/internal/secret"
 	"fairlead/internal/secret/embedded"
@@ -66,7 +66,7 @@ type App struct {
 	quotas       *quota.Service
 	costs        *cost.Service
 	guardrails   *guardrail.Service
-	backtests    *backtest.Service
+	backtests    *replay.Service
 	compliance   *compliance.Service
 	gates        *gate.Service
 	why          *why.Service

@@ -3,15 +3,15 @@ package app
 import (
 	"context"
 
-	"fairlead/internal/backtest"
 	"fairlead/internal/compliance"
 	"fairlead/internal/loop"
+	"fairlead/internal/replay"
 )
 
 // buildCompliance wires what looks back with other guardrails, and at what
 // stands there with those in force.
 func (a *App) buildCompliance(context.Context) error {
-	a.backtests = backtest.New(backtest.Options{DB: a.db, Access: a.access, Bundles: a.guardrails, Decisions: a.gates, Resources: a.resources})
+	a.backtests = replay.New(replay.Options{DB: a.db, Access: a.access, Bundles: a.guardrails, Decisions: a.gates, Resources: a.resources})
 	a.compliance = compliance.New(compliance.Options{DB: a.db, Access: a.access, Resources: a.resources, Rules: a.guardrails, Gates: a.gates, Log: a.log})
 	group := loop.NewGroup(a.db, a.log)
 	a.run(func(ctx context.Context) error { group.Run(ctx, a.compliance.Loop()); return nil })

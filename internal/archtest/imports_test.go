@@ -101,7 +101,7 @@ var (
 		"internal/gate":       {"internal/engine", "internal/event"},
 		"internal/why":        {"internal/engine", "internal/gate", "internal/queue", "internal/resource"},
 		"internal/guardrail":  {"internal/gate", "internal/engine", "internal/rego", "internal/event", "internal/template/bundle", "internal/yamlx"},
-		"internal/backtest":   {"internal/gate", "internal/guardrail"},
+		"internal/replay":     {"internal/gate", "internal/guardrail"},
 		"internal/compliance": {"internal/gate", "internal/guardrail", "internal/event"},
 		"internal/approval":   {"internal/gate", "internal/event"},
 		"internal/quota":      {"internal/gate", "internal/event"},

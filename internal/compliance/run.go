@@ -57,13 +57,14 @@ func (s *Service) Due(ctx context.Context) error {
 	case ok && last.Policy == set.Digest() && !last.StartedAt.Before(tonight):
 		return nil
 	}
-	if _, err = s.run(ctx, nil); fault.From(err).Code == codeBusy {
+	if _, err = s.run(ctx, nil); errors.Is(err, errBusy) {
 		return nil // it will be due still when that one has ended
 	}
 	return err
 }
 
-const codeBusy = "compliance_running"
+var errBusy = fault.New(fault.Conflict, "compliance_running", "a compliance run is under way").
+	WithHint("wait for it: fairlead policy compliance shows what it found")
 
 // Run looks at everything now, for those who may put guardrails in force or
 // read the audit log. progress, which may be nil, is called now and then with
@@ -98,7 +99,7 @@ func (s *Service) run(ctx context.Context, progress func(int) error) (Run, error
 			return err
 		}
 		if !began {
-			return fault.New(fault.Conflict, codeBusy, "a compliance run is under way").WithHint("wait for it: fairlead policy compliance shows what it found")
+			return errBusy
 		}
 		return nil
 	})

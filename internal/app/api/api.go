@@ -9,8 +9,6 @@ import (
 	"fairlead/internal/approval/approvalapi"
 	"fairlead/internal/audit"
 	"fairlead/internal/audit/auditapi"
-	"fairlead/internal/backtest"
-	"fairlead/internal/backtest/backtestapi"
 	"fairlead/internal/backup"
 	"fairlead/internal/backup/backupapi"
 	"fairlead/internal/calendar"
@@ -34,6 +32,8 @@ import (
 	"fairlead/internal/project/projectapi"
 	"fairlead/internal/quota"
 	"fairlead/internal/quota/quotaapi"
+	"fairlead/internal/replay"
+	"fairlead/internal/replay/replayapi"
 	"fairlead/internal/resource"
 	"fairlead/internal/resource/resourceapi"
 	"fairlead/internal/secret"
@@ -61,7 +61,7 @@ type Services struct {
 	Resources  *resource.Service
 	Gates      *gate.Service
 	Guardrails *guardrail.Service
-	Backtests  *backtest.Service
+	Backtests  *replay.Service
 	Compliance *compliance.Service
 	Why        *why.Service
 	Templates  *template.Service
@@ -78,7 +78,7 @@ func Register(api huma.API, s Services) {
 	resourceapi.Register(api, s.Resources)
 	gateapi.Register(api, s.Gates)
 	guardrailapi.Register(api, s.Guardrails)
-	backtestapi.Register(api, s.Backtests)
+	replayapi.Register(api, s.Backtests)
 	complianceapi.Register(api, s.Compliance)
 	approvalapi.Register(api, s.Approvals)
 	quotaapi.Register(api, s.Quotas)

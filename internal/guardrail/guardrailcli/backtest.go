@@ -16,7 +16,6 @@ import (
 
 	"fairlead/internal/apiclient"
 	"fairlead/internal/clikit"
-	"fairlead/internal/fault"
 )
 
 // tried is what a backtest found, as programs read it.
@@ -77,14 +76,15 @@ func follow(show *clikit.Progress, start func() (*http.Response, error)) (tried,
 		return r, err
 	}
 	defer resp.Body.Close()
+	cut := &apiclient.Error{Code: "unreachable", Detail: "the backtest was cut off before its end", Hint: "try again"}
 	for dec := json.NewDecoder(resp.Body); ; {
 		var line apiclient.BacktestLine
 		err := dec.Decode(&line)
 		switch {
 		case errors.Is(err, io.EOF):
-			return r, fault.New(fault.Unavailable, "unreachable", "the backtest was cut off").WithHint("try again")
+			return r, cut
 		case err != nil:
-			return r, fault.New(fault.Unavailable, "unreachable", "the backtest was cut off").WithHint("try again").WithCause(err)
+			return r, errors.Join(cut, err)
 		case line.Progress != nil:
 			show.Phase("replaying")
 			show.Log("info", count(line.Progress.Decisions)+" of "+count(line.Progress.OfDecisions)+" decisions, "+count(line.Progress.Resources)+" resources, "+count(line.Progress.Changes)+" would change")

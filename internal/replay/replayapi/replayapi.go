@@ -1,4 +1,4 @@
-package backtestapi
+package replayapi
 
 import (
 	"bytes"
@@ -11,11 +11,11 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
-	"fairlead/internal/backtest"
 	"fairlead/internal/fault"
 	"fairlead/internal/gate"
 	"fairlead/internal/gate/gateapi"
 	"fairlead/internal/httpx"
+	"fairlead/internal/replay"
 	"fairlead/internal/template/bundle"
 )
 
@@ -71,7 +71,7 @@ type BacktestSummary struct {
 }
 
 // Register adds the operation.
-func Register(api huma.API, svc *backtest.Service) {
+func Register(api huma.API, svc *replay.Service) {
 	line := api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[BacktestLine](), true, "BacktestLine")
 	op := huma.Operation{
 		OperationID: "backtest-guardrails", Method: http.MethodPost, Path: "/api/v1/guardrails/backtest", Tags: []string{"Guardrails"},
@@ -97,12 +97,12 @@ type input struct {
 	RawBody []byte `contentType:"application/x-tar" required:"false"`
 }
 
-func (in *input) ask() (backtest.Ask, error) {
+func (in *input) ask() (replay.Ask, error) {
 	since, err := gate.ParseLength(in.Since)
 	if err != nil {
-		return backtest.Ask{}, fault.From(err).WithField("query:since")
+		return replay.Ask{}, fault.From(err).WithField("query:since")
 	}
-	ask := backtest.Ask{Name: in.Name, Version: in.Version, Since: since}
+	ask := replay.Ask{Name: in.Name, Version: in.Version, Since: since}
 	switch {
 	case len(in.RawBody) > 0:
 		ask.Archive = bytes.NewReader(in.RawBody)
@@ -114,19 +114,19 @@ func (in *input) ask() (backtest.Ask, error) {
 
 // running is a backtest under way.
 type running struct {
-	progress chan backtest.Progress
+	progress chan replay.Progress
 	done     chan struct{} // closed at its end; then report and err are there
-	report   backtest.Report
+	report   replay.Report
 	err      error
 }
 
 // start has it run until its first sign of life, so that what is refused is
 // refused as everywhere.
-func start(ctx context.Context, svc *backtest.Service, ask backtest.Ask) (*huma.StreamResponse, error) {
-	r := &running{progress: make(chan backtest.Progress), done: make(chan struct{})}
+func start(ctx context.Context, svc *replay.Service, ask replay.Ask) (*huma.StreamResponse, error) {
+	r := &running{progress: make(chan replay.Progress), done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
-		r.report, r.err = svc.Run(ctx, ask, func(p backtest.Progress) error {
+		r.report, r.err = svc.Run(ctx, ask, func(p replay.Progress) error {
 			select {
 			case r.progress <- p:
 				return nil
@@ -135,7 +135,7 @@ func start(ctx context.Context, svc *backtest.Service, ask backtest.Ask) (*huma.
 			}
 		})
 	}()
-	var first backtest.Progress
+	var first replay.Progress
 	select {
 	case first = <-r.progress:
 	case <-r.done:
@@ -146,7 +146,7 @@ func start(ctx context.Context, svc *backtest.Service, ask backtest.Ask) (*huma.
 	return &huma.StreamResponse{Body: func(hc huma.Context) { r.write(hc, first) }}, nil
 }
 
-func (r *running) write(hc huma.Context, first backtest.Progress) {
+func (r *running) write(hc huma.Context, first replay.Progress) {
 	_, w := humago.Unwrap(hc)
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	w.Header().Set("X-Accel-Buffering", "no")
@@ -155,7 +155,7 @@ func (r *running) write(hc huma.Context, first backtest.Progress) {
 	say := func(l BacktestLine) {
 		_ = out.Encode(l) // of a client that is gone ctx knows too
 	}
-	tell := func(p backtest.Progress) {
+	tell := func(p replay.Progress) {
 		say(BacktestLine{Progress: &BacktestProgress{p.Decisions, p.OfDecisions, p.Resources, p.Changes}})
 		_ = flow.Flush()
 	}
@@ -183,7 +183,7 @@ func (r *running) write(hc huma.Context, first backtest.Progress) {
 		Changed: s.Changed, Shown: s.Shown, Kinds: s.Kinds, Advised: s.Advised, Broken: s.Broken, Millis: s.Took.Milliseconds()}})
 }
 
-func change(c backtest.Change) *BacktestChange {
+func change(c replay.Change) *BacktestChange {
 	return &BacktestChange{
 		Kind: string(c.Kind), Decision: c.Decision, At: c.At, Stage: string(c.Stage), Action: string(c.Action), By: c.By,
 		ResourceID: c.ResourceID, Resource: c.Resource, Template: c.Template, Team: c.Team, Project: c.Project, Environment: c.Environment,

@@ -1,4 +1,4 @@
-package backtest_test
+package replay_test
 
 import (
 	"context"
@@ -16,7 +16,6 @@ import (
 	"fairlead/internal/access/accesstest"
 	"fairlead/internal/audit"
 	"fairlead/internal/audit/audittest"
-	"fairlead/internal/backtest"
 	"fairlead/internal/engine"
 	"fairlead/internal/fault"
 	"fairlead/internal/gate"
@@ -24,6 +23,7 @@ import (
 	"fairlead/internal/guardrail"
 	"fairlead/internal/guardrail/guardrailtest"
 	"fairlead/internal/principal"
+	"fairlead/internal/replay"
 	"fairlead/internal/sqldb"
 	"fairlead/internal/sqldb/sqldbtest"
 )
@@ -37,7 +37,7 @@ type world struct {
 	gates *gate.Service
 	audit *audit.Log
 	stand living
-	svc   *backtest.Service
+	svc   *replay.Service
 }
 
 type living struct{ list []gate.Facts }
@@ -57,7 +57,7 @@ func build(t *testing.T, db *sqldb.DB, a access.Authorizer) *world {
 	w.rails = guardrail.New(guardrail.Options{DB: db, Access: a, Key: guardrailtest.Key()})
 	open := &gatetest.Gates{}
 	w.gates = gate.New(gate.Options{DB: db, Access: a, Rules: w.rails, Limits: open, Prices: open, Calendar: open, Leases: open, Approvals: open, Log: slog.New(slog.DiscardHandler)})
-	w.svc = backtest.New(backtest.Options{DB: db, Access: a, Bundles: w.rails, Decisions: w.gates, Resources: &w.stand})
+	w.svc = replay.New(replay.Options{DB: db, Access: a, Bundles: w.rails, Decisions: w.gates, Resources: &w.stand})
 	return w
 }
 
@@ -130,7 +130,7 @@ func next(rules string) guardrailtest.Files {
 	})
 }
 
-func shown(r backtest.Report) []string {
+func shown(r replay.Report) []string {
 	var out []string
 	for _, c := range r.Changes {
 		line := fmt.Sprintf("%s %s %s → %s", c.Kind, c.Resource, c.Was, c.Now)
@@ -145,7 +145,7 @@ func shown(r backtest.Report) []string {
 	return out
 }
 
-func (w *world) run(ask backtest.Ask) backtest.Report {
+func (w *world) run(ask replay.Ask) replay.Report {
 	w.t.Helper()
 	if ask.Since == 0 {
 		ask.Since = time.Hour
@@ -172,7 +172,7 @@ func TestItShowsExactlyWhatWouldBeDifferent(t *testing.T) {
 		w.ask(again, false)
 		w.stand.list = []gate.Facts{facts("tiny", 1), facts("old", 12), facts("older", 30)}
 		w.push(next("deny contains \"huge\" if input.inputs.size > 30\n\ndeny contains \"odd\" if {\n\tinput.action == \"keep\"\n\tinput.inputs.size == 1\n}\n\napprove contains \"big\" if input.inputs.size > 3\n\nwarn contains \"look\" if input.inputs.size == 1\n"))
-		r := w.run(backtest.Ask{Name: "sizes", Version: "2.0.0"})
+		r := w.run(replay.Ask{Name: "sizes", Version: "2.0.0"})
 		want := []string{
 			"request small allowed → approval | sizes.approve: big",
 			"request mid denied → approval | sizes.approve: big | no more sizes.deny",
@@ -192,7 +192,7 @@ func TestItShowsExactlyWhatWouldBeDifferent(t *testing.T) {
 			t.Error(d)
 		}
 		// The version in force changes nothing.
-		if r := w.run(backtest.Ask{Name: "sizes", Version: "1.0.0"}); r.Changed != 0 || r.Advised != 0 {
+		if r := w.run(replay.Ask{Name: "sizes", Version: "1.0.0"}); r.Changed != 0 || r.Advised != 0 {
 			t.Errorf("%+v", shown(r))
 		}
 	})
@@ -212,7 +212,7 @@ func TestAPlanThatIsRefusedCountsOnce(t *testing.T) {
 			"tests/x.yaml": "a: 1\n",
 		}
 		// It is not pushed: a folder is tried as it is.
-		r := w.run(backtest.Ask{Archive: files.Tar(t)})
+		r := w.run(replay.Ask{Archive: files.Tar(t)})
 		want := []string{
 			"request a allowed → approval | asks.approve: all",
 			"request b allowed → denied | asks.approve: all | shapes.deny: store.b",
@@ -233,7 +233,7 @@ func TestAPlanThatIsRefusedCountsOnce(t *testing.T) {
 func TestARuleThatBreaksDeniesAndIsCounted(t *testing.T) {
 	each(t, func(w *world) {
 		w.ask(facts("a", 5), false)
-		r := w.run(backtest.Ask{Archive: next("deny contains to_number(\"x\")\n").Tar(t)})
+		r := w.run(replay.Ask{Archive: next("deny contains to_number(\"x\")\n").Tar(t)})
 		if r.Broken != 1 || r.Kinds["request allowed → denied"] != 1 || !strings.Contains(shown(r)[0], "could not be evaluated") {
 			t.Errorf("%+v %v", r.Summary, shown(r))
 		}
@@ -244,7 +244,7 @@ func TestItLeavesNothingButAnAuditRecord(t *testing.T) {
 	each(t, func(w *world) {
 		w.ask(facts("a", 5), true)
 		before := len(audittest.Records(t, w.audit, ""))
-		w.run(backtest.Ask{Archive: guardrailtest.Sizes("1.0.0").Tar(t)})
+		w.run(replay.Ask{Archive: guardrailtest.Sizes("1.0.0").Tar(t)})
 		found := audittest.Records(t, w.audit, "guardrail:backtest")
 		if len(found) != 1 || len(audittest.Records(t, w.audit, "")) != before+1 {
 			t.Errorf("audited %+v", found)
@@ -263,7 +263,7 @@ func TestItCanBeCalledOff(t *testing.T) {
 		}
 		files := guardrailtest.Sizes("1.0.0")
 		ctx, cancel := context.WithCancel(as(ada))
-		_, err := w.svc.Run(ctx, backtest.Ask{Archive: files.Tar(t), Since: time.Hour}, func(p backtest.Progress) error {
+		_, err := w.svc.Run(ctx, replay.Ask{Archive: files.Tar(t), Since: time.Hour}, func(p replay.Progress) error {
 			if p.OfDecisions != 40 {
 				t.Errorf("%+v", p)
 			}
@@ -274,7 +274,7 @@ func TestItCanBeCalledOff(t *testing.T) {
 			t.Errorf("called off: %v", err)
 		}
 		stop := errors.New("the client is gone")
-		if _, err := w.svc.Run(as(ada), backtest.Ask{Archive: files.Tar(t), Since: time.Hour}, func(backtest.Progress) error { return stop }); !errors.Is(err, stop) {
+		if _, err := w.svc.Run(as(ada), replay.Ask{Archive: files.Tar(t), Since: time.Hour}, func(replay.Progress) error { return stop }); !errors.Is(err, stop) {
 			t.Errorf("stopped: %v", err)
 		}
 		if n := len(audittest.Records(t, w.audit, "guardrail:backtest")); n != 2 {
@@ -287,8 +287,8 @@ func TestWhoMayAndWhatMayBeAsked(t *testing.T) {
 	t.Parallel()
 	db := sqldbtest.SQLite(t)
 	w := build(t, db, accesstest.AllowAll{})
-	good := func() backtest.Ask {
-		return backtest.Ask{Archive: guardrailtest.Sizes("1.0.0").Tar(t), Since: time.Hour}
+	good := func() replay.Ask {
+		return replay.Ask{Archive: guardrailtest.Sizes("1.0.0").Tar(t), Since: time.Hour}
 	}
 	if _, err := w.svc.Run(context.Background(), good(), nil); !fault.Is(err, fault.Unauthenticated) {
 		t.Errorf("nobody: %v", err)
@@ -297,13 +297,13 @@ func TestWhoMayAndWhatMayBeAsked(t *testing.T) {
 		t.Errorf("who may not: %v", err)
 	}
 	for why, row := range map[string]struct {
-		ask  backtest.Ask
+		ask  replay.Ask
 		code string
 	}{
-		"no time at all":        {backtest.Ask{Name: "sizes"}, "invalid_since"},
-		"longer than is kept":   {backtest.Ask{Name: "sizes", Since: 91 * 24 * time.Hour}, "invalid_since"},
-		"a bundle that is none": {backtest.Ask{Name: "sizes", Since: time.Hour}, "unknown_guardrails"},
-		"one that is broken":    {backtest.Ask{Archive: next("deny contains x").Tar(t), Since: time.Hour}, "invalid_policy"},
+		"no time at all":        {replay.Ask{Name: "sizes"}, "invalid_since"},
+		"longer than is kept":   {replay.Ask{Name: "sizes", Since: 91 * 24 * time.Hour}, "invalid_since"},
+		"a bundle that is none": {replay.Ask{Name: "sizes", Since: time.Hour}, "unknown_guardrails"},
+		"one that is broken":    {replay.Ask{Archive: next("deny contains x").Tar(t), Since: time.Hour}, "invalid_policy"},
 	} {
 		if _, err := w.svc.Run(as(ada), row.ask, nil); fault.From(err).Code != row.code {
 			t.Errorf("%s: %v", why, err)
@@ -314,7 +314,7 @@ func TestWhoMayAndWhatMayBeAsked(t *testing.T) {
 	var all sync.WaitGroup
 	for range 2 {
 		all.Go(func() {
-			_, err := w.svc.Run(as(ada), good(), func(backtest.Progress) error { entered <- true; <-goOn; return nil })
+			_, err := w.svc.Run(as(ada), good(), func(replay.Progress) error { entered <- true; <-goOn; return nil })
 			if err != nil {
 				t.Error(err)
 			}

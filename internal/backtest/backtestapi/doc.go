@@ -1,3 +1,0 @@
-// Package backtestapi is the backtest's face on the API: one operation that
-// tells how far it is, line by line, and then what it found.
-package backtestapi
