@@ -74,7 +74,8 @@ func restoreCommand() *cobra.Command {
 		Long: `Put a backup into an empty data directory and store: all of it, or nothing. Then
 what the engines have made is held against the records: external objects newer
 than the backup are listed, and nothing is deleted.`,
-		Args: cobra.ExactArgs(1),
+		Example: "  fairlead restore fairlead.age --data ./data --identity-file key.txt",
+		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in := cmd.InOrStdin()
 			if args[0] != "-" {

@@ -176,6 +176,7 @@ func (k kit) memberRemove() *cobra.Command {
 	var roles []string
 	cmd := &cobra.Command{
 		Use: "rm TEAM MEMBER", Short: "Take the roles in a team, all of them or those of --role", Args: clikit.Args(2, 2), ValidArgsFunction: k.Complete(1, k.Teams),
+		Example: "  fairlead team members rm shop ada --role developer",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := k.Session()
 			if err != nil {

@@ -191,7 +191,8 @@ func transferCommand(c *clikit.CLI) *cobra.Command {
 	var to string
 	cmd := &cobra.Command{
 		Use: "transfer [NAME] --to USER", Short: "Give a lease another owner, who is warned from then on", Args: clikit.Args(0, 1), ValidArgsFunction: c.Complete(1, c.Resources),
-		Long: "Give a lease another owner, who is warned from then on." + naming,
+		Long:    "Give a lease another owner, who is warned from then on." + naming,
+		Example: "  fairlead lease transfer orders --to ada\n  fairlead lease transfer -e shop/dev --to ada",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := c.Session()
 			if err != nil {

@@ -46,6 +46,7 @@ func deliveries(c *clikit.CLI) *cobra.Command {
 	var limit int
 	cmd := &cobra.Command{
 		Use: "deliveries ID", Short: "What a webhook was told and is to be told, the newest first", Args: clikit.Args(1, 1),
+		Example: "  fairlead webhook deliveries whk_01jd2v8n5k3q7x9w4m6p8r0t2y --status failed",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := c.Session()
 			if err != nil {

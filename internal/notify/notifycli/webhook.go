@@ -149,7 +149,8 @@ func set(c *clikit.CLI) *cobra.Command {
 	var types []string
 	cmd := &cobra.Command{
 		Use: "set ID", Short: "Change what a webhook gets, or its path", Args: clikit.Args(1, 1),
-		Long: "Change a webhook. Its secret is for one scheme, host and port: to move it elsewhere use fairlead webhook rotate ID --url URL.",
+		Example: "  fairlead webhook set whk_01jd2v8n5k3q7x9w4m6p8r0t2y --type 'approval.*,lease.*'",
+		Long:    "Change a webhook. Its secret is for one scheme, host and port: to move it elsewhere use fairlead webhook rotate ID --url URL.",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			var body apiclient.UpdateWebhookJSONRequestBody
 			if cmd.Flags().Changed("url") {
@@ -227,6 +228,7 @@ func rotate(c *clikit.CLI) *cobra.Command {
 	var url, overlap string
 	cmd := &cobra.Command{
 		Use: "rotate ID", Short: "Give a webhook a new secret, shown this once; with --url move it", Args: clikit.Args(1, 1),
+		Example: "  fairlead webhook rotate whk_01jd2v8n5k3q7x9w4m6p8r0t2y --overlap 1h",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			body := apiclient.RotateWebhookJSONRequestBody{URL: clikit.Some(url)}
 			if cmd.Flags().Changed("overlap") {

@@ -17,6 +17,7 @@ func (k kit) rotate() *cobra.Command {
 	var w waiting
 	cmd := &cobra.Command{
 		Use: "rotate NAME", Short: "Make new credentials; the old ones keep working for a while", Args: clikit.Args(1, 1),
+		Example: "  fairlead rotate orders --wait",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return k.verb(cmd.Context(), args[0], w, func(ctx context.Context, a at, tag *string) (apiclient.Resource, error) {
 				return clikit.Read[apiclient.Resource](a.RotateResource(ctx, a.Project, a.Environment, args[0], &apiclient.RotateResourceParams{IfMatch: tag}))
@@ -54,6 +55,7 @@ func (k kit) retry() *cobra.Command {
 	var w waiting
 	cmd := &cobra.Command{
 		Use: "retry NAME", Short: "Try again what is wanted anyway", Args: clikit.Args(1, 1),
+		Example: "  fairlead retry orders --wait",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return k.verb(cmd.Context(), args[0], w, func(ctx context.Context, a at, _ *string) (apiclient.Resource, error) {
 				return clikit.Read[apiclient.Resource](a.RetryResource(ctx, a.Project, a.Environment, args[0]))
