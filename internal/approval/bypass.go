@@ -4,7 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"unicode/utf8"
+	"unicode"
 
 	"fairlead/internal/access"
 	"fairlead/internal/audit"
@@ -36,7 +36,7 @@ func (s *Service) Bypass(ctx context.Context, id, reason string) (Approval, erro
 	if p.Kind != principal.User {
 		return Approval{}, fault.New(fault.Denied, "robot_cannot_approve", "a robot cannot go ahead without an approval").WithHint("a person with approval:bypass does")
 	}
-	if reason = strings.TrimSpace(reason); utf8.RuneCountInString(reason) < minReason {
+	if reason = strings.TrimSpace(reason); visible(reason) < minReason {
 		return Approval{}, fault.New(fault.Invalid, "reason_required", "say why it cannot wait").WithField("/reason").
 			WithHint("at least %d characters; it is reviewed afterwards", minReason)
 	}
@@ -77,6 +77,17 @@ func (s *Service) Bypass(ctx context.Context, id, reason string) (Approval, erro
 		return Approval{}, err
 	}
 	return s.fill(ctx, out)
+}
+
+// visible counts the characters that can be seen.
+func visible(s string) int {
+	n := 0
+	for _, r := range s {
+		if unicode.IsPrint(r) {
+			n++
+		}
+	}
+	return n
 }
 
 // everybody is who hears of a bypass: all who could have decided, those who
@@ -127,7 +138,7 @@ func (s *Service) Review(ctx context.Context, id, comment string) (Approval, err
 	if p.Kind != principal.User {
 		return Approval{}, fault.New(fault.Denied, "robot_cannot_approve", "a robot cannot review anything").WithHint("a person with approval:review does")
 	}
-	if comment = strings.TrimSpace(comment); comment == "" {
+	if comment = strings.TrimSpace(comment); visible(comment) == 0 {
 		return Approval{}, fault.New(fault.Invalid, "comment_required", "say what you found").WithField("/comment")
 	}
 	if err := checkText("/comment", comment); err != nil {

@@ -2,6 +2,7 @@ package approval_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +28,8 @@ func TestBreakGlass(t *testing.T) {
 			code(t, err, want)
 		}
 		_, err := w.Approvals.Bypass(w.Admin, a.Approval, " short   ")
+		code(t, err, "reason_required")
+		_, err = w.Approvals.Bypass(w.Admin, a.Approval, "because"+strings.Repeat("\u200b", 20)) // nothing to see
 		code(t, err, "reason_required")
 		_, err = w.Approvals.Review(w.As("olga"), a.Approval, "too early")
 		code(t, err, "not_bypassed")

@@ -142,6 +142,12 @@ func (s store) end(ctx context.Context, tx *sqldb.Tx, a Approval) error {
 	return err
 }
 
+// lately counts the approvals of a subject since a time.
+func (s store) lately(ctx context.Context, q sqldb.Querier, kind, subject string, since time.Time) (n int, err error) {
+	err = q.QueryRowContext(ctx, `SELECT count(*) FROM approvals WHERE kind = $1 AND subject_id = $2 AND created_at > $3`, kind, subject, since.UnixMicro()).Scan(&n)
+	return n, err
+}
+
 // votes gives all votes on an approval, oldest first.
 func (s store) votes(ctx context.Context, q sqldb.Querier, approval string) ([]Vote, error) {
 	return sqldb.Collect(ctx, q, func(r sqldb.Row) (Vote, error) {

@@ -90,7 +90,7 @@ func checkBallot(b Ballot) error {
 		return fault.New(fault.Invalid, "digest_required", "say what you looked at: the digest of the approval").WithField("/digest").
 			WithHint("read the approval, and send its digest along")
 	}
-	if b.Decision == Reject && strings.TrimSpace(b.Comment) == "" {
+	if b.Decision == Reject && visible(strings.TrimSpace(b.Comment)) == 0 {
 		return fault.New(fault.Invalid, "comment_required", "say why you reject it").WithField("/comment").
 			WithHint("whoever asked for it reads it: --comment …")
 	}

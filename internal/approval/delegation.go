@@ -249,6 +249,28 @@ func (s store) delegatedTo(ctx context.Context, q sqldb.Querier, id string, at t
 	return sqldb.Collect(ctx, q, scanDelegation, delegationSelect+` WHERE g.to_id = $1`+inForce+` ORDER BY g.id LIMIT 50`, id, at.UnixMicro())
 }
 
+// withdrawn tells of whom ("holder>voter") votes were given for another by a
+// delegation that somebody has ended since, and did not give again. One that ran out was good when the
+// vote was given, and takes nothing back.
+func (s store) withdrawn(ctx context.Context, q sqldb.Querier, votes []Vote, now time.Time) (map[string]bool, error) {
+	out := map[string]bool{}
+	for _, v := range votes {
+		if v.holderID == v.VoterID {
+			continue
+		}
+		var good int
+		if err := q.QueryRowContext(ctx, `SELECT count(*) FROM approval_delegations WHERE from_id = $1 AND to_id = $2 AND ended_at IS NULL
+				AND (from_at <= $3 AND until_at > $3 OR from_at <= $4 AND until_at > $4)`,
+			v.holderID, v.VoterID, v.At.UnixMicro(), now.UnixMicro()).Scan(&good); err != nil {
+			return nil, err
+		}
+		if good == 0 {
+			out[v.holderID+">"+v.VoterID] = true
+		}
+	}
+	return out, nil
+}
+
 // standIns gives who stands in for some people at a time.
 func (s store) standIns(ctx context.Context, q sqldb.Querier, ids []string, at time.Time) ([]Delegation, error) {
 	if len(ids) == 0 {

@@ -1,6 +1,7 @@
 package approval_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -131,6 +132,52 @@ func TestWhoDelegates(t *testing.T) {
 		w.Must(err)
 		if len(list) != 1 || list[0].EndedAt.IsZero() {
 			t.Errorf("%+v", list)
+		}
+	})
+}
+
+func TestADelegationThatIsEndedTakesItsVotesBack(t *testing.T) {
+	each(t, func(t *testing.T, w *approvaltest.World) {
+		ask := approvaltest.Ask(w.Facts(w.Resource("orders", "dora"), "run_1", "dora"), "p", gate.Need{})
+		d := delegate(w, "anna", "nils")
+		a := w.Settle(ask)
+		got, err := w.Approve("nils", a.Approval)
+		w.Must(err)
+		if got.Status != approval.Approved {
+			t.Fatalf("it is %s", got.Status)
+		}
+		w.Must(w.Approvals.EndDelegation(w.As("anna"), d.ID)) // nils was not to be trusted
+		status(t, w.Settle(ask), "pending")
+		delegate(w, "anna", "nils") // he was, after all
+		status(t, w.Settle(ask), "approved")
+		// One that runs out takes nothing back.
+		other := approvaltest.Ask(w.Facts(w.Resource("invoices", "dora"), "run_2", "dora"), "p", gate.Need{})
+		d = delegate(w, "ben", "vera")
+		b := w.Settle(other)
+		_, err = w.Approve("vera", b.Approval)
+		w.Must(err)
+		w.Must(w.DB.Write(t.Context(), "test.over", func(tx *sqldb.Tx) error {
+			_, err := tx.ExecContext(t.Context(), `UPDATE approval_delegations SET until_at = $2 WHERE id = $1`, d.ID, tx.Now().UnixMicro())
+			return err
+		}))
+		status(t, w.Settle(other), "approved")
+	})
+}
+
+func TestAskingAndCancelingFillsNoMailbox(t *testing.T) {
+	each(t, func(t *testing.T, w *approvaltest.World) {
+		id := w.Resource("orders", "dora")
+		told := 0
+		for i := range 15 {
+			run := fmt.Sprint("run_", i)
+			a := w.Settle(approvaltest.Ask(w.Facts(id, run, "dora"), "p", gate.Need{}))
+			if len(w.Told("approval.requested", a.Approval)) > 0 {
+				told++
+			}
+			w.Must(w.DB.Write(t.Context(), "test.cancel", func(tx *sqldb.Tx) error { return w.Approvals.Void(w.System(), tx, id, "canceled") }))
+		}
+		if told == 0 || told > 10 {
+			t.Errorf("told %d times", told)
 		}
 	})
 }

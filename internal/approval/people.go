@@ -201,10 +201,21 @@ func (s *Service) tally(ctx context.Context, q sqldb.Querier, a *Approval) (bool
 			holders[id], enabled[id] = p, on && err == nil
 		}
 	}
+	now, err := s.now(ctx, q)
+	if err != nil {
+		return false, err
+	}
+	withdrawn, err := s.store.withdrawn(ctx, q, a.Votes, now)
+	if err != nil {
+		return false, err
+	}
 	all := len(a.Needs) > 0
 	for i := range a.Needs {
 		rights := map[string][]string{} // voter -> holders
 		for _, v := range a.Votes {
+			if withdrawn[v.holderID+">"+v.VoterID] {
+				continue
+			}
 			if v.Decision != Approve || !enabled[v.VoterID] || !enabled[v.holderID] || a.barred(v.VoterID) != "" {
 				continue
 			}

@@ -182,6 +182,11 @@ func (s *Service) bar(ctx context.Context, tx *sqldb.Tx, a *Approval, requester 
 	return nil
 }
 
+// mostMails is how often in an hour people are told that one subject needs an
+// approval: who asks and cancels in turn fills nobody's mailbox. Webhooks and
+// lists have all of them.
+const mostMails = 10
+
 // open asks people.
 func (s *Service) open(ctx context.Context, tx *sqldb.Tx, a Approval, within time.Duration) (gate.Answer, error) {
 	if within <= 0 {
@@ -191,6 +196,11 @@ func (s *Service) open(ctx context.Context, tx *sqldb.Tx, a Approval, within tim
 	who, to, err := s.wanted(ctx, tx, a)
 	if err != nil {
 		return gate.Answer{}, err
+	}
+	if lately, err := s.store.lately(ctx, tx, a.Kind, a.SubjectID, a.CreatedAt.Add(-time.Hour)); err != nil {
+		return gate.Answer{}, err
+	} else if lately >= mostMails {
+		to = nil
 	}
 	fresh, err := s.store.insert(ctx, tx, a)
 	if err != nil {
