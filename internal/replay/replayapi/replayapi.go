@@ -78,7 +78,7 @@ func Register(api huma.API, svc *replay.Service) {
 		Summary: "Try what a bundle would have decided",
 		Description: "Replays recorded decisions, and looks at what stands there, with a stored version (?name) or a folder that is not pushed (a tar as the body). " +
 			"Nothing is changed; that it was done is in the audit log. The answer is lines of JSON: progress, then what would be different, then a summary.",
-		DefaultStatus: http.StatusOK, MaxBodyBytes: bundle.MaxArchive,
+		DefaultStatus: http.StatusOK, MaxBodyBytes: bundle.MaxArchive, RequestBody: &huma.RequestBody{Description: "The folder, when it is not pushed"},
 		Responses: map[string]*huma.Response{"200": {Description: "Lines of JSON", Content: map[string]*huma.MediaType{"application/x-ndjson": {Schema: line}}}},
 	}
 	httpx.Register(api, httpx.Repeatable(op), func(ctx context.Context, in *input) (*huma.StreamResponse, error) {
@@ -88,13 +88,14 @@ func Register(api huma.API, svc *replay.Service) {
 		}
 		return start(ctx, svc, ask)
 	})
+	op.RequestBody.Required = false // huma takes every raw body for required
 }
 
 type input struct {
 	Name    string `query:"name" maxLength:"64" doc:"A stored bundle; or the name of a folder without policy.yaml"`
 	Version string `query:"version" maxLength:"64" doc:"Of the stored bundle; by default the one in force, or else the newest"`
 	Since   string `query:"since" maxLength:"16" default:"30d" doc:"How far back, at most 90d" example:"30d"`
-	RawBody []byte `contentType:"application/x-tar" required:"false"`
+	RawBody []byte `contentType:"application/x-tar"`
 }
 
 func (in *input) ask() (replay.Ask, error) {
