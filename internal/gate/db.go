@@ -85,15 +85,21 @@ func (s store) insert(ctx context.Context, tx *sqldb.Tx, j Judgement, resourceID
 }
 
 // asked gives the newest record of somebody's asking for a revision of a
-// resource, or for its end.
-func (s store) asked(ctx context.Context, resourceID string, revision int64, destroy bool) (Record, error) {
+// resource, or for its end. An end that was asked for before since is another:
+// that one was refused.
+func (s store) asked(ctx context.Context, resourceID string, revision int64, destroy bool, since time.Time) (Record, error) {
 	q := `SELECT ` + columns + ` FROM decisions d WHERE d.resource_id = $1 AND d.revision = $2 AND d.stage = 'request' AND d.outcome <> 'denied' AND d.action `
+	args := []any{resourceID, revision}
 	if destroy {
-		q += `= 'destroy'`
+		q += `= 'destroy' AND d.at >= $3`
+		if since.IsZero() {
+			since = time.UnixMicro(0)
+		}
+		args = append(args, since.UnixMicro())
 	} else {
 		q += `<> 'destroy'`
 	}
-	return scan(s.db.Read().QueryRowContext(ctx, q+` ORDER BY d.id DESC LIMIT 1`, resourceID, revision))
+	return scan(s.db.Read().QueryRowContext(ctx, q+` ORDER BY d.id DESC LIMIT 1`, args...))
 }
 
 // principal gives who asked, with the roles of that moment.

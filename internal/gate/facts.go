@@ -41,7 +41,7 @@ type Facts struct {
 	RunID     string
 	RunKind   string // apply, heal, rotate, destroy; "" at the request
 	RequestID string
-	Asked     time.Time // when; zero: now
+	Asked     time.Time // when; zero: now. Of a destroy a worker says since when it is wanted
 
 	ResourceID string
 	Resource   string // name

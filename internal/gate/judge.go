@@ -141,7 +141,7 @@ func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
 // recall fills in who asked for what, as the record has it.
 func (s *Service) recall(ctx context.Context, f *Facts) error {
-	d, err := s.db.asked(ctx, f.ResourceID, f.Revision, f.RunKind == string(Destroy))
+	d, err := s.db.asked(ctx, f.ResourceID, f.Revision, f.RunKind == string(Destroy), f.Asked)
 	if errors.Is(err, sql.ErrNoRows) {
 		if f.Action == "" {
 			f.Action = Keep

@@ -180,10 +180,10 @@ func (w *work) judge(ctx context.Context, plan engine.Plan) (*gating, error) {
 		Stage: gate.Plan, RunID: w.run.ID, RunKind: string(w.run.Kind), ResourceID: w.res.ID, Resource: w.res.Name, Revision: w.res.Revision,
 		Inputs: w.res.Inputs, Environment: w.env.gate(), Template: w.tmpl.Info().Gate(w.res.Inputs), Plan: &plan,
 	}
-	if w.run.Kind != RunDestroy {
-		if err := w.settled(ctx, &f); err != nil {
-			return nil, err
-		}
+	if w.run.Kind == RunDestroy {
+		f.Asked = w.res.DestroyWantedAt
+	} else if err := w.settled(ctx, &f); err != nil {
+		return nil, err
 	}
 	rev, err := w.s.db.revision(ctx, w.s.DB.Read(), w.res.ID, w.res.Revision)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"fairlead/internal/fault"
 	"fairlead/internal/gate"
 	"fairlead/internal/gate/gatetest"
+	"fairlead/internal/principal"
 	"fairlead/internal/resource"
 	"fairlead/internal/resource/resourcetest"
 	"fairlead/internal/sqldb"
@@ -234,5 +235,31 @@ func TestWhatAReferenceComesToIsReserved(t *testing.T) {
 		if got := b.UntilPhase(r.ID, resource.Failed); got.Reason != "budget_exceeded" {
 			t.Errorf("%+v", got)
 		}
+	})
+}
+
+func TestARefusedDestroyIsNoWayToOutliveALease(t *testing.T) {
+	each(t, func(t *testing.T, b *resourcetest.Bench) {
+		r := b.Create("orders", nil)
+		b.Work()
+		b.UntilPhase(r.ID, resource.Ready)
+		people := newApprovals(b)
+		b.Gates.Say("p1", func(f gate.Facts) []gate.Verdict {
+			if f.Action == gate.Destroy {
+				return []gate.Verdict{says(gate.Approve, "no-loss")}
+			}
+			return nil
+		})
+		people.status.Store("rejected")
+		if _, err := b.Svc.Destroy(b.Ctx, where("orders"), 0); err != nil {
+			t.Fatal(err)
+		}
+		b.Until(r.ID, "spared", func(x resource.Resource) bool { return x.Reason == "approval_rejected" })
+		system := resource.New(resource.Options{DB: b.DB, Access: accesstest.AllowAll{}, Environments: b.Svc.Environments, Templates: b.Svc.Templates,
+			Secrets: b.Svc.Secrets, Gates: b.Svc.Gates, Engines: b.Svc.Engines, Installation: "inst", Log: b.Svc.Log})
+		if _, err := system.End(principal.With(t.Context(), principal.System), where("orders")); err != nil {
+			t.Fatal(err)
+		}
+		b.Gone(r.ID)
 	})
 }
