@@ -162,6 +162,10 @@ func TestAReferenceThatComesToSomethingElseIsAChange(t *testing.T) {
 		people.status.Store("approved")
 		wake(b, r.ID)
 		b.UntilPhase(r.ID, resource.Ready)
+		living := map[string]any{}
+		if err := b.Svc.Living(principal.With(t.Context(), principal.System), func(f gate.Facts) error { living[f.Resource] = f.Inputs["size"]; return nil }); err != nil || living["orders"] != int64(9) {
+			t.Errorf("what stands there: %v %v", living, err)
+		}
 		// A rule that compares sees what it came to, not the reference.
 		b.Gates.Say("p2", grows)
 		if _, err := b.Svc.Change(b.Ctx, where("orders"), resource.Change{Set: inputs{"size": 99}}); code(err) != "guardrail_denied" {

@@ -78,7 +78,9 @@ func (s store) living(ctx context.Context, w sqldb.Where, after string) ([]gate.
 	return sqldb.Collect(ctx, s.db.Read(), scanLiving, `SELECT r.id, r.name, v.number, v.template, v.template_version, v.template_digest, r.engine,
 		v.inputs, v.note, v.created_by, coalesce(c.name, v.created_by), coalesce(c.kind, ''), e.id, e.name, e.class, e.attributes, p.id, p.name, t.id, t.name,
 		coalesce((SELECT u.id||'`+unit+`'||u.plan FROM runs u WHERE u.resource_id = r.id AND u.revision = v.number AND u.kind = 'apply'
-			AND u.status = 'succeeded' AND u.plan <> '' ORDER BY u.number LIMIT 1), '')
+			AND u.status = 'succeeded' AND u.plan <> '' ORDER BY u.number LIMIT 1), ''),
+		coalesce((SELECT u.passed FROM runs u WHERE u.resource_id = r.id AND u.revision = v.number AND u.status = 'succeeded' AND u.passed <> ''
+			ORDER BY u.number DESC LIMIT 1), '')
 		FROM resources r
 		JOIN revisions v ON v.resource_id = r.id AND v.number = CASE WHEN r.applied_revision > 0 THEN r.applied_revision ELSE r.revision END
 		JOIN environments e ON e.id = r.environment_id
@@ -89,14 +91,23 @@ func (s store) living(ctx context.Context, w sqldb.Where, after string) ([]gate.
 
 func scanLiving(row sqldb.Row) (gate.Facts, error) {
 	f := gate.Facts{Stage: gate.Request, Action: gate.Keep}
-	var inputs, kind, attributes, run string
+	var inputs, kind, attributes, run, passed string
 	err := row.Scan(&f.ResourceID, &f.Resource, &f.Revision, &f.Template.Name, &f.Template.Version, &f.Template.Digest, &f.Template.Engine,
 		&inputs, &f.Note, &f.Principal.ID, &f.Principal.Name, &kind, &f.Environment.ID, &f.Environment.Name, &f.Environment.Class, &attributes,
-		&f.Environment.ProjectID, &f.Environment.Project, &f.Environment.TeamID, &f.Environment.Team, &run)
+		&f.Environment.ProjectID, &f.Environment.Project, &f.Environment.TeamID, &f.Environment.Team, &run, &passed)
 	if err != nil {
 		return f, err
 	}
 	f.Principal.Kind, f.Author, f.Environment.Attributes = principal.Kind(kind), f.Principal.ID, sqldb.ParseAttributes(attributes)
+	if passed != "" {
+		var b gate.Binding
+		if err := fromJSON(passed, &b); err != nil {
+			return f, err
+		}
+		if b[partValues] != "" { // with what its references came to
+			inputs, f.Resolved = b[partValues], true
+		}
+	}
 	if f.Inputs, err = readInputs(inputs); err != nil {
 		return f, err
 	}
