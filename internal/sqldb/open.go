@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -113,6 +115,9 @@ func (db *DB) openSQLite(ctx context.Context, path string) error {
 		return fmt.Errorf("open store: %w", err)
 	}
 	db.dialect, db.path = SQLite, abs
+	if err := private(abs); err != nil {
+		return openFailed(err)
+	}
 	dsn := func(pragmas ...string) string {
 		q := url.Values{"_txlock": {"immediate"}}
 		for _, p := range append([]string{"busy_timeout(10000)", "foreign_keys(1)"}, pragmas...) {
@@ -135,6 +140,20 @@ func (db *DB) openSQLite(ctx context.Context, path string) error {
 	db.read.SetMaxIdleConns(8)
 	db.writePrepared, db.readPrepared = newPrepared(db.write), newPrepared(db.read)
 	return nil
+}
+
+// private makes sure that nobody else reads the store; its log and its index
+// take over the mode. The folder may have to let others pass. A store that is
+// there is not opened for it: to close it again would give up SQLite's locks.
+func private(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return os.Chmod(path, 0o600)
+	}
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 func (db *DB) openPostgres(ctx context.Context, u string) error {
