@@ -44,7 +44,7 @@ func (a activations) Settle(ctx context.Context, tx *sqldb.Tx, ask gate.Ask) (ga
 		}
 		needs = append(needs, gate.Need{Role: string(principal.PlatformAdmin), Count: 1})
 	}
-	sub := approval.Subject{Kind: "guardrail", ID: ask.Facts.Resource, Title: "guardrails " + ask.Facts.Resource, Action: string(ask.Facts.Action),
+	sub := approval.Subject{Kind: "guardrail", ID: ask.Facts.Resource, Title: "guardrails " + ask.Facts.Resource, Action: string(ask.Facts.Action), Author: ask.Facts.Author,
 		Document: ask.Facts.Document(), Verdicts: ask.Verdicts}
 	for attempt := range 20 {
 		// One that nobody answered in time is asked about again.

@@ -134,6 +134,7 @@ type Subject struct {
 	// asked for. "" is one attempt for ever: what was approved once stays so.
 	Run      string
 	Action   string
+	Author   string // id of who made what it is about, and has no say in it; "" for nobody but the requester
 	TeamID   string // "" when it belongs to the organisation
 	Team     string
 	Document map[string]any // what people decide on; no secrets

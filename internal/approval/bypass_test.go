@@ -133,3 +133,18 @@ func TestAnApprovalWithoutAResource(t *testing.T) {
 		}
 	})
 }
+
+func TestWhoMadeItHasNoSayEvenIfSomebodyElseAsks(t *testing.T) {
+	each(t, func(t *testing.T, w *approvaltest.World) {
+		sub := approval.Subject{Kind: "guardrail", ID: "sizes", Title: "guardrails sizes", Run: "1", Action: "update", Author: w.Ref("olga").ID}
+		var answer gate.Answer
+		w.Must(w.DB.Write(w.Admin, "test.ensure", func(tx *sqldb.Tx) (err error) {
+			answer, err = w.Approvals.Ensure(w.Admin, tx, sub, []gate.Need{{People: []string{"olga", "anna"}}}, gate.Binding{"bundle": "x"})
+			return err
+		}))
+		_, err := w.Approve("olga", answer.Approval)
+		code(t, err, "not_found")
+		_, err = w.Approve("anna", answer.Approval)
+		w.Must(err)
+	})
+}

@@ -62,7 +62,7 @@ func (s *Service) Ensure(ctx context.Context, tx *sqldb.Tx, sub Subject, needs [
 		within = shorter(within, n.Within)
 	}
 	p := principal.From(ctx)
-	return s.settle(ctx, tx, a, p, []actor{{p.ID, "asked for it", tx.Now()}}, needs, within)
+	return s.settle(ctx, tx, a, p, []actor{{p.ID, "asked for it", tx.Now()}, {sub.Author, "made it", tx.Now()}}, needs, within)
 }
 
 // needed gives who must agree by some verdicts, and by when.

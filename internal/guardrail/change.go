@@ -241,11 +241,13 @@ func (s *Service) judged(ctx context.Context, tx *sqldb.Tx, st step, now *inForc
 }
 
 func (st step) facts(ctx context.Context) gate.Facts {
+	author := ""
 	bundle := map[string]any{"name": st.name, "from": st.previous, "to": "", "action": st.action, "guardrails": 0}
 	action, to := gate.Update, ""
 	if st.to != nil {
 		to = st.to.Version
 		bundle["to"], bundle["guardrails"] = to, len(st.to.Guards)
+		author = st.to.CreatedBy
 	}
 	switch {
 	case st.previous == "":
@@ -254,7 +256,7 @@ func (st step) facts(ctx context.Context) gate.Facts {
 		action = gate.Destroy
 	}
 	return gate.Facts{
-		Stage: gate.Activation, Action: action, Principal: principal.From(ctx), ResourceID: "guardrail:" + st.name, Resource: st.name,
+		Stage: gate.Activation, Action: action, Principal: principal.From(ctx), Author: author, ResourceID: "guardrail:" + st.name, Resource: st.name,
 		Inputs: map[string]any{"version": to}, Extra: map[string]any{"bundle": bundle},
 	}
 }
