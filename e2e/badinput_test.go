@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 // badInput is what must be refused with a status, a code and a hint, and leave
@@ -50,6 +51,42 @@ var badInput = []struct {
 	{"a cursor that is none", "GET", "/api/v1/resources?cursor=%27%20OR%201=1", nil, 0, "invalid_cursor"},
 	{"a limit that is none", "GET", "/api/v1/resources?limit=100000", nil, 422, "invalid_request"},
 	{"a path outside", "GET", "/api/v1/templates/..%2f..%2fetc", nil, 404, ""},
+	{"guardrails that are no tar", "POST", "/api/v1/guardrails", raw{"application/x-tar", []byte("hello")}, 422, "invalid_archive"},
+	{"ten megabytes of guardrails", "POST", "/api/v1/guardrails", raw{"application/x-tar", make([]byte, 10<<20)}, 0, ""},
+	{"guardrails nobody has", "POST", "/api/v1/guardrails/nonesuch/versions/1.0.0/activate", nil, 404, "unknown_guardrails"},
+	{"a document without a stage", "POST", "/api/v1/guardrails/evaluate", map[string]any{"document": map[string]any{"stage": "'; --"}}, 422, ""},
+	{"a backtest of nothing", "POST", "/api/v1/guardrails/backtest", nil, 0, ""},
+	{"a backtest of ever", "POST", "/api/v1/guardrails/backtest?name=baseline&since=9999d", nil, 0, ""},
+	{"a backtest since never", "POST", "/api/v1/guardrails/backtest?name=baseline&since=banana", nil, 0, ""},
+	{"a webhook to the metadata", "POST", "/api/v1/webhooks", map[string]any{"url": "http://169.254.169.254/latest/meta-data/"}, 422, "egress_refused"},
+	{"a webhook to the server itself", "POST", "/api/v1/webhooks", map[string]any{"url": "http://127.0.0.1:1/"}, 422, "egress_refused"},
+	{"a webhook to it in another spelling", "POST", "/api/v1/webhooks", map[string]any{"url": "https://0x7f.1/"}, 422, "egress_url egress_refused"},
+	{"a webhook to it by IPv6", "POST", "/api/v1/webhooks", map[string]any{"url": "https://[::ffff:127.0.0.1]/"}, 422, "egress_refused"},
+	{"a webhook to a file", "POST", "/api/v1/webhooks", map[string]any{"url": "file:///etc/passwd"}, 422, "egress_url"},
+	{"a webhook with a password", "POST", "/api/v1/webhooks", map[string]any{"url": "https://a:b@example.org/"}, 422, "egress_url"},
+	{"a webhook about nothing", "POST", "/api/v1/webhooks", map[string]any{"url": "https://example.org/", "types": []string{"nothing.at.all\n"}}, 422, ""},
+	{"a webhook of nobody", "POST", "/api/v1/webhooks", map[string]any{"url": "https://example.org/", "team": "nonesuch"}, 404, "not_found"},
+	{"a quota below nothing", "PUT", "/api/v1/quotas", map[string]any{"metric": "count", "max": -1}, 422, "invalid_request"},
+	{"a quota of everything", "PUT", "/api/v1/quotas", map[string]any{"metric": "count", "max": 1e300}, 422, ""},
+	{"a quota of SQL", "PUT", "/api/v1/quotas", map[string]any{"metric": "count'; --", "max": 1}, 422, ""},
+	{"a quota of nobody", "PUT", "/api/v1/quotas", map[string]any{"metric": "count", "max": 1, "team": "nonesuch"}, 404, ""},
+	{"prices that are no YAML", "PUT", "/api/v1/cost/prices", map[string]any{"document": "a: [b"}, 422, ""},
+	{"prices below nothing", "PUT", "/api/v1/cost/prices", map[string]any{"document": "currency: EUR\nitems: {cpu: {monthly: -1}}\n"}, 422, ""},
+	{"prices that grow", "PUT", "/api/v1/cost/prices", map[string]any{"document": "currency: EUR\na: &a [x, x]\nb: &b [*a, *a]\nitems: {cpu: {monthly: *b}}\n"}, 422, ""},
+	{"a lease without a unit", "POST", inDev + "/resources", map[string]any{"name": "x", "template": "null", "lease": "5"}, 422, "invalid_length"},
+	{"a lease that is over", "POST", inDev + "/resources", map[string]any{"name": "x", "template": "null", "lease": "-5h"}, 422, "invalid_length"},
+	{"a lease for ever", "POST", inDev + "/resources", map[string]any{"name": "x", "template": "null", "lease": "99999d"}, 422, "invalid_length"},
+	{"a rule for leases that contradicts itself", "PUT", "/api/v1/lease-rules", map[string]any{"class": "development", "default": "8d", "max": "7d"}, 422, "invalid_lease_rule"},
+	{"a lease of nothing", "POST", "/api/v1/leases/nonesuch/extend", map[string]any{"by": "1h"}, 404, "not_found"},
+	{"a freeze of the past", "POST", "/api/v1/calendar/freezes", map[string]any{"name": "past", "until": "2001-01-01T00:00:00Z"}, 422, ""},
+	{"a freeze that ends before it begins", "POST", "/api/v1/calendar/freezes", map[string]any{"name": "odd", "from": "2101-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}, 422, ""},
+	{"a window on Mars", "POST", "/api/v1/calendar/windows", map[string]any{"name": "mars", "weekdays": []string{"mon"}, "opens": "09:00", "closes": "17:00", "zone": "Mars/Phobos"}, 422, ""},
+	{"a window in a file", "POST", "/api/v1/calendar/windows", map[string]any{"name": "file", "weekdays": []string{"mon"}, "opens": "09:00", "closes": "17:00", "zone": "../../etc/passwd"}, 422, ""},
+	{"a window at no time", "POST", "/api/v1/calendar/windows", map[string]any{"name": "never", "weekdays": []string{"someday"}, "opens": "25:00", "closes": "17:00", "zone": "UTC"}, 422, ""},
+	{"an approval of nothing", "POST", "/api/v1/approvals/apr_00000000000000000000000000/approve", map[string]any{"digest": "x"}, 404, ""},
+	{"a delegation to nobody", "POST", "/api/v1/delegations", map[string]any{"to": "nonesuch", "until": "2100-01-01T00:00:00Z"}, 0, ""},
+	{"a delegation to oneself", "POST", "/api/v1/delegations", map[string]any{"to": "administrator", "until": "2100-01-01T00:00:00Z"}, 0, ""},
+	{"a mute of everything else", "PUT", "/api/v1/me/notifications", map[string]any{"muted": []string{strings.Repeat("a", 500)}}, 422, ""},
 	{"a policy that is none", "PUT", "/api/v1/access/policies", map[string]any{"source": "permit(everything);"}, 0, ""},
 }
 
@@ -71,6 +108,29 @@ func bomb(t *testing.T) raw {
 	return folder(t, map[string]string{"template.yaml": b.String()})
 }
 
+// badRules are guardrails that no push takes.
+var badRules = map[string]string{
+	"a syntax error":   "deny contains {",
+	"an unknown word":  "deny contains {\"msg\": nothing_of_that_name}",
+	"recursion":        "a if b\n\nb if a\n\ndeny contains {\"msg\": \"x\"} if a",
+	"the network":      "deny contains {\"msg\": http.send({\"method\": \"get\", \"url\": \"http://169.254.169.254/\"}).raw_body}",
+	"the environment":  "deny contains {\"msg\": opa.runtime().env.HOME}",
+	"the clock":        "deny contains {\"msg\": \"late\"} if time.now_ns() > 0",
+	"a type that errs": "deny contains {\"msg\": \"x\"} if count(5) > 1",
+}
+
+// loops counts to what no request can wait for.
+const loops = "deny contains {\"msg\": \"x\"} if {\n\tinput.resource.name == \"slow\"\n\tsome a in numbers.range(1, 30000)\n\tsome b in numbers.range(1, 30000)\n\ta * b == -1\n}"
+
+// ruled is a bundle of one rule, with a test that passes.
+func ruled(t testing.TB, name, text string) raw {
+	return folder(t, map[string]string{
+		"policy.yaml":     "apiVersion: fairlead/v1\nkind: PolicyBundle\nmetadata: {name: " + name + ", version: 1.0.0, title: Bad}\nguardrails:\n  - {package: bad, stage: request}\n",
+		"rules.rego":      "package bad\n\n" + text + "\n",
+		"rules_test.rego": "package bad_test\n\nimport data.bad\n\ntest_one if count(bad.deny) == 0 with input as {\"resource\": {\"name\": \"other\"}}\n",
+	})
+}
+
 // TestBadInput sends it over HTTP to a real server and counts afterwards.
 func TestBadInput(t *testing.T) {
 	t.Parallel()
@@ -82,6 +142,10 @@ func TestBadInput(t *testing.T) {
 		return strings.Join(column(t, db, `SELECT (SELECT count(*) FROM resources) || '/' || (SELECT count(*) FROM revisions) || '/' || (SELECT count(*) FROM runs)
 			|| '/' || (SELECT count(*) FROM queue) || '/' || (SELECT count(*) FROM projects) || '/' || (SELECT count(*) FROM environments) || '/' || (SELECT count(*) FROM teams)
 			|| '/' || (SELECT count(*) FROM template_versions) || '/' || (SELECT count(*) FROM secrets) || '/' || (SELECT count(*) FROM access_policies)
+			|| '/' || (SELECT count(*) FROM guardrail_bundles) || '/' || (SELECT count(*) FROM guardrail_history) || '/' || (SELECT count(*) FROM webhooks)
+			|| '/' || (SELECT count(*) FROM quota_limits) || '/' || (SELECT count(*) FROM price_tables) || '/' || (SELECT count(*) FROM lease_rules)
+			|| '/' || (SELECT count(*) FROM leases) || '/' || (SELECT count(*) FROM calendar_windows) || '/' || (SELECT count(*) FROM calendar_freezes)
+			|| '/' || (SELECT count(*) FROM approval_delegations) || '/' || (SELECT count(*) FROM notify_mutes) || '/' || (SELECT count(*) FROM events)
 			|| '/' || (SELECT count(*) FROM idempotency_keys WHERE key LIKE 'bad-%')`), "")
 	}
 	before := counts()
@@ -107,6 +171,23 @@ func TestBadInput(t *testing.T) {
 		folder(t, map[string]string{"template.yaml": pgTiny + "# changed\n", "README.md": "x\n"}), "Idempotency-Key", "bad-same"), 409, "")
 	check("a file outside of the folder", j.c.once(t, "POST", "/api/v1/templates",
 		folder(t, map[string]string{"template.yaml": pgTiny, "../README.md": "x\n"}), "Idempotency-Key", "bad-slip"), 422, "invalid_archive")
+	for name, text := range badRules {
+		r := j.c.once(t, "POST", "/api/v1/guardrails", ruled(t, "bad", text), "Idempotency-Key", "bad-rules-"+strings.ReplaceAll(name, " ", "-"))
+		check("guardrails: "+name, r, 422, "")
+		if !strings.Contains(string(r.body), "rules.rego:") {
+			t.Errorf("guardrails: %s: neither file nor line: %v", name, r)
+		}
+	}
+	// What can only be found out by asking is denied, and says so.
+	j.c.must(t, "POST", "/api/v1/guardrails", ruled(t, "slow", loops), "", 201)
+	j.c.must(t, "POST", "/api/v1/guardrails/slow/versions/1.0.0/activate", nil, "", 200)
+	before = counts()
+	began := time.Now()
+	r := j.c.once(t, "POST", inDev+"/resources", map[string]any{"name": "slow", "template": "null"}, "Idempotency-Key", "bad-slow")
+	if r.status != 403 || r.str("code") != "guardrail_denied" || time.Since(began) > 10*time.Second {
+		t.Errorf("guardrails that loop: %s: %v", time.Since(began), r)
+	}
+	j.c.must(t, "POST", "/api/v1/guardrails/slow/deactivate", nil, "", 200)
 	id := j.create("fine", "null", nil)
 	j.c.settle(t, id, patience, applied(1))
 }

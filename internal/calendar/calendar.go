@@ -171,7 +171,8 @@ func (f Freeze) check() error {
 		return err
 	}
 	if !f.From.Before(f.Until) || f.Until.Sub(f.From) > 366*24*time.Hour {
-		return fault.New(fault.Invalid, "invalid_freeze", "a freeze ends after it begins, and within a year").WithField("/until")
+		return fault.New(fault.Invalid, "invalid_freeze", "a freeze ends after it begins, and within a year").WithField("/until").
+			WithHint("without a beginning it begins now: give an end that is still to come")
 	}
 	return ident.CheckText("/reason", f.Reason, 500)
 }

@@ -255,7 +255,8 @@ func (s *Service) AddFreeze(ctx context.Context, f Freeze) (Freeze, error) {
 	err = s.change(ctx, "calendar.freeze", false, func(tx *sqldb.Tx) error {
 		f.ID, f.CreatedAt, f.CreatedBy, f.Version = ident.New("frz"), tx.Now(), principal.From(ctx).ID, 1
 		if !f.Until.After(tx.Now()) {
-			return fault.New(fault.Invalid, "invalid_freeze", "the freeze is over already").WithField("/until")
+			return fault.New(fault.Invalid, "invalid_freeze", "the freeze is over already").WithField("/until").
+				WithHint("give an end that is still to come")
 		}
 		if err := s.store.insertFreeze(ctx, tx, f); err != nil {
 			return taken(err, "freeze")

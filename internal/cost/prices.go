@@ -87,7 +87,7 @@ func ParsePrices(src []byte) (Prices, error) {
 		p.items(r, items)
 	}
 	if err := r.Err("invalid_prices", "the price table is not valid"); err != nil {
-		return Prices{}, err
+		return Prices{}, fault.From(err).WithHint("see docs/cost.md for the form of a price table")
 	}
 	p.Digest, err = p.digest()
 	return p, err

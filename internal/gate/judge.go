@@ -167,7 +167,9 @@ func (s *Service) recall(ctx context.Context, f *Facts) error {
 // Refuse records a denial, with its audit record, and gives the fault that
 // says so and how to read it up. Nothing else happens.
 func (s *Service) Refuse(ctx context.Context, j Judgement) error {
-	err := s.DB.Write(ctx, "gate.refuse", func(tx *sqldb.Tx) error {
+	// What was refused is not done: it claims no Idempotency-Key, and whoever
+	// lost the reply and asks again is judged again.
+	err := s.DB.Write(sqldb.WithPrelude(ctx, nil), "gate.refuse", func(tx *sqldb.Tx) error {
 		var err error
 		if j.ID, err = s.db.insert(ctx, tx, j, j.Facts.ResourceID, j.Facts.RunID); err != nil {
 			return err

@@ -5,8 +5,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"fairlead/internal/access"
+	"fairlead/internal/fault"
 	"fairlead/internal/gate"
 	"fairlead/internal/sqldb"
 )
@@ -127,6 +129,10 @@ func (s *Set) With(b *Bundle) *Set {
 func (s *Service) Ask(ctx context.Context, document map[string]any) ([]gate.Verdict, string, error) {
 	if _, err := s.access.Check(ctx, access.GuardrailView, target("")); err != nil {
 		return nil, "", err
+	}
+	if stage, _ := document["stage"].(string); !slices.Contains(stages, stage) { // nobody would be asked, which reads like leave
+		return nil, "", fault.New(fault.Invalid, "invalid_request", "the document says no stage at which guardrails are asked").WithField("/document/stage").
+			WithHint("one of %s", strings.Join(stages, ", "))
 	}
 	set, err := s.Active(ctx)
 	if err != nil {

@@ -92,7 +92,8 @@ func (r Rule) target() access.Target {
 
 func (r Rule) check() error {
 	bad := func(field, format string, args ...any) error {
-		return fault.New(fault.Invalid, "invalid_lease_rule", format, args...).WithField(field)
+		return fault.New(fault.Invalid, "invalid_lease_rule", format, args...).WithField(field).
+			WithHint("lengths are as 90m, 8h or 7d; docs/leases.md says what goes together")
 	}
 	if !slices.Contains([]string{"development", "staging", "production"}, r.Class) {
 		return bad("/class", "there is no such class of environment")

@@ -40,7 +40,8 @@ type preludeKey struct{}
 
 // WithPrelude makes every Write under ctx run first inside its own savepoint
 // before the closure. The API uses it to claim an Idempotency-Key in the same
-// transaction as the mutation, whichever service does it.
+// transaction as the mutation, whichever service does it. nil takes it away for
+// what is recorded and is no mutation.
 func WithPrelude(ctx context.Context, first func(*Tx) error) context.Context {
 	return context.WithValue(ctx, preludeKey{}, first)
 }
