@@ -1,8 +1,13 @@
 package docs
 
-import _ "embed"
+import "embed"
 
 // Errors is errors.md: a table of every error code.
 //
 //go:embed errors.md
 var Errors string
+
+// Pages are the pages that the server shows.
+//
+//go:embed *.md
+var Pages embed.FS

@@ -43,7 +43,7 @@ func YAML(api huma.API) ([]byte, error) { return api.OpenAPI().YAML() }
 // JSON30 gives it downgraded to OpenAPI 3.0, for generators that know no 3.1.
 func JSON30(api huma.API) ([]byte, error) { return api.OpenAPI().Downgrade() }
 
-// Mount adds /openapi.json, /openapi.yaml, /docs/api and /docs/errors to a
+// Mount adds /openapi.json, /openapi.yaml, /docs/api, /docs/errors and the pages to a
 // server. Operations registered later are in the document too, as long as they
 // are registered before its first request.
 func Mount(s *httpx.Server) {
@@ -52,6 +52,7 @@ func Mount(s *httpx.Server) {
 	s.Handle("GET /docs/api", http.HandlerFunc(reference))
 	s.Handle("GET /docs/assets/{name}", http.HandlerFunc(asset))
 	s.Handle("GET /docs/errors", http.HandlerFunc(errorIndex))
+	s.Handle("GET /docs/{page}", http.HandlerFunc(page))
 	s.Handle("GET /docs/errors/{code}", http.HandlerFunc(errorPage))
 }
 
