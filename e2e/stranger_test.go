@@ -38,7 +38,7 @@ var open = map[string]string{
 	"list-guardrail-versions": "guardrails are for all who sign in", "get-guardrail-version": "guardrails are for all who sign in",
 	"get-guardrail-archive": "guardrails are for all who sign in", "evaluate-guardrails": "asks about a document of one's own; nothing happens",
 	"list-violations": "a list of what one may see", "get-compliance": "a list of what one may see",
-	"list-freezes":   "a list of what one may see",
+	"list-freezes": "a list of what one may see", "list-stop-schedules": "a list of what one may see",
 	"list-approvals": "a list of what one may see", "list-delegations": "one's own", "create-delegation": "of one's own right, which may be none",
 }
 
@@ -100,13 +100,14 @@ func (e *estate) govern(t *testing.T, in string) {
 	e.params["delivery"] = must("POST", "/api/v1/webhooks/"+hook.str("id")+"/ping", nil).str("id")
 	e.params["quota"] = must("PUT", "/api/v1/quotas", map[string]any{"team": mark + "-acme", "metric": "count", "max": 50}).str("id")
 	e.params["rule"] = must("PUT", "/api/v1/lease-rules", map[string]any{"class": "staging", "team": mark + "-acme", "max": "30d"}).str("id")
-	e.params["window"], e.params["freeze"] = mark+"-window", mark+"-freeze"
+	e.params["window"], e.params["freeze"], e.params["schedule"] = mark+"-window", mark+"-freeze", mark+"-schedule"
 	place := func(name string, more map[string]any) map[string]any {
 		more["name"], more["project"], more["environment"] = name, mark+"-web", mark+"-other"
 		return more
 	}
 	must("POST", "/api/v1/projects/"+mark+"-web/environments", map[string]any{"name": mark + "-other", "class": "development"})
 	must("POST", "/api/v1/calendar/windows", place(mark+"-window", map[string]any{"weekdays": []string{"mon-sun"}, "opens": "00:00", "closes": "24:00", "zone": "UTC"}))
+	must("POST", "/api/v1/calendar/schedules", place(mark+"-schedule", map[string]any{"weekdays": []string{"mon-sun"}, "starts": "00:00", "stops": "23:59", "zone": "UTC"}))
 	must("POST", "/api/v1/calendar/freezes", place(mark+"-freeze", map[string]any{"until": time.Now().Add(time.Hour), "reason": mark}))
 	must("POST", "/api/v1/templates", folder(t, map[string]string{"template.yaml": careful, "README.md": "# x\n"}))
 	must("POST", "/api/v1/guardrails", rules(t, "1.0.0"))

@@ -16,7 +16,7 @@ import (
 type StopScheduleSetting struct {
 	Name string `json:"name" maxLength:"40"`
 	CalendarPlace
-	Weekdays []string `json:"weekdays" nullable:"false" minItems:"1" maxItems:"7" doc:"Days on which things run: mon to sun; a span is mon-fri"`
+	Weekdays []string `json:"weekdays" nullable:"false" minItems:"1" maxItems:"7" example:"[\"mon\",\"tue\"]" doc:"Days on which things run: mon to sun; a span is mon-fri"`
 	Starts   string   `json:"starts" maxLength:"5" example:"07:00"`
 	Stops    string   `json:"stops" maxLength:"5" example:"19:00" doc:"Not after starts: on the next day"`
 	Zone     string   `json:"zone" maxLength:"64" example:"Europe/Berlin" doc:"Of the IANA database"`
