@@ -74,6 +74,20 @@ type scriptServer struct {
 	api           *apiclient.API
 }
 
+// passable is a folder that the accounts of modules' runs get through to.
+func passable(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "fl-iac-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, "iac")
+}
+
 func serveScripts(t *testing.T) *scriptServer {
 	t.Helper()
 	s := &scriptServer{postgres: sqldbtest.PostgresServer(t)}
@@ -84,8 +98,8 @@ func serveScripts(t *testing.T) *scriptServer {
 	}
 	s.url = "http://" + l.Addr().String()
 	file := filepath.Join(dir, "fairlead.yaml")
-	text := fmt.Sprintf("listen: %s\ndata: %s\nrate: {perSecond: 10000, burst: 10000}\negress: {allow: [127.0.0.1]}\nengines: {postgres: {url: %q, pool: 0}}\n",
-		l.Addr(), filepath.Join(dir, "data"), s.postgres)
+	text := fmt.Sprintf("listen: %s\ndata: %s\nrate: {perSecond: 10000, burst: 10000}\negress: {allow: [127.0.0.1]}\nengines: {postgres: {url: %q, pool: 0}, iac: {dir: %q}}\n",
+		l.Addr(), filepath.Join(dir, "data"), s.postgres, passable(t))
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

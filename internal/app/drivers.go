@@ -16,6 +16,7 @@ import (
 // engineDrivers is every engine there is: name to constructor. Adding one is a
 // folder and a line here.
 var engineDrivers = map[string]func(context.Context, *App, conf.Raw) (engine.Engine, error){
+	"iac":      newIaC,
 	"null":     newNull,
 	"postgres": newPostgres,
 }

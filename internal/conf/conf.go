@@ -100,7 +100,7 @@ func Default() Server {
 	return Server{
 		Listen: "127.0.0.1:8080", Data: ".fairlead", Store: "sqlite", LogFormat: "text", LogLevel: "info",
 		Rate: Rate{PerSecond: 100, Burst: 1200}, Lease: Duration(30 * time.Second), ObserveEvery: Duration(time.Minute), KeepEvents: Duration(30 * 24 * time.Hour),
-		Workers: map[string]int{"postgres": 8, "null": 64}, Engines: map[string]Raw{},
+		Workers: map[string]int{"iac": 4, "postgres": 8, "null": 64}, Engines: map[string]Raw{},
 	}
 }
 

@@ -127,7 +127,7 @@ func (s *suite) applyChange(t *testing.T) {
 
 func (s *suite) applyCutOff(t *testing.T) {
 	whole := s.New(t, nil)
-	for n := 1; n < mostPoints; n++ {
+	for n := 1; n < mostPoints; n += max(s.CutEvery, 1) {
 		// Cut off and destroyed, then cut off and carried on, on the same name.
 		req := s.fresh(t)
 		cutApply := func(ctx context.Context, e engine.Engine, p engine.Progress) error {
@@ -267,7 +267,7 @@ func (s *suite) destroyTwice(t *testing.T) {
 
 func (s *suite) destroyCutOff(t *testing.T) {
 	whole := s.New(t, nil)
-	for n := 1; n < mostPoints; n++ {
+	for n := 1; n < mostPoints; n += max(s.CutEvery, 1) {
 		req := s.fresh(t)
 		res := s.apply(t, whole, req)
 		reached := s.cut(t, n, func(ctx context.Context, e engine.Engine, p engine.Progress) error {

@@ -46,6 +46,8 @@ type Harness struct {
 	Foreign func(t *testing.T, req engine.Request) (untouched func() bool)
 	// Poison makes an applied resource hard to look at: a malformed comment.
 	Poison func(t *testing.T, res engine.Result)
+	// CutEvery, when calls are slow, cuts them off at every n-th point alone.
+	CutEvery int
 	// Stateless says that the engine has no world at all: presence follows
 	// Request.Previous.
 	Stateless bool

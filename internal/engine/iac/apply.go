@@ -20,7 +20,8 @@ import (
 // Apply implements engine.Engine. It applies the very plan file that Plan made
 // for this plan; when that is not there any more it plans again, and goes on
 // only if the result is the same.
-func (e *Engine) Apply(ctx context.Context, req engine.Request, plan engine.Plan, p engine.Progress) (engine.Result, error) {
+func (e *Engine) Apply(ctx context.Context, req engine.Request, plan engine.Plan, p engine.Progress) (_ engine.Result, err error) {
+	defer settle(ctx, &err)
 	w, err := e.want(ctx, req)
 	if err != nil {
 		return engine.Result{}, err
@@ -129,7 +130,8 @@ func (e *Engine) result(ctx context.Context, req engine.Request) (engine.Result,
 }
 
 // Destroy implements engine.Engine. What the state does not name is not ours.
-func (e *Engine) Destroy(ctx context.Context, req engine.Request, p engine.Progress) error {
+func (e *Engine) Destroy(ctx context.Context, req engine.Request, p engine.Progress) (err error) {
+	defer settle(ctx, &err)
 	if ctx.Err() != nil {
 		return interrupted(ctx)
 	}
@@ -171,6 +173,12 @@ func (e *Engine) begin(ctx context.Context, req engine.Request) (*iacstate.Sessi
 		return nil, interrupted(ctx)
 	}
 	if err := req.Check(ctx); err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	err := e.settleIn(ctx)
+	e.mu.Unlock()
+	if err != nil {
 		return nil, err
 	}
 	old, err := filepath.Glob(filepath.Join(e.runs(), runPrefix(req.Ref.ID)+"-w*[0-9]"))

@@ -45,7 +45,8 @@ func TestConformance(t *testing.T) {
 				return r
 			},
 		},
-		World: b.picture,
+		World:    b.picture,
+		CutEvery: cutEvery(),
 		Use: func(_ context.Context, res engine.Result) error {
 			door, err := b.load("door-" + name(res))
 			if _, storeErr := b.load("store-" + name(res)); err != nil || storeErr != nil || door.Secret != res.Outputs["key"].Secret.Reveal() {
@@ -96,6 +97,14 @@ func TestConformance(t *testing.T) {
 			t.Cleanup(func() { _ = os.WriteFile(path, text, 0o666) })
 		},
 	})
+}
+
+// cutEvery keeps the everyday run short; FAIRLEAD_TEST_IAC_ALL=1 runs it all.
+func cutEvery() int {
+	if os.Getenv("FAIRLEAD_TEST_IAC_ALL") != "" {
+		return 1
+	}
+	return 5
 }
 
 func with(m map[string]any, key string, v any) map[string]any {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -57,9 +58,10 @@ var (
 	_ engine.Validator = (*Engine)(nil)
 )
 
-// New makes the engine. It starts no program: a machine without one has an
-// engine whose calls say what to install. Close it.
-func New(ctx context.Context, o Options) (*Engine, error) {
+// New makes the engine. It starts no program and makes no folder before the
+// first call: a machine without the program has an engine whose calls say what
+// to install. Close it.
+func New(o Options) (*Engine, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -75,24 +77,36 @@ func New(ctx context.Context, o Options) (*Engine, error) {
 		o: o, program: o.Config.find(), timeout: timeout, egress: out, seats: seats(o.Config.Workers),
 		modules: map[string]*module{}, kept: map[string]keptPlan{},
 	}
-	if e.dir, err = place(o.Config.Dir); err != nil {
-		return nil, err
-	}
-	if err := os.WriteFile(e.cliConfig(), []byte(o.Config.cliConfig()), 0o644); err != nil { //nolint:gosec // every run reads it; no secrets
-		return nil, err
-	}
-	e.sweep()
-	if e.planKey, err = o.States.PlanKey(ctx); err != nil {
-		return nil, err
-	}
-	if e.server, err = iacstate.Serve(ctx, o.Log); err != nil {
-		return nil, err
-	}
 	return e, nil
 }
 
 // Close ends the state server; runs that are under way fail.
-func (e *Engine) Close() { e.server.Close() }
+func (e *Engine) Close() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.server != nil {
+		e.server.Close()
+	}
+}
+
+// settleIn makes what the engine works with: its folder, its server, its key.
+func (e *Engine) settleIn(ctx context.Context) (err error) {
+	if e.server != nil {
+		return nil
+	}
+	if e.dir, err = place(e.o.Config.Dir); err != nil {
+		return err
+	}
+	if err := os.WriteFile(e.cliConfig(), []byte(e.o.Config.cliConfig()), 0o644); err != nil { //nolint:gosec // every run reads it; no secrets
+		return fault.New(fault.Unavailable, "engine_unavailable", "the folder of the iac engine cannot be written to").WithCause(err)
+	}
+	e.sweep()
+	if e.planKey, err = e.o.States.PlanKey(ctx); err != nil {
+		return err
+	}
+	e.server, err = iacstate.Serve(context.WithoutCancel(ctx), e.o.Log)
+	return err
+}
 
 func (e *Engine) cliConfig() string { return filepath.Join(e.dir, "cli.hcl") }
 
@@ -155,6 +169,9 @@ func (e *Engine) ready(ctx context.Context) error {
 		return fault.New(fault.Unavailable, "engine_unavailable", "this server has neither tofu nor terraform").
 			WithHint("install OpenTofu 1.8 or newer, or set engines.iac.binary; then restart the server")
 	}
+	if err := e.settleIn(ctx); err != nil {
+		return err
+	}
 	if e.level == "" {
 		e.level = sandbox.Probe(ctx)
 	}
@@ -188,4 +205,15 @@ func (e *Engine) About(ctx context.Context) (program, version string, level sand
 
 func interrupted(ctx context.Context) error {
 	return fault.New(fault.Unavailable, "interrupted", "the work was cut off").WithCause(context.Cause(ctx))
+}
+
+// settle makes a fault of what a cut-off call left; other errors that are none,
+// such as the caller's fence, stay as they are.
+func settle(ctx context.Context, err *error) {
+	if _, known := errors.AsType[*fault.Error](*err); *err == nil || known {
+		return
+	}
+	if errors.Is(*err, context.Canceled) || errors.Is(*err, context.DeadlineExceeded) {
+		*err = interrupted(ctx)
+	}
 }

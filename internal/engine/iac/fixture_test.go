@@ -1,7 +1,6 @@
 package iac_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -120,7 +119,7 @@ func copyFile(from, to string) error {
 
 func (b *bed) engine(t *testing.T, onCall func(string)) *iac.Engine {
 	t.Helper()
-	e, err := iac.New(context.WithoutCancel(t.Context()), iac.Options{Config: b.config, States: b.states, OnCall: onCall, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))})
+	e, err := iac.New(iac.Options{Config: b.config, States: b.states, OnCall: onCall, Log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))})
 	if err != nil {
 		t.Fatal(err)
 	}

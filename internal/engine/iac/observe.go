@@ -36,7 +36,8 @@ func (e *Engine) Observe(ctx context.Context, targets []engine.Request) ([]engin
 	return out, nil
 }
 
-func (e *Engine) look(ctx context.Context, req engine.Request) (engine.Observation, error) {
+func (e *Engine) look(ctx context.Context, req engine.Request) (_ engine.Observation, err error) {
+	defer settle(ctx, &err)
 	body, meta, err := e.o.States.Read(ctx, req.Ref.ID)
 	if err != nil {
 		return engine.Observation{}, err

@@ -64,7 +64,8 @@ func runPrefix(state string) string {
 
 // Plan implements engine.Engine. The plan of a worker that holds the claim is
 // kept for the Apply that follows.
-func (e *Engine) Plan(ctx context.Context, req engine.Request) (engine.Plan, error) {
+func (e *Engine) Plan(ctx context.Context, req engine.Request) (_ engine.Plan, err error) {
+	defer settle(ctx, &err)
 	w, err := e.want(ctx, req)
 	if err != nil {
 		return engine.Plan{}, err

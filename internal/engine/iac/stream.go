@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"fairlead/internal/engine"
@@ -144,7 +145,7 @@ func (d diagnostic) text(m masker) string {
 	if d.Address != "" {
 		where = append(where, d.Address)
 	}
-	if d.Range != nil && d.Range.Filename != "" {
+	if d.Range != nil && d.Range.Filename != "" && !strings.HasPrefix(d.Range.Filename, "..") { // not our own file of variables
 		where = append(where, fmt.Sprintf("%s line %d", d.Range.Filename, d.Range.Start.Line))
 	}
 	if len(where) > 0 {
@@ -165,6 +166,9 @@ func (s *stream) fault(m masker, code int, stderr string) error {
 		return f.WithCause(fmt.Errorf("%s", m.mask(stderr)))
 	}
 	d := s.errors[0]
+	if i := slices.IndexFunc(s.errors, func(d diagnostic) bool { return d.Range != nil }); d.Range == nil && d.Address == "" && i > 0 {
+		d = s.errors[i] // which says where; the first only says that there is one
+	}
 	text := d.text(m)
 	if more := len(s.errors) - 1; more > 0 {
 		text += fmt.Sprintf("; and %d more", more)
@@ -185,13 +189,15 @@ func (s *stream) fault(m masker, code int, stderr string) error {
 }
 
 func (e *Engine) initFault(s *stream, stderr string, code int) error {
+	broken := slices.ContainsFunc(s.errors, func(d diagnostic) bool { return d.Range != nil })
 	for _, d := range s.errors {
 		low := strings.ToLower(d.Summary + " " + d.Detail)
 		switch {
+		case broken: // the module does not parse
 		case strings.Contains(low, "checksum"), strings.Contains(low, "dependency lock file"):
 			return fault.New(fault.Invalid, "provider_hashes", "%s", d.text(nil)).
 				WithHint("the provider is not the one that the module's lock file names; nothing of it was run")
-		case d.Range == nil && e.o.Config.Mirror != "":
+		case e.o.Config.Mirror != "":
 			return fault.New(fault.Invalid, "provider_missing", "%s", d.text(nil)).
 				WithHint("have the platform team add the provider to the mirror (engines.iac.mirror)")
 		}

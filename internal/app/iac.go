@@ -1,0 +1,23 @@
+package app
+
+import (
+	"context"
+
+	"fairlead/internal/conf"
+	"fairlead/internal/engine"
+	"fairlead/internal/engine/iac"
+	"fairlead/internal/engine/iac/iacstate"
+)
+
+func newIaC(_ context.Context, a *App, raw conf.Raw) (engine.Engine, error) {
+	c, err := iac.ReadConfig(raw, a.conf.Data)
+	if err != nil {
+		return nil, err
+	}
+	e, err := iac.New(iac.Options{Config: c, States: iacstate.New(iacstate.Options{DB: a.db, Secrets: a.secrets, Log: a.log}), Log: a.log})
+	if err != nil {
+		return nil, err
+	}
+	a.closers = append(a.closers, func(context.Context) { e.Close() })
+	return e, nil
+}
