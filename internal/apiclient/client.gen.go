@@ -5136,6 +5136,8 @@ type StopSchedule struct {
 	TurnedAt time.Time `json:"turnedAt"`
 
 	// Weekdays Days on which things run: mon to sun; a span is mon-fri
+	//
+	// Example: ["mon","tue"]
 	Weekdays []string `json:"weekdays"`
 
 	// Zone Of the IANA database
@@ -5174,6 +5176,8 @@ type StopScheduleSetting struct {
 	Team *string `json:"team,omitempty"`
 
 	// Weekdays Days on which things run: mon to sun; a span is mon-fri
+	//
+	// Example: ["mon","tue"]
 	Weekdays []string `json:"weekdays"`
 
 	// Zone Of the IANA database
