@@ -153,7 +153,7 @@ func (l *loader) prepare() error {
 	if len(filled) == 0 {
 		return nil
 	}
-	seeded, err := newSeeds(l.ctx)
+	seeded, err := newSeeds()
 	if err != nil {
 		return err
 	}

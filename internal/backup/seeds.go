@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 
 	"fairlead/internal/sqldb"
 )
@@ -17,8 +18,9 @@ import (
 type seeds map[string][]string
 
 // newSeeds asks a new store, which is thrown away: what the next migration
-// seeds is known here without being told.
-func newSeeds(ctx context.Context) (_ seeds, err error) {
+// seeds is known here without being told. It is the same for ever in a process.
+var newSeeds = sync.OnceValues(func() (_ seeds, err error) {
+	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "fairlead-restore-")
 	if err != nil {
 		return nil, unavailable(err)
@@ -54,7 +56,7 @@ func newSeeds(ctx context.Context) (_ seeds, err error) {
 		}
 	}
 	return out, nil
-}
+})
 
 // are tells whether the table has just what it was seeded with.
 func (s seeds) are(ctx context.Context, q querier, name string) (bool, error) {
