@@ -26,6 +26,13 @@ func (s *Service) Judge(ctx context.Context, f Facts) (Judgement, error) {
 			return Judgement{}, err
 		}
 	}
+	if f.RunID == "" { // workers are bounded by their number
+		end, err := s.turns.take(ctx, f.Principal.ID)
+		if err != nil {
+			return Judgement{}, err
+		}
+		defer end()
+	}
 	var verdicts []Verdict
 	if err := s.complete(ctx, &f, &verdicts); err != nil {
 		return Judgement{}, err

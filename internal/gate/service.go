@@ -101,7 +101,8 @@ type Options struct {
 // Service asks all gates. It is safe for concurrent use.
 type Service struct {
 	Options
-	db store
+	db    store
+	turns turns
 }
 
 // New makes a Service.

@@ -53,11 +53,12 @@ func (g *Gates) Released() []string {
 // Evaluate implements gate.Rules.
 func (g *Gates) Evaluate(_ context.Context, f gate.Facts) ([]gate.Verdict, string, error) {
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.rules == nil {
-		return nil, g.policy, nil
+	rules, policy := g.rules, g.policy
+	g.mu.Unlock()
+	if rules == nil {
+		return nil, policy, nil
 	}
-	return g.rules(f), g.policy, nil
+	return rules(f), policy, nil
 }
 
 // Usage implements gate.Limits.
