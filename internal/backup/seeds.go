@@ -25,7 +25,7 @@ var newSeeds = sync.OnceValues(func() (_ seeds, err error) {
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	path := filepath.Join(dir, "new.db")
 	db, err := sqldb.Open(ctx, sqldb.Options{URL: "sqlite:" + path})
 	if err != nil {

@@ -37,7 +37,7 @@ func updateEnvironment(c *clikit.CLI) *cobra.Command {
 				body.Class = clikit.Some(apiclient.UpdateEnvironmentRequestClass(class))
 			}
 			if len(attrs) > 0 {
-				merged := maps.Clone(map[string]string(e.Attributes))
+				merged := maps.Clone(e.Attributes)
 				if merged == nil {
 					merged = map[string]string{}
 				}

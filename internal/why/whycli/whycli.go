@@ -152,7 +152,7 @@ func value(d apiclient.Decision, pointer string) string {
 	if pointer == "" || d.Facts == nil {
 		return ""
 	}
-	var at any = map[string]any(*d.Facts)
+	var at any = *d.Facts
 	for i, step := range strings.Split(strings.TrimPrefix(pointer, "/"), "/") {
 		m, ok := at.(map[string]any)
 		if !ok {
