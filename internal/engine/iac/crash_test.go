@@ -37,8 +37,6 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func (b *bed) file() string { return filepath.Join(b.dir, "store.db") }
-
 func work(dir, do string) error {
 	ctx := context.Background()
 	db, err := sqldb.Open(ctx, sqldb.Options{URL: "sqlite:" + filepath.Join(dir, "store.db")})
