@@ -56,7 +56,7 @@ func (x *exchange) Write(b []byte) (int, error) {
 	if x.status == 0 {
 		x.WriteHeader(http.StatusOK)
 	}
-	n, err := x.ResponseWriter.Write(b) //nolint:gosec // its type says what it is, and nosniff that it is nothing else
+	n, err := x.ResponseWriter.Write(b) // its type says what it is, and nosniff that it is nothing else
 	x.bytes += int64(n)
 	return n, err
 }

@@ -184,7 +184,7 @@ func (r *run) exec(ctx context.Context, open bool, out io.Writer, args ...string
 	code, err = sandbox.Run(limited, sandbox.Job{
 		Path: e.program, Args: args, Env: env, Dir: filepath.Join(r.dir, "w"), UID: r.seat.uid, GID: r.seat.uid,
 		Limits: sandbox.Limits{
-			Memory: uint64(e.o.Config.MemoryMB) << 20, Files: 4096, Processes: 1024, //nolint:gosec // checked to be positive
+			Memory: uint64(e.o.Config.MemoryMB) << 20, Files: 4096, Processes: 1024, // checked to be positive
 			CPU: uint64(e.timeout / time.Second), FileSize: 1 << 30,
 		},
 		Level: level, Listen: append([]string{e.server.Address()}, e.o.Config.Allow...), Serve: doors.open(e),

@@ -155,11 +155,11 @@ func (m *module) layOut(files []file) error {
 	defer func() { _ = root.Close() }()
 	for _, f := range files {
 		if dir := path.Dir(f.path); dir != "." {
-			if err := root.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // as above
+			if err := root.MkdirAll(dir, 0o755); err != nil {
 				return err
 			}
 		}
-		if err := root.WriteFile(f.path, f.data, 0o644); err != nil { //nolint:gosec // as above
+		if err := root.WriteFile(f.path, f.data, 0o644); err != nil {
 			return err
 		}
 	}
@@ -191,7 +191,7 @@ func (r *run) prepareInit(lock string) error {
 			return err
 		}
 		defer func() { _ = root.Close() }()
-		if err := root.WriteFile("w/"+lockFile, []byte(lock), 0o644); err != nil { //nolint:gosec // no secret
+		if err := root.WriteFile("w/"+lockFile, []byte(lock), 0o644); err != nil {
 			return err
 		}
 		if err := r.give(root); err != nil {
@@ -247,7 +247,7 @@ func (m *module) seal(lock string) error {
 			WithHint("remove the backend or cloud block from its override files; Fairlead keeps the state")
 	}
 	if lock != "" {
-		if err := root.WriteFile("lock.hcl", []byte(lock), 0o644); err != nil { //nolint:gosec // no secret
+		if err := root.WriteFile("lock.hcl", []byte(lock), 0o644); err != nil {
 			return err
 		}
 	}

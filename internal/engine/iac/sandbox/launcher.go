@@ -104,7 +104,7 @@ func reply(server *net.UnixConn, a answer, listeners []*os.File) error {
 	if len(listeners) > 0 {
 		var fds []int
 		for _, l := range listeners {
-			fds = append(fds, int(l.Fd())) //nolint:gosec // a file descriptor
+			fds = append(fds, int(l.Fd()))
 		}
 		oob = unix.UnixRights(fds...)
 	}
@@ -215,11 +215,11 @@ func limit(l Limits) error {
 
 // watch starts the program and sees it to its end.
 func watch(server *net.UnixConn, o order) int {
-	cmd := exec.Command(o.Path, o.Args...) //nolint:gosec,noctx // the operator's program; ended below
+	cmd := exec.Command(o.Path, o.Args...) //nolint:noctx // the operator's program; ended below
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = o.Env, o.Dir, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if o.UID != 0 {
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(o.UID), Gid: uint32(o.GID)} //nolint:gosec // an account's number
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(o.UID), Gid: uint32(o.GID)}
 	}
 	if err := cmd.Start(); err != nil {
 		fmt.Fprintln(os.Stderr, "cannot start the program:", err)

@@ -95,7 +95,7 @@ func Run(ctx context.Context, j Job) (code int, err error) {
 		return -1, err
 	}
 	defer func() { _ = ours.Close() }()
-	cmd := exec.Command("/proc/self/exe") //nolint:gosec,noctx // this very executable; the launcher is ended below, gently
+	cmd := exec.Command("/proc/self/exe") //nolint:noctx // this very executable; the launcher is ended below, gently
 	cmd.Args = []string{os.Args[0]}
 	cmd.Env = []string{marker + "=1"}
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = j.Stdout, j.Stderr, []*os.File{theirs}
