@@ -61,11 +61,25 @@ func TestWalk(t *testing.T) {
 func runScripts(t *testing.T, dir string) {
 	s := serveScripts(t)
 	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("testdata", dir), Setup: s.setup, UpdateScripts: *updateScripts,
+		Condition: condition, Dir: filepath.Join("testdata", dir), Setup: s.setup, UpdateScripts: *updateScripts,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "until": until, "setenv": setenv, "json": jsonAt, "elsewhere": elsewhere, "edit": edit, "trim": trim, "race": race,
 		},
 	})
+}
+
+// condition is what scripts ask for in brackets. iac: modules can be tried
+// here, or must be.
+func condition(name string) (bool, error) {
+	if name != "iac" {
+		return false, fmt.Errorf("there is no condition %q", name)
+	}
+	for _, program := range []string{"tofu", "terraform"} {
+		if _, err := exec.LookPath(program); err == nil {
+			return true, nil
+		}
+	}
+	return os.Getenv("CI") != "", nil
 }
 
 type scriptServer struct {

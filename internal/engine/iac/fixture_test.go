@@ -23,8 +23,8 @@ import (
 	"fairlead/internal/sqldb/sqldbtest"
 )
 
-// binary is the program that the tests run: $FAIRLEAD_TEST_IAC, an OpenTofu of
-// `make tools`, or what is on PATH.
+// binary is the program that the tests run: $FAIRLEAD_TEST_IAC, an OpenTofu in
+// .cache/iac, or what is on PATH.
 var binary = sync.OnceValue(func() string {
 	if p := os.Getenv("FAIRLEAD_TEST_IAC"); p != "" {
 		return p
@@ -70,7 +70,11 @@ type bed struct {
 func open(t *testing.T, db *sqldb.DB) *bed {
 	t.Helper()
 	if binary() == "" {
-		t.Fatal("neither tofu nor terraform is on PATH: run make tools, or install one")
+		const missing = "neither tofu nor terraform is on PATH: install one"
+		if os.Getenv("CI") != "" {
+			t.Fatal(missing)
+		}
+		t.Skip("NOT TRIED: " + missing)
 	}
 	built, err := provider()
 	if err != nil {
