@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -124,6 +125,10 @@ func TestARunWaitsForItsApproval(t *testing.T) {
 		}
 		if n := b.Engine.Calls("apply"); n != 0 {
 			t.Errorf("%d applies", n)
+		}
+		lines, _, err := b.Svc.Lines(b.Ctx, held.RunID, 0, 100)
+		if told := slices.ContainsFunc(lines, func(l resource.LogLine) bool { return strings.Contains(l.Message, "apr_1") }); err != nil || !told {
+			t.Errorf("whoever follows it reads %+v, %v", lines, err)
 		}
 		people.status.Store("approved")
 		wake(b, r.ID)

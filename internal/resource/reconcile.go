@@ -275,6 +275,11 @@ func (w *work) hold(ctx context.Context, tx *sqldb.Tx, r Resource, held gate.Pas
 		if err := w.s.db.update(ctx, tx, &r); err != nil {
 			return err
 		}
+		// Whoever follows the run is told, too.
+		line := LogLine{At: tx.Now(), Phase: "waiting", Level: "info", Message: w.text(held.Message)}
+		if err := w.s.db.appendLog(ctx, tx, w.run.ID, []LogLine{line}); err != nil {
+			return err
+		}
 	}
 	again := lookAtGates
 	if wait := held.Until.Sub(tx.Now()); !held.Until.IsZero() && wait < again {

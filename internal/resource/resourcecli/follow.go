@@ -32,7 +32,11 @@ func (k kit) follow(ctx context.Context, s *clikit.Session, r apiclient.Resource
 		if ctx.Err() != nil {
 			return last, clikit.Interrupted("stopped waiting for %s; it goes on by itself", clikit.Clean(r.Name)).WithHint("follow it: fairlead logs -f %s", clikit.Clean(r.Name))
 		}
-		return last, fault.New(fault.Unavailable, "wait_timeout", "%s is not there after %s: it is %s", clikit.Clean(r.Name), clikit.Short(limit), last.Phase).
+		state := string(last.Phase)
+		if why := clikit.Or(last.Message); why != "" {
+			state += ": " + clikit.Clean(why)
+		}
+		return last, fault.New(fault.Unavailable, "wait_timeout", "%s is not there after %s: it is %s", clikit.Clean(r.Name), clikit.Short(limit), state).
 			WithHint("it goes on by itself: fairlead logs -f %s", clikit.Clean(r.Name))
 	}
 	if err != nil {
