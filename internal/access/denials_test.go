@@ -26,7 +26,9 @@ func TestDenialsAreRecordedInSums(t *testing.T) {
 	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
 		var log []recorded
 		s, err := access.New(t.Context(), access.Options{
-			DB: db, Keep: func(ctx context.Context) context.Context { return principal.With(context.Background(), principal.From(ctx)) },
+			DB: db, Keep: func(ctx context.Context) context.Context {
+				return principal.With(context.Background(), principal.From(ctx))
+			},
 			Audit: func(ctx context.Context, _ *sqldb.Tx, a access.Action, t access.Target, d access.Decision, details map[string]any) {
 				if n, ok := details["times"].(int64); ok {
 					log = append(log, recorded{principal.From(ctx).ID, a, t, d, n, details["actions"]})
