@@ -1,60 +1,67 @@
 package apidoc_test
 
 import (
-	"io"
 	"io/fs"
 	"net/http"
-	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
 
-	"fairlead/internal/apidoc"
-	"fairlead/internal/httpx"
+	"fairlead/docs"
 	"fairlead/policies"
 )
 
-// What a guardrail links to is a page that there is, with that heading.
-func TestLinksOfShippedGuardrailsLeadSomewhere(t *testing.T) {
+var (
+	inPolicies = regexp.MustCompile(`/docs/[a-z-]+(#[a-z0-9-]+)?`)
+	inPages    = regexp.MustCompile(`href="([^"]+)"`)
+)
+
+// What a guardrail links to, and what the pages link to, is a page that there
+// is, with that heading.
+func TestLinksLeadSomewhere(t *testing.T) {
 	t.Parallel()
-	_, srv := httpx.New(httpx.Options{})
-	apidoc.Mount(srv)
-	ts := httptest.NewServer(srv)
-	t.Cleanup(ts.Close)
+	s := server(t)
 	links := map[string]bool{}
 	err := fs.WalkDir(policies.FS, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		text, err := fs.ReadFile(policies.FS, path)
-		for _, m := range regexp.MustCompile(`/docs/[a-z-]+(#[a-z0-9-]+)?`).FindAllString(string(text), -1) {
-			links[m] = true
+		for _, link := range inPolicies.FindAllString(string(text), -1) {
+			links[link] = true
 		}
 		return err
 	})
 	if err != nil || len(links) < 5 {
 		t.Fatalf("%d links, %v", len(links), err)
 	}
-	for link := range links {
-		path, heading, _ := strings.Cut(link, "#")
-		res, err := http.Get(ts.URL + path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		body, _ := io.ReadAll(res.Body)
-		_ = res.Body.Close()
-		if res.StatusCode != http.StatusOK || heading != "" && !strings.Contains(string(body), `id="`+heading+`"`) {
-			t.Errorf("%s: %d, or no such heading", link, res.StatusCode)
+	pages, err := fs.Glob(docs.Pages, "*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range pages {
+		own := "/docs/" + strings.TrimSuffix(name, ".md")
+		for _, m := range inPages.FindAllStringSubmatch(get(s, own).Body.String(), -1) {
+			switch to := m[1]; {
+			case strings.HasPrefix(to, "/docs/"):
+				links[to] = true
+			case strings.HasPrefix(to, "#"):
+				links[own+to] = true
+			case !strings.Contains(to, ":"):
+				t.Errorf("%s links to %s, which is nowhere on the server", name, to)
+			}
 		}
 	}
-	for _, path := range []string{"/docs/nothing", "/docs/..%2fREADME", "/docs/errors.md"} {
-		res, err := http.Get(ts.URL + path)
-		if err != nil {
-			t.Fatal(err)
+	for link := range links {
+		path, heading, _ := strings.Cut(link, "#")
+		w := get(s, path)
+		if w.Code != http.StatusOK || heading != "" && !strings.Contains(w.Body.String(), `id="`+heading+`"`) {
+			t.Errorf("%s: %d, or no such heading", link, w.Code)
 		}
-		_ = res.Body.Close()
-		if res.StatusCode != http.StatusNotFound {
-			t.Errorf("%s: %d", path, res.StatusCode)
+	}
+	for _, path := range []string{"/docs/nothing", "/docs/..%2fREADME", "/docs/errors.md", "/docs/docs.go"} {
+		if w := get(s, path); w.Code != http.StatusNotFound {
+			t.Errorf("%s: %d", path, w.Code)
 		}
 	}
 }

@@ -54,8 +54,7 @@ type Facts struct {
 	Environment Environment
 	Template    Template
 
-	Lease   time.Duration // asked for or in force; 0: none
-	LeaseTo time.Time     // when it ends; zero: none
+	Lease time.Duration // asked for or in force; 0: none
 
 	Plan *engine.Plan // from Plan on; veiled
 

@@ -210,14 +210,12 @@ func (s *Service) Admit(ctx context.Context, tx *sqldb.Tx, j Judgement, resource
 
 // Pass is whether a run may go on now.
 type Pass struct {
-	Go       bool
-	Reason   string // code of why it waits
-	Message  string
-	Hint     string
-	Until    time.Time // look again then; zero: when woken
-	Approval string
-	Decision string
-	Refused  error // it will never go on: rejected or expired
+	Go      bool
+	Reason  string // code of why it waits
+	Message string
+	Hint    string
+	Until   time.Time // look again then; zero: when woken
+	Refused error     // it will never go on: rejected or expired
 }
 
 // Pass settles whether a planned run may go on, in the fenced transaction that
@@ -238,7 +236,7 @@ func (s *Service) Pass(ctx context.Context, tx *sqldb.Tx, j Judgement, b Binding
 	if err != nil {
 		return Pass{}, err
 	}
-	p := Pass{Approval: a.Approval}
+	p := Pass{}
 	switch a.Status {
 	case "pending":
 		p.Reason, p.Until = "awaiting_approval", a.Until
@@ -272,7 +270,7 @@ func (s *Service) Pass(ctx context.Context, tx *sqldb.Tx, j Judgement, b Binding
 	// Where nobody had anything to say, the record of the request says it all;
 	// its plan is the run's.
 	if j.Policy != "" || len(j.Verdicts) > 0 {
-		if p.Decision, err = s.db.insert(ctx, tx, j, f.ResourceID, f.RunID); err != nil {
+		if _, err = s.db.insert(ctx, tx, j, f.ResourceID, f.RunID); err != nil {
 			return Pass{}, err
 		}
 	}
