@@ -48,24 +48,33 @@ func TestMain(m *testing.M) {
 // environment of its own: $TEAM, $PROJECT and dev.
 func TestCommands(t *testing.T) {
 	t.Parallel()
-	runScripts(t, "script")
+	runScripts(t, testscript.Params{Dir: filepath.Join("testdata", "script")})
 }
 
-// TestWalk runs testdata/walk against a server of its own: what it puts in
-// force there is in force for everybody.
-func TestWalk(t *testing.T) {
+// TestCommandsAlone runs each script of testdata/alone against a server of its
+// own: the guardrails that it puts in force hold for everybody there, and each
+// change of them voids what waits for an approval.
+func TestCommandsAlone(t *testing.T) {
 	t.Parallel()
-	runScripts(t, "walk")
+	files, err := filepath.Glob(filepath.Join("testdata", "alone", "*.txt"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
+			t.Parallel()
+			runScripts(t, testscript.Params{Files: []string{file}})
+		})
+	}
 }
 
-func runScripts(t *testing.T, dir string) {
+func runScripts(t *testing.T, p testscript.Params) {
 	s := serveScripts(t)
-	testscript.Run(t, testscript.Params{
-		Condition: condition, Dir: filepath.Join("testdata", dir), Setup: s.setup, UpdateScripts: *updateScripts,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "until": until, "setenv": setenv, "json": jsonAt, "elsewhere": elsewhere, "edit": edit, "trim": trim, "race": race,
-		},
-	})
+	p.Condition, p.Setup, p.UpdateScripts = condition, s.setup, *updateScripts
+	p.Cmds = map[string]func(*testscript.TestScript, bool, []string){
+		"exits": exits, "until": until, "setenv": setenv, "json": jsonAt, "elsewhere": elsewhere, "edit": edit, "trim": trim, "race": race,
+	}
+	testscript.Run(t, p)
 }
 
 // condition is what scripts ask for in brackets. iac: modules can be tried
