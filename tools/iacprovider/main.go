@@ -1,15 +1,19 @@
 // Command iacprovider is the provider that the tests of the iac engine run
-// against: passwords, and files that stand for what a cloud would hold.
+// against, and the shipped templates are shown with: passwords, files that stand
+// for what a cloud would hold, and PostgreSQL's roles and databases.
 package main
 
 import (
 	"context"
 	"log"
+	"os"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
+	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
 func main() {
@@ -26,9 +30,25 @@ func (testing) Metadata(_ context.Context, _ provider.MetadataRequest, r *provid
 	r.TypeName = "testing"
 }
 
-func (testing) Schema(context.Context, provider.SchemaRequest, *provider.SchemaResponse) {}
+func (testing) Schema(_ context.Context, _ provider.SchemaRequest, r *provider.SchemaResponse) {
+	r.Schema = schema.Schema{Attributes: map[string]schema.Attribute{
+		"url": schema.StringAttribute{Optional: true, Sensitive: true, Description: "Administrator's URL of a PostgreSQL server; TESTING_POSTGRES_URL when absent"},
+	}}
+}
 
-func (testing) Configure(context.Context, provider.ConfigureRequest, *provider.ConfigureResponse) {}
+func (testing) Configure(ctx context.Context, req provider.ConfigureRequest, r *provider.ConfigureResponse) {
+	var c struct {
+		URL types.String `tfsdk:"url"`
+	}
+	if r.Diagnostics.Append(req.Config.Get(ctx, &c)...); r.Diagnostics.HasError() {
+		return
+	}
+	url := c.URL.ValueString()
+	if url == "" {
+		url = os.Getenv("TESTING_POSTGRES_URL")
+	}
+	r.ResourceData = &server{url: url}
+}
 
 func (testing) DataSources(context.Context) []func() datasource.DataSource { return nil }
 
@@ -36,5 +56,7 @@ func (testing) Resources(context.Context) []func() resource.Resource {
 	return []func() resource.Resource{
 		func() resource.Resource { return file{} },
 		func() resource.Resource { return password{} },
+		func() resource.Resource { return &role{} },
+		func() resource.Resource { return &database{} },
 	}
 }
