@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,6 +30,7 @@ import (
 	"fairlead/internal/apiclient"
 	"fairlead/internal/clikit"
 	"fairlead/internal/conf"
+	"fairlead/internal/engine/iac/iactest"
 	"fairlead/internal/identity"
 	"fairlead/internal/redact"
 	"fairlead/internal/sqldb/sqldbtest"
@@ -48,7 +50,24 @@ func TestMain(m *testing.M) {
 // environment of its own: $TEAM, $PROJECT and dev.
 func TestCommands(t *testing.T) {
 	t.Parallel()
-	runScripts(t, testscript.Params{Dir: filepath.Join("testdata", "script")})
+	runScripts(t, testscript.Params{Dir: filepath.Join("testdata", "script")}, "")
+}
+
+// TestModules runs testdata/iac with each program that runs modules, $PROGRAM,
+// against a server that has it, the test provider and a folder that modules
+// may write to: $WORLD.
+func TestModules(t *testing.T) {
+	t.Parallel()
+	iactest.Each(t, func(t *testing.T, p iactest.Program) {
+		dir := passable(t)
+		world := filepath.Join(dir, "world")
+		if err := errors.Join(os.Mkdir(dir, 0o711), os.Mkdir(world, 0o777), os.Chmod(world, 0o777)); err != nil {
+			t.Fatal(err)
+		}
+		mirror, _ := iactest.Mirror(t, dir)
+		params := testscript.Params{Dir: filepath.Join("testdata", "iac")}
+		runScripts(t, params, fmt.Sprintf("binary: %q, mirror: %q, ", p.Path, mirror), "PROGRAM="+p.Name, "WORLD="+world)
+	})
 }
 
 // TestCommandsAlone runs each script of testdata/alone against a server of its
@@ -63,14 +82,23 @@ func TestCommandsAlone(t *testing.T) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			t.Parallel()
-			runScripts(t, testscript.Params{Files: []string{file}})
+			runScripts(t, testscript.Params{Files: []string{file}}, "")
 		})
 	}
 }
 
-func runScripts(t *testing.T, p testscript.Params) {
-	s := serveScripts(t)
-	p.Condition, p.Setup, p.UpdateScripts = condition, s.setup, *updateScripts
+// runScripts runs scripts against a server of their own. iac is more of its
+// section engines.iac; env is more of the scripts' environment.
+func runScripts(t *testing.T, p testscript.Params, iac string, env ...string) {
+	s := serveScripts(t, iac)
+	p.Condition, p.UpdateScripts = condition, *updateScripts
+	p.Setup = func(e *testscript.Env) error {
+		for _, v := range env {
+			name, value, _ := strings.Cut(v, "=")
+			e.Setenv(name, value)
+		}
+		return s.setup(e)
+	}
 	p.Cmds = map[string]func(*testscript.TestScript, bool, []string){
 		"exits": exits, "until": until, "setenv": setenv, "json": jsonAt, "elsewhere": elsewhere, "edit": edit, "trim": trim, "race": race,
 	}
@@ -83,12 +111,7 @@ func condition(name string) (bool, error) {
 	if name != "iac" {
 		return false, fmt.Errorf("there is no condition %q", name)
 	}
-	for _, program := range []string{"tofu", "terraform"} {
-		if _, err := exec.LookPath(program); err == nil {
-			return true, nil
-		}
-	}
-	return os.Getenv("CI") != "", nil
+	return iactest.Here(), nil
 }
 
 type scriptServer struct {
@@ -111,7 +134,7 @@ func passable(t *testing.T) string {
 	return filepath.Join(dir, "iac")
 }
 
-func serveScripts(t *testing.T) *scriptServer {
+func serveScripts(t *testing.T, iac string) *scriptServer {
 	t.Helper()
 	s := &scriptServer{postgres: sqldbtest.PostgresServer(t)}
 	dir := t.TempDir()
@@ -121,8 +144,12 @@ func serveScripts(t *testing.T) *scriptServer {
 	}
 	s.url = "http://" + l.Addr().String()
 	file := filepath.Join(dir, "fairlead.yaml")
-	text := fmt.Sprintf("listen: %s\ndata: %s\nrate: {perSecond: 10000, burst: 10000}\negress: {allow: [127.0.0.1]}\nengines: {postgres: {url: %q, pool: 0}, iac: {dir: %q}}\n",
-		l.Addr(), filepath.Join(dir, "data"), s.postgres, passable(t))
+	database, err := url.Parse(s.postgres)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf("listen: %s\ndata: %s\nrate: {perSecond: 10000, burst: 10000}\negress: {allow: [127.0.0.1]}\nengines: {postgres: {url: %q, pool: 0}, iac: {%sallow: [%q], dir: %q}}\n",
+		l.Addr(), filepath.Join(dir, "data"), s.postgres, iac, database.Host, passable(t))
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

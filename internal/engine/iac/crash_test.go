@@ -143,34 +143,35 @@ func (b *bed) points(t *testing.T, do string) []string {
 // resource, and ends it whole.
 func TestTheServerIsKilledAnywhere(t *testing.T) {
 	t.Parallel()
-	b := open(t, store(t))
-	applying := b.points(t, "apply")
-	destroying := b.points(t, "destroy")
-	if len(applying) < 14 || len(destroying) < 10 || !slices.Contains(applying, "iac.apply.before#1") {
-		t.Fatalf("points: %v, %v", applying, destroying)
-	}
-	t.Logf("%d points of an apply, %d of a destroy", len(applying), len(destroying))
-	if testing.Short() || os.Getenv("FAIRLEAD_TEST_IAC_ALL") == "" { // a sample, another one each day
-		day := time.Now().YearDay()
-		applying, destroying = sample(applying, 5, day), sample(destroying, 3, day)
-	}
-	for _, p := range applying {
-		b.mustDie(t, "apply", p)
-		b.whole(t)
-		if err := b.worker(t, "destroy").Run(); err != nil {
-			t.Fatalf("destroy after a kill at %s: %v", p, err)
+	each(t, func(t *testing.T, b *bed) {
+		applying := b.points(t, "apply")
+		destroying := b.points(t, "destroy")
+		if len(applying) < 14 || len(destroying) < 10 || !slices.Contains(applying, "iac.apply.before#1") {
+			t.Fatalf("points: %v, %v", applying, destroying)
 		}
-	}
-	for _, p := range destroying {
-		b.whole(t)
-		b.mustDie(t, "destroy", p)
-		if err := b.worker(t, "destroy").Run(); err != nil {
-			t.Fatalf("destroy after a kill at %s: %v", p, err)
+		t.Logf("%d points of an apply, %d of a destroy", len(applying), len(destroying))
+		if testing.Short() || os.Getenv("FAIRLEAD_TEST_IAC_ALL") == "" { // a sample, another one each day
+			day := time.Now().YearDay()
+			applying, destroying = sample(applying, 5, day), sample(destroying, 3, day)
 		}
-		if list, _ := os.ReadDir(b.world); len(list) != 0 {
-			t.Fatalf("killed at %s: %d objects are left", p, len(list))
+		for _, p := range applying {
+			b.mustDie(t, "apply", p)
+			b.whole(t)
+			if err := b.worker(t, "destroy").Run(); err != nil {
+				t.Fatalf("destroy after a kill at %s: %v", p, err)
+			}
 		}
-	}
+		for _, p := range destroying {
+			b.whole(t)
+			b.mustDie(t, "destroy", p)
+			if err := b.worker(t, "destroy").Run(); err != nil {
+				t.Fatalf("destroy after a kill at %s: %v", p, err)
+			}
+			if list, _ := os.ReadDir(b.world); len(list) != 0 {
+				t.Fatalf("killed at %s: %d objects are left", p, len(list))
+			}
+		}
+	})
 }
 
 func sample(list []string, n, seed int) (out []string) {
@@ -193,35 +194,37 @@ func (b *bed) mustDie(t *testing.T, do, point string) {
 // stop, keeps its state in its directory, and the next server recovers it.
 func TestTheServerDiesWhileTheProgramWorks(t *testing.T) {
 	t.Parallel()
-	b := open(t, store(t))
-	cmd := b.worker(t, "apply", "IAC_DELAY=5s")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	b.await(t, "store-killed")
-	if err := cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	_ = cmd.Wait()
-	b.whole(t)
+	each(t, func(t *testing.T, b *bed) {
+		cmd := b.worker(t, "apply", "IAC_DELAY=5s")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		b.await(t, "store-killed")
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+		b.whole(t)
+	})
 }
 
 // The program itself is killed while it works.
 func TestTheProgramIsKilled(t *testing.T) {
 	t.Parallel()
-	b := open(t, store(t))
-	cmd := b.worker(t, "apply", "IAC_DELAY=30s")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	b.await(t, "store-killed")
-	if n := b.killPrograms(t); n == 0 {
-		t.Fatal("no program was found")
-	}
-	if err := cmd.Wait(); err == nil {
-		t.Fatal("the apply is said to have gone well")
-	}
-	b.whole(t)
+	each(t, func(t *testing.T, b *bed) {
+		cmd := b.worker(t, "apply", "IAC_DELAY=30s")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		b.await(t, "store-killed")
+		if n := b.killPrograms(t); n == 0 {
+			t.Fatal("no program was found")
+		}
+		if err := cmd.Wait(); err == nil {
+			t.Fatal("the apply is said to have gone well")
+		}
+		b.whole(t)
+	})
 }
 
 func (b *bed) await(t *testing.T, name string) {
@@ -258,80 +261,83 @@ func (b *bed) killPrograms(t *testing.T) (n int) {
 
 func TestTheVeryPlanFileIsApplied(t *testing.T) {
 	t.Parallel()
-	b := open(t, store(t))
-	var points []string
-	e := b.engine(t, func(p string) { points = append(points, p) })
-	req := b.request("exact")
-	req.Fenced = func(context.Context) error { return nil }
-	plan, err := e.Plan(t.Context(), req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	points = nil
-	res, err := e.Apply(t.Context(), req, plan, engine.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if slices.Contains(points, "iac.plan.before") || !slices.Contains(points, "iac.apply.before") {
-		t.Fatalf("it was planned again: %v", points)
-	}
-	req.Previous = &res
-	req.Inputs = with(req.Inputs, "size", 5)
-	if plan, err = e.Plan(t.Context(), req); err != nil {
-		t.Fatal(err)
-	}
-	// Another server applies it, after somebody changed what is there: what
-	// would be done is not what was shown.
-	b.save(t, "door-exact", thing{Owner: "res_exact", Secret: "another's"})
-	before := b.picture(t)
-	if _, err := e.With(nil).Apply(t.Context(), req, plan, engine.Discard); fault.From(err).Code != "plan_changed" {
-		t.Fatalf("want plan_changed, got %v", err)
-	}
-	if b.picture(t) != before {
-		t.Fatal("something was done nevertheless")
-	}
+	each(t, func(t *testing.T, b *bed) {
+		var points []string
+		e := b.engine(t, func(p string) { points = append(points, p) })
+		req := b.request("exact")
+		req.Fenced = func(context.Context) error { return nil }
+		plan, err := e.Plan(t.Context(), req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		points = nil
+		res, err := e.Apply(t.Context(), req, plan, engine.Discard)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.Contains(points, "iac.plan.before") || !slices.Contains(points, "iac.apply.before") {
+			t.Fatalf("it was planned again: %v", points)
+		}
+		req.Previous = &res
+		req.Inputs = with(req.Inputs, "size", 5)
+		if plan, err = e.Plan(t.Context(), req); err != nil {
+			t.Fatal(err)
+		}
+		// Another server applies it, after somebody changed what is there: what
+		// would be done is not what was shown.
+		b.save(t, "door-exact", thing{Owner: "res_exact", Secret: "another's"})
+		before := b.picture(t)
+		if _, err := e.With(nil).Apply(t.Context(), req, plan, engine.Discard); fault.From(err).Code != "plan_changed" {
+			t.Fatalf("want plan_changed, got %v", err)
+		}
+		if b.picture(t) != before {
+			t.Fatal("something was done nevertheless")
+		}
+	})
 }
 
 // The plan for policies has the changes and no secret; one that changes
 // changes the plan all the same.
 func TestSecretsBindThePlanAndAreNotInIt(t *testing.T) {
 	t.Parallel()
-	b := open(t, store(t))
-	e := b.engine(t, nil)
-	req := b.request("veiled")
-	req.Template = template(map[string]string{"main.tf": `
+	each(t, func(t *testing.T, b *bed) {
+		e := b.engine(t, nil)
+		req := b.request("veiled")
+		req.Template = template(map[string]string{"main.tf": `
 variable "token" {
   type = string
   sensitive = true
 }
 resource "terraform_data" "a" { input = { token = var.token, plain = "seen" } }
 `}, "")
-	plan := func(token string) string {
-		req.Inputs = map[string]any{"token": token}
-		p, err := e.Plan(t.Context(), req)
-		if err != nil {
-			t.Fatal(err)
+		plan := func(token string) string {
+			req.Inputs = map[string]any{"token": token}
+			p, err := e.Plan(t.Context(), req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, err := json.Marshal(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if strings.Contains(string(text), token) || !strings.Contains(string(text), "seen") {
+				t.Fatalf("%s", text)
+			}
+			return string(text)
 		}
-		text, err := json.Marshal(p)
-		if err != nil {
-			t.Fatal(err)
+		if a, again, other := plan("canary-token-one"), plan("canary-token-one"), plan("canary-token-two"); a != again || a == other {
+			t.Fatal("the plan is not bound to its secret")
 		}
-		if strings.Contains(string(text), token) || !strings.Contains(string(text), "seen") {
-			t.Fatalf("%s", text)
-		}
-		return string(text)
-	}
-	if a, again, other := plan("canary-token-one"), plan("canary-token-one"), plan("canary-token-two"); a != again || a == other {
-		t.Fatal("the plan is not bound to its secret")
-	}
+	})
 }
 
 func TestAMachineWithoutTheProgramSaysWhatToInstall(t *testing.T) {
 	t.Parallel()
-	b := open(t, store(t))
-	b.config.Binary = "/nowhere/tofu"
-	e := b.engine(t, nil)
-	if _, err := e.Plan(t.Context(), b.request("none")); fault.From(err).Code != "engine_unavailable" || fault.From(err).Hint == "" {
-		t.Fatalf("%v", err)
-	}
+	each(t, func(t *testing.T, b *bed) {
+		b.config.Binary = "/nowhere/tofu"
+		e := b.engine(t, nil)
+		if _, err := e.Plan(t.Context(), b.request("none")); fault.From(err).Code != "engine_unavailable" || fault.From(err).Hint == "" {
+			t.Fatalf("%v", err)
+		}
+	})
 }

@@ -2,15 +2,11 @@ package iac_test
 
 import (
 	"encoding/json"
-	"fmt"
-	"io"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/fstest"
 
@@ -18,77 +14,38 @@ import (
 	"fairlead/internal/engine"
 	"fairlead/internal/engine/iac"
 	"fairlead/internal/engine/iac/iacstate"
+	"fairlead/internal/engine/iac/iactest"
 	"fairlead/internal/secret/embedded"
 	"fairlead/internal/sqldb"
 	"fairlead/internal/sqldb/sqldbtest"
 )
 
-// binary is the program that the tests run: $FAIRLEAD_TEST_IAC, an OpenTofu in
-// .cache/iac, or what is on PATH.
-var binary = sync.OnceValue(func() string {
-	if p := os.Getenv("FAIRLEAD_TEST_IAC"); p != "" {
-		return p
-	}
-	if p, err := filepath.Abs("../../../.cache/iac/tofu"); err == nil {
-		if _, err := os.Stat(p); err == nil {
-			return p
-		}
-	}
-	for _, name := range []string{"tofu", "terraform"} {
-		if p, err := exec.LookPath(name); err == nil {
-			return p
-		}
-	}
-	return ""
-})
-
-const providerPlace = "fairlead.test/fairlead/testing/0.1.0/linux_amd64/terraform-provider-testing_v0.1.0"
-
-// provider builds the test provider, once.
-var provider = sync.OnceValues(func() (string, error) {
-	out, err := filepath.Abs("../../../.cache/iac/terraform-provider-testing")
-	if err != nil {
-		return "", err
-	}
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", out, ".")
-	cmd.Dir = "../../../tools/iacprovider"
-	if text, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, text)
-	}
-	return out, nil
-})
-
 // bed is a surrounding of engines: a store, a mirror, a folder that is the
 // world.
 type bed struct {
+	program    iactest.Program
 	dir, world string
+	provider   string // the test provider's file in the mirror
 	db         *sqldb.DB
 	states     *iacstate.Store
 	config     iac.Config
 }
 
-func open(t *testing.T, db *sqldb.DB) *bed {
+// each runs a test with every program, each in a bed of its own.
+func each(t *testing.T, test func(t *testing.T, b *bed)) {
 	t.Helper()
-	if binary() == "" {
-		const missing = "neither tofu nor terraform is on PATH: install one"
-		if os.Getenv("CI") != "" {
-			t.Fatal(missing)
-		}
-		t.Skip("NOT TRIED: " + missing)
-	}
-	built, err := provider()
-	if err != nil {
-		t.Fatal(err)
-	}
+	iactest.Each(t, func(t *testing.T, p iactest.Program) { test(t, open(t, sqldbtest.SQLite(t), p)) })
+}
+
+func open(t *testing.T, db *sqldb.DB, p iactest.Program) *bed {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "iac-")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	b := &bed{dir: dir, world: filepath.Join(dir, "world"), db: db}
-	mirror := filepath.Join(dir, "mirror")
-	place := filepath.Join(mirror, providerPlace)
-	for _, err := range []error{os.Chmod(dir, 0o755), os.Mkdir(b.world, 0o777), os.Chmod(b.world, 0o777), os.MkdirAll(filepath.Dir(place), 0o755), copyFile(built, place)} {
+	b := &bed{program: p, dir: dir, world: filepath.Join(dir, "world"), db: db}
+	for _, err := range []error{os.Chmod(dir, 0o755), os.Mkdir(b.world, 0o777), os.Chmod(b.world, 0o777)} {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -101,24 +58,9 @@ func open(t *testing.T, db *sqldb.DB) *bed {
 	if b.config, err = iac.ReadConfig(conf.Raw{}, dir); err != nil {
 		t.Fatal(err)
 	}
-	b.config.Binary, b.config.Mirror = binary(), mirror
+	b.config.Binary = p.Path
+	b.config.Mirror, b.provider = iactest.Mirror(t, dir)
 	return b
-}
-
-func copyFile(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = in.Close() }()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o755)
-	if err != nil {
-		return err
-	}
-	if _, err := io.Copy(out, in); err != nil {
-		return err
-	}
-	return out.Close()
 }
 
 func (b *bed) engine(t *testing.T, onCall func(string)) *iac.Engine {
@@ -235,5 +177,3 @@ func (b *bed) picture(t *testing.T) string {
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")
 }
-
-func store(t *testing.T) *sqldb.DB { return sqldbtest.SQLite(t) }

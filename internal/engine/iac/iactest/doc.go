@@ -1,0 +1,3 @@
+// Package iactest finds the programs that tests of modules run, OpenTofu and
+// Terraform, and the providers that are built for them.
+package iactest
