@@ -34,7 +34,7 @@ build() {
     if [ ! -x "$out" ]; then
         # The name of the module under which upstream builds it, and its word for a release.
         [ "$name" = tofu ] && what=github.com/opentofu/opentofu/cmd/tofu flags="$flags -X github.com/opentofu/opentofu/version.dev=no"
-        echo "building $name (once; the first time OpenTofu takes some minutes)" >&2
+        echo "building $name, once$([ "$name" != tofu ] || echo " (some minutes the first time)")" >&2
         (cd "$dir" && CGO_ENABLED=0 "$go" build -trimpath -ldflags "$flags" -o "$out.new" "$what") >&2
         mv -f "$out.new" "$out"
     fi
