@@ -22,7 +22,7 @@ type bed struct {
 	pool     int
 	box      *box
 	governed bool // the job is governance, not the main one
-	hurry    bool // which need not wait for what looks for expired approvals
+	hurry    bool // which need not wait for loops that are led: leases, expired approvals
 }
 
 func (b bed) String() string {
@@ -131,7 +131,7 @@ func (b bed) trace(t testing.TB) map[string]int {
 // killAt runs the job, killed at a point; false when the point was not passed.
 func (b bed) killAt(t testing.TB, point string) bool {
 	t.Cleanup(func() { b.box.clear(t) }) // after the server's own: whatever happened, the next scenario starts clean
-	b.hurry = !strings.Contains(point, "expire")
+	b.hurry = !slices.ContainsFunc([]string{"expire", "lease", "loop."}, func(p string) bool { return strings.Contains(point, p) })
 	s := b.server(t)
 	from := b.box.logSize()
 	s.launch("FAIRLEAD_FAILPOINT=" + point)
@@ -174,6 +174,7 @@ type scenario struct {
 // and tells which were covered.
 func kills(t *testing.T, lanes map[string][]scenario, limit time.Duration) (covered, missed []string) {
 	deadline := time.Now().Add(limit)
+	held := heldBefore(t)
 	var mu sync.Mutex
 	t.Run("lanes", func(t *testing.T) {
 		for name, list := range lanes {
@@ -185,15 +186,20 @@ func kills(t *testing.T, lanes map[string][]scenario, limit time.Duration) (cove
 						return
 					}
 					id := sc.bed.String() + "/" + sc.point
+					if held[id] {
+						covered = locked(&mu, covered, id)
+						continue
+					}
 					t.Run(id, func(t *testing.T) {
 						died := true // of a scenario that failed, too
 						defer func() {
-							mu.Lock()
-							defer mu.Unlock()
 							if died {
-								covered = append(covered, id)
+								covered = locked(&mu, covered, id)
 							} else {
-								missed = append(missed, id)
+								missed = locked(&mu, missed, id)
+							}
+							if died && !t.Failed() {
+								holds(t, id)
 							}
 						}()
 						died = sc.bed.killAt(t, sc.point)
@@ -205,6 +211,64 @@ func kills(t *testing.T, lanes map[string][]scenario, limit time.Duration) (cove
 	slices.Sort(covered)
 	slices.Sort(missed)
 	return covered, missed
+}
+
+func locked(mu *sync.Mutex, list []string, id string) []string {
+	mu.Lock()
+	defer mu.Unlock()
+	return append(list, id)
+}
+
+// heldBefore reads which scenarios an earlier part of this run has tried.
+func heldBefore(t testing.TB) map[string]bool {
+	held := map[string]bool{}
+	if *resume == "" {
+		return held
+	}
+	text, err := os.ReadFile(*resume)
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	for _, id := range strings.Fields(string(text)) {
+		held[id] = true
+	}
+	return held
+}
+
+// holds writes down that a scenario held, in one write, as a run can end any time.
+func holds(t testing.TB, id string) {
+	if *resume == "" {
+		return
+	}
+	f, err := os.OpenFile(*resume, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString(id + "\n"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sharded deals the scenarios of each store out to lanes side by side, each
+// with a PostgreSQL of its own.
+func sharded(t testing.TB, stores map[string][]scenario, n int) map[string][]scenario {
+	out := map[string][]scenario{}
+	for store, list := range stores {
+		for lane := range n {
+			b := list[0].bed.box
+			if lane > 0 {
+				b = newBox(t)
+			}
+			name := fmt.Sprintf("%s-%d", store, lane)
+			for i := lane; i < len(list); i += n {
+				sc := list[i]
+				sc.bed.box = b
+				out[name] = append(out[name], sc)
+			}
+		}
+	}
+	return out
 }
 
 // TestTortureRandomKills kills at any moment, again and again, within one job.
@@ -398,17 +462,20 @@ func scenarios(b bed, points map[string]int) (out []scenario) {
 	return out
 }
 
-func killAll(t *testing.T, lanes map[string][]scenario, points int) {
+func killAll(t *testing.T, stores map[string][]scenario, points int) {
 	t.Helper()
 	rnd := rand.New(rand.NewPCG(uint64(*seed), 1))
-	for _, list := range lanes { // a run that is cut short has tried some of everything
+	for _, list := range stores { // a run that is cut short has tried some of everything
 		rnd.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 	}
 	limit := 60 * time.Minute
 	if testing.Short() {
 		limit = 32 * time.Minute
 	}
-	covered, missed := kills(t, lanes, limit)
+	if *resume != "" { // what is left is tried by the next part
+		limit = 3 * time.Hour
+	}
+	covered, missed := kills(t, sharded(t, stores, *lanes), limit)
 	t.Logf("%d points; %d kills; killed at:\n%s\nnot passed: %v", points, len(covered), strings.Join(covered, "\n"), missed)
 	if len(missed)*20 > len(covered) {
 		t.Errorf("%d of %d scenarios did not pass their point", len(missed), len(missed)+len(covered))

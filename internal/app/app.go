@@ -184,7 +184,7 @@ func (a *App) run(f func(ctx context.Context) error) {
 }
 
 func (a *App) buildProjects(context.Context) error {
-	a.projects = project.New(project.Options{DB: a.db, Access: a.access, Leases: environmentLeases{a.leases}, Log: a.log})
+	a.projects = project.New(project.Options{DB: a.db, Access: a.access, Leases: environmentLeases{a.leases}, Limits: environmentLimits{a}, Log: a.log})
 	a.access.SetDirectory(project.NewDirectory(a.db, identity.NewDirectory(a.db)))
 	return nil
 }

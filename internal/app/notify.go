@@ -31,7 +31,7 @@ func (a *App) buildNotify(ctx context.Context) error {
 		return badSection("smtp", err)
 	}
 	o := notify.Options{DB: a.db, Access: a.access, Secrets: a.secrets, Egress: a.egress, People: &people{db: a.db, directory: identity.NewDirectory(a.db)},
-		Source: a.conf.PublicURL, Keep: time.Duration(a.conf.KeepEvents), Log: a.log}
+		Source: a.conf.PublicURL, Keep: time.Duration(a.conf.KeepEvents), Lease: deliveryLease(a.egress.Timeout()), Log: a.log}
 	sender, err := mailer.New(mailer.Options{Config: mail, Password: redact.New(os.Getenv(mailer.PasswordVariable)), Dial: a.egress.Dial})
 	if err != nil {
 		return err
@@ -51,6 +51,13 @@ func (a *App) buildNotify(ctx context.Context) error {
 	}
 	a.run(a.notify.Run)
 	return nil
+}
+
+// deliveryLease is how long a delivery belongs to who claimed it: what an
+// attempt can take, of which notify leaves a quarter to write down how it went,
+// and no longer, because after a kill nobody else sends it before.
+func deliveryLease(request time.Duration) time.Duration {
+	return max(request, mailer.Timeout) * 3 / 2
 }
 
 func badSection(name string, err error) error {

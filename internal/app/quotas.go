@@ -8,6 +8,7 @@ import (
 	"fairlead/internal/loop"
 	"fairlead/internal/project"
 	"fairlead/internal/quota"
+	"fairlead/internal/sqldb"
 	"fairlead/internal/template"
 )
 
@@ -20,6 +21,13 @@ func (a *App) buildQuotas(context.Context) error {
 		a.run(func(ctx context.Context) error { group.Run(ctx, l); return nil })
 	}
 	return nil
+}
+
+// environmentLimits fits quota, which is built later, to what project asks of it.
+type environmentLimits struct{ a *App }
+
+func (l environmentLimits) Reclass(ctx context.Context, tx *sqldb.Tx, e project.Environment) error {
+	return l.a.quotas.Reclass(ctx, tx, gateEnvironment(e))
 }
 
 // requests gives cost what would be judged of a request.

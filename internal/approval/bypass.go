@@ -121,7 +121,8 @@ func (s *Service) everybody(ctx context.Context, tx *sqldb.Tx, a Approval) ([]st
 }
 
 // Review records that somebody looked at a bypass. It takes approval:review,
-// and another person than the one who went ahead. To repeat it is no error.
+// and somebody else than those who went ahead, or asked for it, or had a part
+// in it otherwise. To repeat it is no error.
 func (s *Service) Review(ctx context.Context, id, comment string) (Approval, error) {
 	p, err := known(ctx)
 	if err != nil {
@@ -157,6 +158,9 @@ func (s *Service) Review(ctx context.Context, id, comment string) (Approval, err
 				WithHint("list what is to review: fairlead approvals --needs-review")
 		case a.DecidedBy == p.ID:
 			return fault.New(fault.Denied, "own_bypass", "you went ahead yourself; somebody else reviews it").WithHint("an auditor, the team's owner or a platform administrator can")
+		case a.barred(p.ID) != "":
+			return fault.New(fault.Denied, "own_request", "you have a part in what was bypassed: you %s; somebody else reviews it", a.barred(p.ID)).
+				WithHint("an auditor, the team's owner or a platform administrator can")
 		case a.ReviewedBy == p.ID:
 			return nil
 		case a.ReviewedBy != "":

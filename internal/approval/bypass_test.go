@@ -83,6 +83,24 @@ func TestBreakGlass(t *testing.T) {
 	})
 }
 
+func TestWhoAskedDoesNotReviewSomebodyElsesBypass(t *testing.T) {
+	each(t, func(t *testing.T, w *approvaltest.World) {
+		// The owner may review, and asks herself; another one goes ahead.
+		id := w.Resource("orders", "olga")
+		a := w.Settle(approvaltest.Ask(w.Facts(id, "run_1", "olga"), "p", gate.Need{}))
+		_, err := w.Approvals.Bypass(w.Admin, a.Approval, "the shop is down and nobody answers")
+		w.Must(err)
+		_, err = w.Approvals.Review(w.As("olga"), a.Approval, "it was right, of course")
+		code(t, err, "own_request")
+		if got, err := w.Approvals.Get(w.Admin, a.Approval); err != nil || !got.ReviewedAt.IsZero() {
+			t.Errorf("reviewed all the same: %+v %v", got, err)
+		}
+		audrey := w.User("audrey", "shop", principal.TeamOwner)
+		_, err = w.Approvals.Review(audrey, a.Approval, "the pager was off")
+		w.Must(err)
+	})
+}
+
 func TestBypassOfAnotherDigestIsNotThis(t *testing.T) {
 	each(t, func(t *testing.T, w *approvaltest.World) {
 		id := w.Resource("orders", "dora")

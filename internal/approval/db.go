@@ -195,6 +195,44 @@ func (s store) authors(ctx context.Context, q sqldb.Querier, resourceID string, 
 		WHERE v.resource_id = $1 AND v.number <= $2 AND (v.number = $2 OR v.number > r.applied_revision) ORDER BY v.number DESC LIMIT 100`, resourceID, revision)
 }
 
+// behind gives who changed what a resource refers to, directly or through
+// others, since a run of it last passed its gates, or since there is the
+// resource: when what its references come to is another by now, they changed
+// it as much as who asked. references is the digest of that.
+func (s store) behind(ctx context.Context, q sqldb.Querier, resourceID, runID, references string) ([]actor, error) {
+	var since int64
+	var passed string
+	err := q.QueryRowContext(ctx, `SELECT r.created_at, '' FROM resources r WHERE r.id = $1`, resourceID).Scan(&since, &passed)
+	if err == nil {
+		err = q.QueryRowContext(ctx, `SELECT coalesce(u.started_at, u.created_at), u.passed FROM runs u WHERE u.resource_id = $1 AND u.id <> $2 AND u.kind = 'apply' AND u.passed <> ''
+			ORDER BY u.number DESC LIMIT 1`, resourceID, runID).Scan(&since, &passed)
+	}
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return nil, err
+	}
+	if passed != "" {
+		var b gate.Binding
+		if err := json.Unmarshal([]byte(passed), &b); err != nil {
+			return nil, fmt.Errorf("what a run of %s passed: %w", resourceID, err)
+		}
+		if b[gate.PartReferences] == references {
+			return nil, nil
+		}
+	}
+	return sqldb.Collect(ctx, q, func(r sqldb.Row) (a actor, err error) {
+		var name string
+		var number, at int64
+		err = r.Scan(&a.id, &name, &number, &at)
+		a.why = "made revision " + strconv.FormatInt(number, 10) + " of " + name + ", which this one takes from"
+		a.at = sqldb.Time(at)
+		return a, err
+	}, `WITH RECURSIVE behind (id) AS (
+			SELECT x.target_id FROM resource_references x WHERE x.resource_id = $1
+			UNION SELECT x.target_id FROM resource_references x JOIN behind b ON x.resource_id = b.id
+		) SELECT v.created_by, r.name, v.number, v.created_at FROM behind b JOIN resources r ON r.id = b.id JOIN revisions v ON v.resource_id = b.id
+		WHERE v.created_at > $2 ORDER BY r.id, v.number DESC LIMIT 500`, resourceID, since)
+}
+
 // due gives the ids of pending approvals whose time is over.
 func (s store) due(ctx context.Context, now time.Time) ([]string, error) {
 	return sqldb.Collect(ctx, s.db.Read(), sqldb.Text,

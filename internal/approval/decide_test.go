@@ -2,12 +2,14 @@ package approval_test
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"fairlead/internal/approval"
 	"fairlead/internal/approval/approvaltest"
+	"fairlead/internal/fault"
 	"fairlead/internal/gate"
 	"fairlead/internal/identity"
 	"fairlead/internal/principal"
@@ -343,6 +345,43 @@ func TestWhatOnesChangeWasBuiltUponIsOnesOwn(t *testing.T) {
 		f.Revision = 4
 		a = w.Settle(approvaltest.Ask(f, "q", gate.Need{}))
 		_, err = w.Approve("anna", a.Approval)
+		w.Must(err)
+	})
+}
+
+func TestWhoChangedWhatIsReferredToHasNoSay(t *testing.T) {
+	each(t, func(t *testing.T, w *approvaltest.World) {
+		exec := func(query string, args ...any) {
+			w.Must(w.DB.Write(t.Context(), "test.exec", func(tx *sqldb.Tx) error {
+				_, err := tx.ExecContext(t.Context(), query, args...)
+				return err
+			}))
+		}
+		// app takes from orders, which takes from base.
+		base, orders, app := w.Resource("base", "dora"), w.Resource("orders", "dora"), w.Resource("app", "dora")
+		exec(`INSERT INTO resource_references (resource_id, input, target_id, output) VALUES ($1, '/a', $2, 'name'), ($2, '/b', $3, 'name')`, app, orders, base)
+		exec(`INSERT INTO runs (id, resource_id, number, environment_id, kind, revision, phase, status, requested_by, created_at, started_at, passed)
+			VALUES ('run_0', $1, 1, $2, 'apply', 1, 'done', 'succeeded', 'x', 1, 2, '{"references":"before"}')`, app, w.Env.ID)
+		change := func(id, by string, at int64) {
+			exec(`INSERT INTO revisions (resource_id, number, template, template_version, template_digest, inputs, created_at, created_by)
+				VALUES ($1, $2, 'null', '1.0.0', 'd', '{}', $2, $3)`, id, at, w.Ref(by).ID)
+		}
+		change(orders, "cleo", 2) // what app was made with
+		change(base, "anna", 7)   // app is made again, because orders is
+		ask := approvaltest.Ask(w.Facts(app, "run_1", "dora"), "p", gate.Need{})
+		ask.Binding[gate.PartReferences] = "after"
+		a := w.Settle(ask)
+		_, err := w.Approve("anna", a.Approval)
+		code(t, err, "own_request")
+		if !strings.Contains(fault.From(err).Error(), "base") {
+			t.Errorf("it does not say why: %v", err)
+		}
+		_, err = w.Approve("cleo", a.Approval)
+		w.Must(err)
+		// What comes to the same was agreed to already.
+		ask = approvaltest.Ask(w.Facts(app, "run_2", "dora"), "q", gate.Need{})
+		ask.Binding[gate.PartReferences] = "before"
+		_, err = w.Approve("anna", w.Settle(ask).Approval)
 		w.Must(err)
 	})
 }

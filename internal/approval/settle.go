@@ -40,6 +40,11 @@ func (s *Service) Settle(ctx context.Context, tx *sqldb.Tx, ask gate.Ask) (gate.
 		}
 		actors = append(actors, authors...)
 		actors = append(actors, actor{f.Author, madeRevision, asked})
+		behind, err := s.store.behind(ctx, tx, f.ResourceID, f.RunID, ask.Binding[gate.PartReferences])
+		if err != nil {
+			return gate.Answer{}, err
+		}
+		actors = append(actors, behind...)
 	}
 	return s.settle(ctx, tx, a, f.Principal, actors, needs, within)
 }

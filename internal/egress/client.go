@@ -82,6 +82,9 @@ func New(o Options) (*Client, error) {
 	return c, nil
 }
 
+// Timeout bounds one request.
+func (c *Client) Timeout() time.Duration { return c.timeout }
+
 func (c *Client) httpClient(plain bool, roots *x509.CertPool) *http.Client {
 	return &http.Client{
 		Timeout:       c.timeout,

@@ -198,6 +198,20 @@ func TestVerdictsOfLimits(t *testing.T) {
 	}
 }
 
+func TestRequestsThatAreGrantedTogetherCountTogether(t *testing.T) {
+	t.Parallel()
+	use := func(held, wanted float64) *gate.Judgement {
+		return &gate.Judgement{Facts: gate.Facts{Usage: []gate.Use{{Limit: "lim", Scope: "team", Name: "alpha", Metric: "cpu", Max: 10, Used: 4, Held: held, Wanted: wanted, Enforce: true}}}}
+	}
+	set := []*gate.Judgement{use(0, 4), use(3, 1), use(0, 4), use(0, 1)} // 8, 6, 10, 11
+	gate.Together(set)
+	for i, j := range set {
+		if j.Denied() != (i == 3) {
+			t.Errorf("%d: %v", i, j.Verdicts)
+		}
+	}
+}
+
 func TestABindingSaysWhatChanged(t *testing.T) {
 	t.Parallel()
 	a := gate.Binding{gate.PartPlan: "1", gate.PartInputs: "2"}

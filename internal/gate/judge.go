@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -98,6 +99,28 @@ func (s *Service) complete(ctx context.Context, f *Facts, verdicts *[]Verdict) e
 		*verdicts = append(*verdicts, limitVerdicts(f.Usage, f.Cost.Currency)...)
 	}
 	return nil
+}
+
+// Together judges requests that are granted together or not at all: each
+// counts with what those before it would take, and is denied where a limit
+// holds it alone but not all of them.
+func Together(list []*Judgement) {
+	taken := map[string]float64{}
+	for _, j := range list {
+		alone := limitVerdicts(j.Facts.Usage, j.Facts.Cost.Currency)
+		shifted := slices.Clone(j.Facts.Usage)
+		for i, u := range j.Facts.Usage {
+			shifted[i].Used += taken[u.Limit]
+			taken[u.Limit] += u.Wanted - u.Held
+		}
+		for _, v := range limitVerdicts(shifted, j.Facts.Cost.Currency) {
+			refused := slices.ContainsFunc(alone, func(a Verdict) bool { return a.Rule == v.Rule && a.Strength == Deny })
+			if v.Strength == Deny && !refused {
+				v.Message += ", together with what else is asked for"
+				j.Verdicts = append(j.Verdicts, v)
+			}
+		}
+	}
 }
 
 // settlesAnew tells whether what is wanted may take more than was reserved when

@@ -3,6 +3,7 @@ package notify
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"fairlead/internal/event"
 	"fairlead/internal/loop"
@@ -82,7 +83,7 @@ func (s *Service) dispatch(ctx context.Context, tx *sqldb.Tx, e event.Event) err
 func (s *Service) Loops() []loop.Loop {
 	return []loop.Loop{
 		{Name: "notify-dispatch", Every: s.Poll, Wake: event.Topic, Do: s.Dispatch},
-		{Name: "notify-prune", Every: 10 * s.Lease, Once: true, Do: s.Prune},
+		{Name: "notify-prune", Every: 20 * time.Minute, Once: true, Do: s.Prune},
 	}
 }
 

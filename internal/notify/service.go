@@ -29,7 +29,7 @@ type Options struct {
 	Log     *slog.Logger
 
 	Keep  time.Duration // of events and deliveries; 30 days when 0
-	Lease time.Duration // of one attempt; 2 minutes when 0, and longer than Egress takes
+	Lease time.Duration // of one attempt; 30 s when 0. Three quarters of it are longer than Egress and Mailer take
 	Poll  time.Duration // between looks when nothing wakes; 1 s when 0
 }
 
@@ -55,7 +55,7 @@ func New(o Options) *Service {
 		o.Keep = 30 * 24 * time.Hour
 	}
 	if o.Lease == 0 {
-		o.Lease = 2 * time.Minute
+		o.Lease = 30 * time.Second
 	}
 	if o.Poll == 0 {
 		o.Poll = time.Second

@@ -207,7 +207,8 @@ type EnvironmentChange struct {
 	Attributes  *map[string]string
 }
 
-// UpdateEnvironment changes an environment. ifVersion 0 is any.
+// UpdateEnvironment changes an environment. ifVersion 0 is any. Another class
+// is refused where what is there would pass a quota or a budget of that class.
 func (s *Service) UpdateEnvironment(ctx context.Context, projectRef, ref string, c EnvironmentChange, ifVersion int64) (Environment, error) {
 	e, d, err := s.environmentFor(ctx, projectRef, ref, access.EnvironmentUpdate)
 	if err != nil {
@@ -246,6 +247,9 @@ func (s *Service) UpdateEnvironment(ctx context.Context, projectRef, ref string,
 		}
 		s.record(ctx, tx, access.EnvironmentUpdate, e.Target(), d, changed)
 		out = e
+		if changed["class"] != nil && s.limits != nil {
+			return s.limits.Reclass(ctx, tx, e)
+		}
 		return nil
 	})
 	return out, err

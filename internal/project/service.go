@@ -23,11 +23,20 @@ type Leases interface {
 	End(ctx context.Context, tx *sqldb.Tx, environmentID string) error
 }
 
-// Options is what the service stands on. Nil Leases lets all live for ever.
+// Limits are quotas and budgets.
+type Limits interface {
+	// Reclass counts all that is in an environment in its class, e.Class, in the
+	// transaction that changes that. It fails as Denied when a limit is passed.
+	Reclass(ctx context.Context, tx *sqldb.Tx, e Environment) error
+}
+
+// Options is what the service stands on. Nil Leases lets all live for ever,
+// nil Limits nothing count.
 type Options struct {
 	DB     *sqldb.DB
 	Access access.Authorizer
 	Leases Leases
+	Limits Limits
 	Log    *slog.Logger
 }
 
@@ -37,12 +46,13 @@ type Service struct {
 	store  store
 	access access.Authorizer
 	leases Leases
+	limits Limits
 	cache  *cache
 }
 
 // New makes the service.
 func New(o Options) *Service {
-	return &Service{db: o.DB, store: store{o.DB}, access: o.Access, leases: o.Leases, cache: newCache(o.DB)}
+	return &Service{db: o.DB, store: store{o.DB}, access: o.Access, leases: o.Leases, limits: o.Limits, cache: newCache(o.DB)}
 }
 
 // directoryTopic is woken when a team, project or environment changes.

@@ -1,6 +1,7 @@
 package quota_test
 
 import (
+	"context"
 	"log/slog"
 	"testing"
 
@@ -23,11 +24,19 @@ type world struct {
 	dev, prod project.Environment
 }
 
+// limited fits quota to what project asks of it.
+type limited struct{ svc *quota.Service }
+
+func (l limited) Reclass(ctx context.Context, tx *sqldb.Tx, e project.Environment) error {
+	return l.svc.Reclass(ctx, tx, gate.Environment{ID: e.ID, Name: e.Name, Class: string(e.Class), ProjectID: e.ProjectID, Project: e.Project, TeamID: e.TeamID, Team: e.Team})
+}
+
 func each(t *testing.T, f func(t *testing.T, w *world)) {
 	t.Parallel()
 	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
 		w := &world{World: identitytest.New(t, db), t: t}
 		w.svc = quota.New(quota.Options{DB: db, Access: w.Access, Log: slog.New(slog.DiscardHandler)})
+		w.Projects = project.New(project.Options{DB: db, Access: w.Access, Limits: limited{w.svc}})
 		for team, owner := range map[string]string{"payments": "olga", "strangers": "sam"} {
 			_, err := w.Identity.CreateTeam(w.Admin, identity.NewTeam{Name: team})
 			w.Must(err)

@@ -73,6 +73,11 @@ func (s *Service) Reserve(ctx context.Context, tx *sqldb.Tx, f gate.Facts) error
 	if err != nil {
 		return err
 	}
+	if f.RunID != "" && f.Stage == gate.Plan { // a worker, who holds no lock on the environment yet
+		if f.Environment.Class, err = classOf(ctx, tx, f.Environment); err != nil {
+			return err
+		}
+	}
 	if err := hold(ctx, tx, f, want); err != nil {
 		return err
 	}
@@ -82,6 +87,11 @@ func (s *Service) Reserve(ctx context.Context, tx *sqldb.Tx, f gate.Facts) error
 	if err := move(ctx, tx, f.ResourceID); err != nil {
 		return err
 	}
+	return s.refuse(ctx, tx, f.Environment, f.Cost.Currency, passedLimit, f.ResourceID, int64(mostUsed))
+}
+
+// refuse fails the closure with the limit that a query finds to be passed.
+func (s *Service) refuse(ctx context.Context, tx *sqldb.Tx, e gate.Environment, currency, query string, args ...any) error {
 	return tx.LaterRow(ctx, func(r sqldb.Row) error {
 		var n int
 		var l Limit
@@ -89,9 +99,9 @@ func (s *Service) Reserve(ctx context.Context, tx *sqldb.Tx, f gate.Facts) error
 		if err := r.Scan(&n, &l.Scope, &l.Class, &l.Template, &l.Metric, &l.Max, &l.Used, &d); err != nil || n == 0 {
 			return err
 		}
-		l.Team, l.Project, l.Environment = f.Environment.Team, f.Environment.Project, f.Environment.Name
-		return exceeded(l, d, f.Cost.Currency)
-	}, passedLimit, f.ResourceID, int64(mostUsed))
+		l.Team, l.Project, l.Environment = e.Team, e.Project, e.Name
+		return exceeded(l, d, currency)
+	}, query, args...)
 }
 
 func exceeded(l Limit, d Amount, currency string) error {

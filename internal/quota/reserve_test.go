@@ -14,6 +14,7 @@ import (
 	"fairlead/internal/fault"
 	"fairlead/internal/gate"
 	"fairlead/internal/ident"
+	"fairlead/internal/project"
 	"fairlead/internal/quota"
 	"fairlead/internal/sqldb"
 )
@@ -182,6 +183,74 @@ func TestAResourceThatFollowsItsEnvironmentToAnotherClass(t *testing.T) {
 			t.Error(err)
 		}
 		w.exact()
+	})
+}
+
+func (w *world) reclass(class project.Class) error {
+	_, err := w.Projects.UpdateEnvironment(w.Admin, "shop", w.dev.ID, project.EnvironmentChange{Class: &class}, 0)
+	return err
+}
+
+func TestAnotherClassIsRefusedPastItsQuota(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.set(quota.Setting{Project: "shop", Metric: quota.Count, Max: 10, Enforce: true})
+		few := w.set(quota.Setting{Team: "payments", Class: "staging", Metric: quota.Count, Max: 2, Enforce: true})
+		dear := w.set(quota.Setting{Class: "production", Metric: quota.MonthlyCost, Max: 25, Enforce: true})
+		for range 3 {
+			w.Must(reserve(w, w.facts(ident.New("res"), 1, 10)))
+		}
+		for class, code := range map[project.Class]string{project.Staging: "quota_exceeded", project.Production: "budget_exceeded"} {
+			if f := fault.From(w.reclass(class)); f.Code != code || f.Kind != fault.Denied {
+				t.Errorf("to %s: %v", class, f)
+			}
+		}
+		e, err := w.Projects.Environment(w.Admin, w.dev.ID)
+		w.Must(err)
+		if e.Class != project.Development || w.used(few.ID) != 0 || w.used(dear.ID) != 0 {
+			t.Errorf("refused, and it is %s; %v and %v are used", e.Class, w.used(few.ID), w.used(dear.ID))
+		}
+		w.exact()
+		few, err = w.svc.Set(w.Admin, quota.Setting{Team: "payments", Class: "staging", Metric: quota.Count, Max: 3, Enforce: true}, 0)
+		w.Must(err)
+		w.Must(w.reclass(project.Staging))
+		if w.used(few.ID) != 3 {
+			t.Errorf("%v are used in the class that it has now", w.used(few.ID))
+		}
+		w.exact()
+		w.Must(w.reclass(project.Development))
+		if w.used(few.ID) != 0 {
+			t.Errorf("%v are used in the class that it had", w.used(few.ID))
+		}
+		w.exact()
+	})
+}
+
+func TestAClassThatChangesWhileRequestsRace(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		staging := w.set(quota.Setting{Class: "staging", Metric: quota.Count, Max: 12, Enforce: true})
+		w.set(quota.Setting{Class: "development", Metric: quota.Count, Max: 30, Enforce: true})
+		ids := make([]string, 30)
+		for i := range ids {
+			ids[i] = ident.New("res")
+		}
+		racing(len(ids)+2, func(i int) {
+			if i < 2 {
+				_ = w.reclass([]project.Class{project.Staging, project.Development}[i]) // some are too many for it
+				return
+			}
+			f := w.facts(ids[i-2], 1, 0)
+			f.RunID, f.Stage = "run", gate.Plan // as a worker does, which goes by the class that there is
+			_ = reserve(w, f)
+		})
+		if w.used(staging.ID) > 12 {
+			t.Errorf("%v of 12 are used", w.used(staging.ID))
+		}
+		w.exact()
+		wrong, err := sqldb.Collect(t.Context(), w.DB.Read(), sqldb.Text, `SELECT h.resource_id FROM quota_holdings h JOIN environments e ON e.id = h.environment_id WHERE e.class <> h.class`)
+		w.Must(err)
+		if len(wrong) > 0 {
+			t.Errorf("%d hold in a class that their environment is not of", len(wrong))
+		}
 	})
 }
 

@@ -177,6 +177,9 @@ func (s *Service) revise(ctx context.Context, tx *sqldb.Tx, l located, c checked
 	if err := s.lockGraph(ctx, tx, l.env, c.refs); err != nil {
 		return Resource{}, err
 	}
+	if err := s.db.holdEnvironment(ctx, tx, l.env); err != nil {
+		return Resource{}, err
+	}
 	r, err := s.lockWanted(ctx, tx, l.ID, ifMatch)
 	if err != nil {
 		return r, err

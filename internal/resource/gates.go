@@ -115,17 +115,22 @@ func (e Environment) gate() gate.Environment {
 // gateRequest asks the gates about c, and keeps what they say; a denial is recorded
 // and given as a fault.
 func (s *Service) gateRequest(ctx context.Context, env Environment, c *checked, old *Resource) error {
-	f, err := s.facts(ctx, env, *c, old)
-	if err != nil {
-		return err
-	}
-	if c.judgement, err = s.Gates.Judge(ctx, f); err != nil {
+	if err := s.judgeRequest(ctx, env, c, old); err != nil {
 		return err
 	}
 	if c.judgement.Denied() {
 		return s.Gates.Refuse(ctx, c.judgement)
 	}
 	return nil
+}
+
+// judgeRequest asks the gates about c, and keeps what they say.
+func (s *Service) judgeRequest(ctx context.Context, env Environment, c *checked, old *Resource) error {
+	f, err := s.facts(ctx, env, *c, old)
+	if err == nil {
+		c.judgement, err = s.Gates.Judge(ctx, f)
+	}
+	return err
 }
 
 // taken turns a denial that came up in the transaction into errMoved: what

@@ -9,9 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"fairlead/internal/access/accesstest"
 	"fairlead/internal/engine"
 	"fairlead/internal/fault"
 	"fairlead/internal/gate"
+	"fairlead/internal/gate/gatetest"
 	"fairlead/internal/resource"
 	"fairlead/internal/resource/resourcetest"
 	"fairlead/internal/sqldb"
@@ -60,6 +62,35 @@ func TestADeniedRequestLeavesNothingAndTellsAll(t *testing.T) {
 		now := resourcetest.Must[resource.Resource](t)(b.Svc.ByID(b.Ctx, r.ID))
 		if now.Phase != resource.Ready || now.Revision != 1 || !now.DestroyWantedAt.IsZero() {
 			t.Errorf("it was touched: %+v", now)
+		}
+	})
+}
+
+// places are limits of two resources in all.
+type places struct{ gatetest.Gates }
+
+func (p *places) Usage(context.Context, gate.Facts) ([]gate.Use, error) {
+	return []gate.Use{{Limit: "lim", Scope: "team", Name: "alpha", Metric: "count", Max: 2, Wanted: 1, Enforce: true}}, nil
+}
+
+func TestASetThatIsTooMuchTogetherIsRefusedAndRecorded(t *testing.T) {
+	each(t, func(t *testing.T, b *resourcetest.Bench) {
+		b.Gates.Use(gatetest.Real{Limits: &places{}})
+		b.Svc = b.Service(b.DB, accesstest.Teams{})
+		_, err := b.Svc.Apply(b.Ctx, "shop", "dev", []resource.Wanted{{Name: "a", Template: "store"}, {Name: "b", Template: "store"}, {Name: "c", Template: "store"}})
+		f := fault.From(err)
+		if f.Code != "quota_exceeded" || len(f.Violations) != 1 || f.Violations[0].Field != "/resources/2" {
+			t.Fatalf("%+v", f)
+		}
+		got, err := sqldb.Collect(t.Context(), b.DB.Read(), sqldb.Text, `SELECT resource || ' ' || outcome FROM decisions ORDER BY id`)
+		if err != nil || len(got) != 1 || got[0] != "c denied" {
+			t.Errorf("recorded: %v %v", got, err)
+		}
+		if list, _, err := b.Svc.List(b.Ctx, resource.Filter{}, sqldb.Page{Limit: 10}); err != nil || len(list) != 0 {
+			t.Errorf("there is %v, %v", list, err)
+		}
+		if _, err := b.Svc.Apply(b.Ctx, "shop", "dev", []resource.Wanted{{Name: "a", Template: "store"}, {Name: "b", Template: "store"}}); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 
 	"fairlead/internal/access"
 	"fairlead/internal/fault"
+	"fairlead/internal/gate"
 	"fairlead/internal/sqldb"
 )
 
@@ -86,8 +87,11 @@ func (s *Service) Put(ctx context.Context, project, environment string, w Wanted
 		if err := s.checkReferences(ctx, env, it.checked, nil); err != nil {
 			return Applied{}, err
 		}
-		if err := it.gate(ctx, s, env); err != nil {
+		if err := it.judge(ctx, s, env); err != nil {
 			return Applied{}, err
+		}
+		if it.judgement.Denied() {
+			return Applied{}, s.Gates.Refuse(ctx, it.judgement)
 		}
 		out, err := s.writeSet(ctx, env, []*item{it})
 		if err != nil {
@@ -153,38 +157,46 @@ func (s *Service) checkItem(ctx context.Context, env Environment, w Wanted) (*it
 	return &item{checked: c, old: &l, same: same}, err
 }
 
-// gate asks the gates about what an item wants anew.
-func (it *item) gate(ctx context.Context, s *Service, env Environment) error {
+// judge asks the gates about what an item wants anew.
+func (it *item) judge(ctx context.Context, s *Service, env Environment) error {
 	switch {
 	case it.old == nil:
-		return s.gateRequest(ctx, env, &it.checked, nil)
+		return s.judgeRequest(ctx, env, &it.checked, nil)
 	case !it.same:
-		return s.gateRequest(ctx, env, &it.checked, &it.old.Resource)
+		return s.judgeRequest(ctx, env, &it.checked, &it.old.Resource)
 	}
 	return nil
 }
 
-// gateSet asks the gates about each item, and gives all denials at once.
+// gateSet asks the gates about each item and about all together, and gives all
+// denials at once, each recorded.
 func (s *Service) gateSet(ctx context.Context, env Environment, items []*item) error {
-	var all *fault.Error
+	all := make([]*gate.Judgement, len(items))
+	for i, it := range items {
+		if err := it.judge(ctx, s, env); err != nil {
+			return within(err, place(it.index))
+		}
+		all[i] = &it.judgement
+	}
+	gate.Together(all)
+	var said *fault.Error
 	for _, it := range items {
-		err := it.gate(ctx, s, env)
-		if err == nil {
+		if !it.judgement.Denied() {
 			continue
 		}
-		f := *fault.From(within(err, place(it.index)))
+		f := *fault.From(within(s.Gates.Refuse(ctx, it.judgement), place(it.index)))
 		if f.Kind != fault.Denied {
-			return err
+			return &f
 		}
-		if all != nil {
-			f.Violations = append(all.Violations, f.Violations...)
+		if said != nil {
+			f.Violations = append(said.Violations, f.Violations...)
 		}
-		all = &f
+		said = &f
 	}
-	if all == nil {
+	if said == nil {
 		return nil
 	}
-	return all
+	return said
 }
 
 // inOrder sorts items so that each comes after those that it refers to.
@@ -269,10 +281,7 @@ func (s *Service) writeSet(ctx context.Context, env Environment, ordered []*item
 		}
 		return nil
 	})
-	if len(ordered) == 1 { // of a set it may be the set itself that took too much
-		err = taken(err)
-	}
-	return out, err
+	return out, taken(err)
 }
 
 func (s *Service) writeItem(ctx context.Context, tx *sqldb.Tx, env Environment, it *item) (Applied, error) {

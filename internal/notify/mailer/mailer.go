@@ -42,8 +42,8 @@ type Options struct {
 	Dial func(ctx context.Context, address string, plain bool) (net.Conn, error)
 }
 
-// timeout bounds the sending of one mail.
-const timeout = 20 * time.Second
+// Timeout bounds the sending of one mail.
+const Timeout = 20 * time.Second
 
 // Mailer is a notify.Mailer over SMTP. It is safe for concurrent use.
 type Mailer struct {
@@ -110,7 +110,7 @@ func (m *Mailer) Send(ctx context.Context, in notify.Message) error {
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // no holiday notices back
 	msg.SetGenHeader("X-Mailer", "Fairlead")
 	msg.SetBodyString(mail.TypeTextPlain, in.Text)
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	return failure(m.veil(m.send(ctx, msg)))
 }
@@ -158,7 +158,7 @@ func (m *Mailer) secured(ctx context.Context, conn net.Conn) (net.Conn, error) {
 
 func (m *Mailer) client(dial mail.DialContextFunc) (*mail.Client, error) {
 	options := []mail.Option{
-		mail.WithPort(m.o.Port), mail.WithTimeout(timeout), mail.WithTLSConfig(m.tls()), mail.WithLogger(silent{}), mail.WithDialContextFunc(dial),
+		mail.WithPort(m.o.Port), mail.WithTimeout(Timeout), mail.WithTLSConfig(m.tls()), mail.WithLogger(silent{}), mail.WithDialContextFunc(dial),
 	}
 	switch m.o.TLS {
 	case "required":
