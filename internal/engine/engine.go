@@ -239,19 +239,40 @@ const (
 // Severity says what may be done about a drift.
 type Severity string
 
-// Drift either heals by the next Apply or needs a person.
+// Drift heals by the next Apply, needs a person, or is none.
 const (
-	Heal  Severity = "heal"
-	Alert Severity = "alert"
+	Heal   Severity = "heal"
+	Alert  Severity = "alert"
+	Ignore Severity = "ignore" // noise: nothing is to be done, unless somebody says otherwise
 )
 
-// Drift is one difference between what is wanted and what is there.
+// Cause says why something is not as it is wanted. An engine names one for
+// every drift that it reports.
+type Cause string
+
+// The causes.
+const (
+	CauseNoise   Cause = "noise"   // another way to write the same
+	CausePerson  Cause = "person"  // somebody else changed it
+	CauseDeleted Cause = "deleted" // somebody else deleted it
+	CauseDesired Cause = "desired" // it is as the last Apply made it, and something else is wanted now
+)
+
+// Causes lists them, the one that says least first.
+func Causes() []Cause { return []Cause{CauseNoise, CauseDesired, CausePerson, CauseDeleted} }
+
+// Drift is one difference between what is wanted and what is there. Want and
+// Got hold no secret values: a secret is shown as redact.Shown.
 type Drift struct {
 	Address  string   `json:"address"`
 	Field    string   `json:"field"`
 	Want     any      `json:"want"`
 	Got      any      `json:"got"`
 	Severity Severity `json:"severity"`
+	Cause    Cause    `json:"cause,omitempty"`
+	Noise    Noise    `json:"noise,omitempty"` // of CauseNoise: why it counts for nothing
+	Data     bool     `json:"data,omitempty"`  // of an object that holds data: putting it right may harm that
+	Print    string   `json:"print,omitempty"` // tells two values of Got apart also where they are not shown; says nothing of a secret
 }
 
 // Observation is what was seen of one resource.

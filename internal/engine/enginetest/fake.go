@@ -3,6 +3,8 @@ package enginetest
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"sort"
@@ -27,6 +29,7 @@ type World struct {
 type Thing struct {
 	Marker string // installation/resource; "" is nobody's
 	Size   int
+	Made   int      // the size that an Apply gave it last
 	Keys   []string // passwords that work
 }
 
@@ -244,7 +247,7 @@ func (f *Fake) Apply(ctx context.Context, req engine.Request, _ engine.Plan, p e
 				o = &Thing{Marker: mark(req.Ref)}
 				objects[name] = o
 			}
-			o.Size = want
+			o.Size, o.Made = want, want
 			if kind == "door" {
 				if key == "" {
 					key = rand.Text()
@@ -319,16 +322,20 @@ func (f *Fake) look(objects map[string]*Thing, req engine.Request) engine.Observ
 		}
 		t := objects[name]
 		if t == nil || t.Marker != mark(req.Ref) {
-			o.Drift = append(o.Drift, engine.Drift{Address: kind + "." + name, Field: "exists", Want: true, Got: false, Severity: engine.Heal})
+			o.Drift = append(o.Drift, engine.Drift{Address: kind + "." + name, Field: "exists", Want: true, Got: false, Severity: engine.Heal, Cause: engine.CauseDeleted, Data: kind == "store"})
 			continue
 		}
 		found[kind] = true
 		o.Objects = append(o.Objects, engine.Object{Kind: kind, Name: name})
 		if t.Size != want {
-			o.Drift = append(o.Drift, engine.Drift{Address: kind + "." + name, Field: "size", Want: want, Got: t.Size, Severity: engine.Heal})
+			cause := engine.CausePerson
+			if t.Size == t.Made {
+				cause = engine.CauseDesired
+			}
+			o.Drift = append(o.Drift, engine.Drift{Address: kind + "." + name, Field: "size", Want: want, Got: t.Size, Severity: engine.Heal, Cause: cause})
 		}
 		if kind == "door" && req.Previous != nil && !contains(t.Keys, req.Previous.Outputs["key"].Secret.Reveal()) {
-			o.Drift = append(o.Drift, engine.Drift{Address: "door." + name, Field: "key", Want: redact.Shown, Got: redact.Shown, Severity: engine.Heal})
+			o.Drift = append(o.Drift, engine.Drift{Address: "door." + name, Field: "key", Want: redact.Shown, Got: redact.Shown, Severity: engine.Heal, Cause: engine.CausePerson, Print: print(t.Keys)})
 		}
 	}
 	switch {
@@ -342,6 +349,12 @@ func (f *Fake) look(objects map[string]*Thing, req engine.Request) engine.Observ
 		o.Presence = engine.Present
 	}
 	return o
+}
+
+// print tells keys apart and does not tell them.
+func print(keys []string) string {
+	sum := sha256.Sum256([]byte(strings.Join(keys, "\x00")))
+	return hex.EncodeToString(sum[:8])
 }
 
 // Destroy implements engine.Engine.

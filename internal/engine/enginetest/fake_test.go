@@ -36,7 +36,7 @@ func TestFakeConforms(t *testing.T) {
 		},
 		Tampers: []enginetest.Tamper{
 			tamper("Size", "store", func(o *enginetest.Thing) *enginetest.Thing { o.Size = 9; return o }),
-			tamper("DoorGone", "door", func(*enginetest.Thing) *enginetest.Thing { return nil }),
+			deleting(tamper("DoorGone", "door", func(*enginetest.Thing) *enginetest.Thing { return nil })),
 			tamper("Keys", "door", func(o *enginetest.Thing) *enginetest.Thing { o.Keys = []string{"mine"}; return o }),
 		},
 		Lose: func(_ *testing.T, res engine.Result) {
@@ -55,4 +55,10 @@ func TestFakeConforms(t *testing.T) {
 			t.Cleanup(func() { world.Poison("store-"+name(res), false) })
 		},
 	})
+}
+
+// deleting says what is to be found of a tamper that takes an object away.
+func deleting(t enginetest.Tamper) enginetest.Tamper {
+	t.Cause = engine.CauseDeleted
+	return t
 }

@@ -1,6 +1,7 @@
 package enginetest
 
 import (
+	"slices"
 	"testing"
 
 	"fairlead/internal/engine"
@@ -57,6 +58,12 @@ func (s *suite) tampers(t *testing.T) {
 				if d.Severity != tm.Severity || d.Address == "" || d.Field == "" {
 					t.Errorf("drift %+v, want severity %s", d, tm.Severity)
 				}
+				if d.Cause != engine.CausePerson && d.Cause != engine.CauseDeleted {
+					t.Errorf("drift %+v was not made by what is wanted, nor is it noise", d)
+				}
+			}
+			if want := tm.cause(); !slices.ContainsFunc(o.Drift, func(d engine.Drift) bool { return d.Cause == want }) {
+				t.Errorf("none of %+v has the cause %s", o.Drift, want)
 			}
 			s.good(t, e, neighbour, nres)
 			if heals {
@@ -67,6 +74,32 @@ func (s *suite) tampers(t *testing.T) {
 			return
 		}
 	}
+}
+
+func (tm Tamper) cause() engine.Cause {
+	if tm.Cause == "" {
+		return engine.CausePerson
+	}
+	return tm.Cause
+}
+
+// wantedAnew: what nobody touched, and is wanted otherwise, is told apart from
+// what somebody changed.
+func (s *suite) wantedAnew(t *testing.T) {
+	e, req := s.New(t, nil), s.fresh(t)
+	res := s.apply(t, e, req)
+	changed := s.Change(after(req, res))
+	o := s.observe(t, e, changed)
+	if o.Err != nil || o.Presence != engine.Present || len(o.Drift) == 0 {
+		t.Fatalf("not seen: %+v", o)
+	}
+	for _, d := range o.Drift {
+		if d.Cause != engine.CauseDesired {
+			t.Errorf("%+v, want the cause %s", d, engine.CauseDesired)
+		}
+	}
+	next := s.apply(t, e, changed)
+	s.good(t, e, changed, next)
 }
 
 func (s *suite) heals(t *testing.T, e engine.Engine, req engine.Request, res engine.Result) engine.Result {

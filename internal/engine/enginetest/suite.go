@@ -58,6 +58,7 @@ type Tamper struct {
 	Name     string
 	Do       func(t *testing.T, res engine.Result)
 	Severity engine.Severity
+	Cause    engine.Cause // of one drift at least; CausePerson when empty
 }
 
 // Run runs the suite.
@@ -81,6 +82,7 @@ func Run(t *testing.T, h Harness) {
 		{"DestroyCutOffAnywhere", s.destroyCutOff, true},
 		{"ObserveKeepsOrder", s.observeOrder, true},
 		{"ObserveSeesTampering", s.tampers, len(h.Tampers) > 0},
+		{"ObserveTellsWhatIsWantedAnew", s.wantedAnew, h.Change != nil},
 		{"ObserveSurvivesPoison", s.poison, h.Poison != nil},
 		{"ConcurrentResources", s.concurrent, true},
 		{"CancelIsPrompt", s.cancel, true},
@@ -151,7 +153,7 @@ func (s *suite) observe(t *testing.T, e engine.Engine, req engine.Request) engin
 func (s *suite) good(t *testing.T, e engine.Engine, req engine.Request, res engine.Result) {
 	t.Helper()
 	o := s.observe(t, e, after(req, res))
-	if o.Err != nil || o.Presence != engine.Present || len(o.Drift) > 0 {
+	if o.Err != nil || o.Presence != engine.Present || len(counting(o.Drift)) > 0 {
 		t.Fatalf("want present without drift, got %+v", o)
 	}
 	if s.Use != nil {
@@ -166,6 +168,16 @@ func (s *suite) good(t *testing.T, e engine.Engine, req engine.Request, res engi
 		}
 		seen[obj] = true
 	}
+}
+
+// counting is drift without what is noise.
+func counting(list []engine.Drift) (out []engine.Drift) {
+	for _, d := range list {
+		if d.Cause != engine.CauseNoise {
+			out = append(out, d)
+		}
+	}
+	return out
 }
 
 // gone fails unless nothing of the resource is left.

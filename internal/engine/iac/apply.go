@@ -2,7 +2,6 @@ package iac
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
@@ -58,7 +57,7 @@ func (e *Engine) Apply(ctx context.Context, req engine.Request, plan engine.Plan
 			return engine.Result{}, err
 		}
 	}
-	return e.result(ctx, req)
+	return e.result(ctx, req, w)
 }
 
 func lost(what string) error {
@@ -105,7 +104,7 @@ func (r *run) apply(ctx context.Context, req engine.Request, secrets masker, p e
 }
 
 // result reads the state that is there now.
-func (e *Engine) result(ctx context.Context, req engine.Request) (engine.Result, error) {
+func (e *Engine) result(ctx context.Context, req engine.Request, w want) (engine.Result, error) {
 	body, meta, err := e.o.States.Read(ctx, req.Ref.ID)
 	if err != nil {
 		return engine.Result{}, err
@@ -121,9 +120,9 @@ func (e *Engine) result(ctx context.Context, req engine.Request) (engine.Result,
 	if err != nil {
 		return engine.Result{}, err
 	}
-	note, err := json.Marshal(map[string]any{"lineage": meta.Lineage, "program": e.kind})
+	note, err := e.note(w, meta.Lineage)
 	if err != nil {
-		return engine.Result{}, fault.From(err)
+		return engine.Result{}, err
 	}
 	objects, _ := s.objects(req.Ref)
 	return engine.Result{Outputs: out, Objects: objects, State: note}, nil

@@ -1,5 +1,12 @@
 package iac
 
+import (
+	"testing"
+
+	"fairlead/internal/engine"
+	"fairlead/internal/redact"
+)
+
 // With gives the same engine with another OnCall; it shares all but what is in
 // memory about modules and plans.
 func (e *Engine) With(onCall func(string)) *Engine {
@@ -11,4 +18,24 @@ func (e *Engine) With(onCall func(string)) *Engine {
 		o: o, dir: e.dir, program: e.program, timeout: e.timeout, egress: e.egress, server: e.server, planKey: e.planKey, seats: e.seats,
 		level: e.level, kind: e.kind, version: e.version, modules: map[string]*module{}, kept: map[string]keptPlan{},
 	}
+}
+
+// Drifts gives what the JSON of a plan says somebody else did. healing is that
+// of the plan that would put it right; nil when there is none.
+func Drifts(t *testing.T, plan, healing []byte, stateful func(string) bool) []engine.Drift {
+	t.Helper()
+	e := &Engine{planKey: redact.New("a key for tests")}
+	seen, err := e.read(plan)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &differ{e: e, stateful: stateful}
+	if healing != nil {
+		heals, err := e.read(healing)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d.healing = &heals
+	}
+	return d.drifts(seen.moved)
 }

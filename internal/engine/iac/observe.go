@@ -73,10 +73,11 @@ func (e *Engine) look(ctx context.Context, req engine.Request) (_ engine.Observa
 	if err != nil {
 		return engine.Observation{}, err
 	}
-	o.Drift = seen.drift
+	stateful := func(kind string) bool { return w.spec.stateful(kind, req.LifeCycle) }
+	o.Drift = append(e.wantedAnew(w, req.Previous, req.LifeCycle.Stateful), (&differ{e: e, stateful: stateful, healing: r.healing(ctx, seen)}).drifts(seen.moved)...)
 	for _, kind := range seen.gone {
-		if existed && w.spec.stateful(kind, req.LifeCycle) {
-			return engine.Observation{Presence: engine.Lost, Drift: seen.drift}, nil
+		if existed && stateful(kind) {
+			return engine.Observation{Presence: engine.Lost, Drift: o.Drift}, nil
 		}
 	}
 	switch {
@@ -104,4 +105,17 @@ func (r *run) refresh(ctx context.Context) (reading, error) {
 		return reading{}, nil
 	}
 	return r.show(ctx)
+}
+
+// healing is the plan that would put right what was seen, nil when there is
+// nothing to put right or no such plan can be made just now.
+func (r *run) healing(ctx context.Context, seen reading) *reading {
+	if len(seen.moved) == 0 {
+		return nil
+	}
+	made, err := r.plan(ctx)
+	if err != nil {
+		return nil
+	}
+	return &made
 }

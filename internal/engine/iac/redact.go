@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,9 +51,10 @@ type reading struct {
 	plan    engine.Plan
 	digest  string
 	secrets masker
-	gone    []string // types of the managed objects that somebody else deleted
-	noop    bool     // nothing changes, not even an output or what the state says
-	drift   []engine.Drift
+	gone    []string                 // types of the managed objects that somebody else deleted
+	noop    bool                     // nothing changes, not even an output or what the state says
+	moved   []*tfjson.ResourceChange // what is not as the state has it; holds secrets
+	changed map[string]bool          // addresses of what the plan would change
 }
 
 func (e *Engine) read(raw []byte) (reading, error) {
@@ -69,7 +69,7 @@ func (e *Engine) read(raw []byte) (reading, error) {
 	}
 	_ = json.Unmarshal(raw, &rest) // it was JSON a moment ago
 	s := shown{FormatVersion: p.FormatVersion, Version: p.TerraformVersion, ResourceChanges: []shownChange{}, OutputChanges: map[string]any{}, Configuration: rest.Configuration}
-	out.plan.Changes, out.noop = []engine.Change{}, true
+	out.plan.Changes, out.noop, out.changed = []engine.Change{}, true, map[string]bool{}
 	byAddress := func(a, b *tfjson.ResourceChange) int {
 		return strings.Compare(a.Address+a.DeposedKey, b.Address+b.DeposedKey)
 	}
@@ -82,13 +82,18 @@ func (e *Engine) read(raw []byte) (reading, error) {
 		}
 		c := show(rc)
 		s.ResourceChanges = append(s.ResourceChanges, c)
-		out.noop = false
+		out.noop, out.changed[rc.Address] = false, true
 		out.plan.Changes = append(out.plan.Changes, change(rc, c))
 	}
 	for _, rc := range p.ResourceDrift {
 		out.collect(rc.Change)
 		out.noop = false
-		out.drifted(rc)
+		if rc.Mode == tfjson.ManagedResourceMode && rc.Change != nil {
+			out.moved = append(out.moved, rc)
+			if rc.Change.Actions.Delete() {
+				out.gone = append(out.gone, rc.Type)
+			}
+		}
 		s.ResourceDrift = append(s.ResourceDrift, show(rc))
 	}
 	for name, c := range p.OutputChanges {
@@ -236,66 +241,6 @@ func secretsOf(m masker, v, marks any, all bool) masker {
 		}
 	}
 	return m
-}
-
-// drifted notes what somebody else did to an object.
-func (r *reading) drifted(rc *tfjson.ResourceChange) {
-	if rc.Mode != tfjson.ManagedResourceMode || rc.Change == nil {
-		return
-	}
-	if rc.Change.Actions.Delete() {
-		r.gone = append(r.gone, rc.Type)
-		r.drift = append(r.drift, engine.Drift{Address: rc.Address, Field: "exists", Want: true, Got: false, Severity: engine.Heal})
-		return
-	}
-	before, _ := veil(rc.Change.Before, rc.Change.BeforeSensitive, nil).(map[string]any)
-	after, _ := veil(rc.Change.After, rc.Change.AfterSensitive, nil).(map[string]any)
-	was, _ := rc.Change.Before.(map[string]any)
-	is, _ := rc.Change.After.(map[string]any)
-	keys := map[string]bool{}
-	for k := range was {
-		keys[k] = true
-	}
-	for k := range is {
-		keys[k] = true
-	}
-	for _, k := range slices.Sorted(mapKeys(keys)) {
-		if reflect.DeepEqual(was[k], is[k]) || empty(was[k]) && empty(is[k]) {
-			continue
-		}
-		r.drift = append(r.drift, engine.Drift{Address: rc.Address, Field: k, Want: before[k], Got: after[k], Severity: engine.Heal})
-	}
-}
-
-func mapKeys(m map[string]bool) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
-}
-
-// empty tells whether a value is one of those that providers take for each
-// other: null, "", and what has nothing in it.
-func empty(v any) bool {
-	switch t := v.(type) {
-	case nil:
-		return true
-	case string:
-		return t == ""
-	case []any:
-		return len(t) == 0
-	case map[string]any:
-		for _, x := range t {
-			if !empty(x) {
-				return false
-			}
-		}
-		return true
-	}
-	return false
 }
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }

@@ -20,12 +20,13 @@ import (
 // module is a module's files with its providers, initialised once and
 // read-only from then on.
 type module struct {
-	mu    sync.Mutex
-	ready bool
-	id    string
-	dir   string
-	data  string // TF_DATA_DIR of all its runs
-	tops  []string
+	mu     sync.Mutex
+	ready  bool
+	id     string
+	digest string // of its files
+	dir    string
+	data   string // TF_DATA_DIR of all its runs
+	tops   []string
 }
 
 // module gives the initialised module of a template.
@@ -40,7 +41,7 @@ func (e *Engine) module(ctx context.Context, t engine.Template) (*module, error)
 	m := e.modules[id]
 	if m == nil {
 		dir := filepath.Join(e.dir, "m", id)
-		m = &module{id: id, dir: dir, data: filepath.Join(dir, "data")}
+		m = &module{id: id, digest: digest, dir: dir, data: filepath.Join(dir, "data")}
 		e.modules[id] = m
 	}
 	e.mu.Unlock()

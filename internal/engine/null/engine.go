@@ -223,9 +223,28 @@ func (e *Engine) Observe(ctx context.Context, targets []engine.Request) ([]engin
 		out[i].Presence = engine.Absent
 		if t.Previous != nil {
 			out[i].Presence = engine.Present
+			out[i].Drift = wantedAnew(t)
 		}
 	}
 	return out, nil
+}
+
+// wantedAnew are the outputs that are kept and would be given otherwise now.
+func wantedAnew(req engine.Request) (out []engine.Drift) {
+	w, err := read(req)
+	if err != nil {
+		return nil
+	}
+	values := w.values()
+	for _, name := range slices.Sorted(maps.Keys(req.Previous.Outputs)) {
+		was := req.Previous.Outputs[name]
+		now, given := values[name]
+		if was.Sensitive || !given || same(map[string]any{"": was.Value}, map[string]any{"": now}) {
+			continue
+		}
+		out = append(out, engine.Drift{Address: "null." + req.Ref.Name, Field: name, Want: now, Got: was.Value, Severity: engine.Heal, Cause: engine.CauseDesired})
+	}
+	return out
 }
 
 // Destroy implements engine.Engine.

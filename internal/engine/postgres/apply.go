@@ -300,5 +300,6 @@ func (a *applying) settle(ses *session) error {
 	all := append(slices.Clone(a.state.Extensions), a.extensions...)
 	slices.Sort(all)
 	a.next.Extensions = slices.Compact(all)
+	a.next.Limit = a.limit
 	return nil
 }

@@ -28,6 +28,12 @@ func TestConformanceWithoutSuperuser(t *testing.T) {
 	enginetest.Run(t, h)
 }
 
+// deleting says what is to be found of a tamper that takes an object away.
+func deleting(t enginetest.Tamper) enginetest.Tamper {
+	t.Cause = engine.CauseDeleted
+	return t
+}
+
 func harness(change func(*postgres.Options)) enginetest.Harness {
 	prefix := unique("c")
 	prefix = "c" + prefix[len(prefix)-6:]
@@ -98,8 +104,8 @@ func harness(change func(*postgres.Options)) enginetest.Harness {
 			tamper("MemberOfMore", `GRANT pg_read_all_data TO %[2]s`),
 			tamper("NotTheOwnersMember", `REVOKE %[1]s FROM %[2]s`),
 			tamper("BecomesNobody", `ALTER ROLE %[2]s IN DATABASE %[1]s RESET role`),
-			tamper("LoginDropped", `DROP ROLE %[2]s`),
-			{Name: "OwnerDropped", Severity: engine.Heal, Do: func(t *testing.T, res engine.Result) {
+			deleting(tamper("LoginDropped", `DROP ROLE %[2]s`)),
+			{Name: "OwnerDropped", Severity: engine.Heal, Cause: engine.CauseDeleted, Do: func(t *testing.T, res engine.Result) {
 				db, login := quote(text(res, "database")), quote(text(res, "username"))
 				if err := as(t.Context(), shared.URL(text(res, "database")), `DROP OWNED BY `+db+` CASCADE`); err != nil {
 					t.Fatal(err)

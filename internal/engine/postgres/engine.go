@@ -172,6 +172,7 @@ type state struct {
 	Verifiers  map[string]string `json:"verifiers"`          // login role -> SHA-256 of its verifier
 	Extensions []string          `json:"extensions,omitempty"`
 	Settled    bool              `json:"settled,omitempty"` // the schema public was handed over (servers before 15)
+	Limit      int               `json:"limit,omitempty"`   // connection limit that was set last; 0 is not noted
 }
 
 func (st state) result(w *want, password redact.Secret) (engine.Result, error) {

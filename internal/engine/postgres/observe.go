@@ -116,7 +116,7 @@ func (w *want) observation(wd *world) engine.Observation {
 	}
 	if foreign := wd.foreign(w); len(foreign) > 0 && ours > 0 && o.Presence != engine.Lost {
 		for _, f := range foreign {
-			o.Drift = append(o.Drift, engine.Drift{Address: f, Field: "marker", Want: w.ref.ID, Got: nil, Severity: engine.Alert})
+			o.Drift = append(o.Drift, engine.Drift{Address: f, Field: "marker", Want: w.ref.ID, Got: nil, Severity: engine.Alert, Cause: engine.CausePerson})
 		}
 		return o
 	}
@@ -124,7 +124,7 @@ func (w *want) observation(wd *world) engine.Observation {
 		w.limit = int(wd.db.limit)
 	}
 	for _, c := range w.compare(wd, nil) {
-		d := engine.Drift{Address: c.address(), Field: c.field, Want: c.want, Got: c.got, Severity: engine.Heal}
+		d := engine.Drift{Address: c.address(), Field: c.field, Want: c.want, Got: c.got, Severity: engine.Heal, Cause: w.cause(c), Print: w.print(wd, c)}
 		if c.action == engine.Create {
 			d.Field, d.Want, d.Got = "exists", true, false
 			if c.kind == "database" && w.existed {
@@ -134,4 +134,25 @@ func (w *want) observation(wd *world) engine.Observation {
 		o.Drift = append(o.Drift, d)
 	}
 	return o
+}
+
+// cause says why a change would be needed. All but the connection limit is the
+// same for every revision, so only of that something else may be wanted.
+func (w *want) cause(c change) engine.Cause {
+	switch {
+	case c.action == engine.Create:
+		return engine.CauseDeleted
+	case c.kind == "database" && c.field == "connection_limit" && w.state.Limit != 0 && c.got == w.state.Limit:
+		return engine.CauseDesired
+	}
+	return engine.CausePerson
+}
+
+// print tells two passwords that somebody set apart; verifiers are salted, and
+// of what is seen of one only a hash is at hand.
+func (w *want) print(wd *world, c change) string {
+	if r := wd.roles[c.name]; c.field == "password" && r != nil {
+		return r.verifier
+	}
+	return ""
 }
