@@ -4546,7 +4546,13 @@ type PriceTable struct {
 	// Document YAML, as it was put
 	Document *string `json:"document,omitempty"`
 	Items    int64   `json:"items"`
-	Version  int64   `json:"version"`
+
+	// Repriced Resources that came to another amount by it
+	Repriced int64 `json:"repriced"`
+
+	// RepricedAt All that lives is priced by it since; not there: that is under way
+	RepricedAt *time.Time `json:"repricedAt,omitempty"`
+	Version    int64      `json:"version"`
 }
 
 // Problem defines model for Problem.
@@ -7067,7 +7073,7 @@ type ClientInterface interface {
 
 	// PutPricesWithBody Put a price table in force
 	//
-	// The same prices again change nothing. They count from each resource's next change on.
+	// The same prices again change nothing. Requests are priced by them at once; what lives is priced anew in the background, and nothing of it is refused: budgets that are passed by it warn.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -7076,7 +7082,7 @@ type ClientInterface interface {
 
 	// PutPrices Put a price table in force
 	//
-	// The same prices again change nothing. They count from each resource's next change on.
+	// The same prices again change nothing. Requests are priced by them at once; what lives is priced anew in the background, and nothing of it is refused: budgets that are passed by it warn.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -9166,7 +9172,7 @@ func (c *Client) GetPrices(ctx context.Context, params *GetPricesParams, reqEdit
 
 // PutPricesWithBody Put a price table in force
 //
-// The same prices again change nothing. They count from each resource's next change on.
+// The same prices again change nothing. Requests are priced by them at once; what lives is priced anew in the background, and nothing of it is refused: budgets that are passed by it warn.
 //
 // Takes any type of body and a specified content type.
 //
@@ -9185,7 +9191,7 @@ func (c *Client) PutPricesWithBody(ctx context.Context, contentType string, body
 
 // PutPrices Put a price table in force
 //
-// The same prices again change nothing. They count from each resource's next change on.
+// The same prices again change nothing. Requests are priced by them at once; what lives is priced anew in the background, and nothing of it is refused: budgets that are passed by it warn.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -22769,7 +22775,7 @@ type ClientWithResponsesInterface interface {
 
 	// PutPricesWithBodyWithResponse Put a price table in force
 	//
-	// The same prices again change nothing. They count from each resource's next change on.
+	// The same prices again change nothing. Requests are priced by them at once; what lives is priced anew in the background, and nothing of it is refused: budgets that are passed by it warn.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -22778,7 +22784,7 @@ type ClientWithResponsesInterface interface {
 
 	// PutPricesWithResponse Put a price table in force
 	//
-	// The same prices again change nothing. They count from each resource's next change on.
+	// The same prices again change nothing. Requests are priced by them at once; what lives is priced anew in the background, and nothing of it is refused: budgets that are passed by it warn.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -32421,7 +32427,7 @@ func (c *ClientWithResponses) GetPricesWithResponse(ctx context.Context, params 
 
 // PutPricesWithBodyWithResponse Put a price table in force
 //
-// The same prices again change nothing. They count from each resource's next change on.
+// The same prices again change nothing. Requests are priced by them at once; what lives is priced anew in the background, and nothing of it is refused: budgets that are passed by it warn.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -32436,7 +32442,7 @@ func (c *ClientWithResponses) PutPricesWithBodyWithResponse(ctx context.Context,
 
 // PutPricesWithResponse Put a price table in force
 //
-// The same prices again change nothing. They count from each resource's next change on.
+// The same prices again change nothing. Requests are priced by them at once; what lives is priced anew in the background, and nothing of it is refused: budgets that are passed by it warn.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

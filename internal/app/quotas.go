@@ -15,12 +15,19 @@ import (
 // buildQuotas wires limits and prices; both stand before the gates.
 func (a *App) buildQuotas(context.Context) error {
 	a.quotas = quota.New(quota.Options{DB: a.db, Access: a.access, Log: a.log})
-	a.costs = cost.New(cost.Options{DB: a.db, Access: a.access, Requests: requests{a.projects, a.templates}, Usage: a.quotas, Log: a.log})
+	a.costs = cost.New(cost.Options{DB: a.db, Access: a.access, Requests: requests{a.projects, a.templates}, Usage: a.quotas, Living: livingResources{a}, Holdings: a.quotas, Log: a.log})
 	group := loop.NewGroup(a.db, a.log)
-	for _, l := range a.quotas.Loops() {
+	for _, l := range append(a.quotas.Loops(), a.costs.Loop()) {
 		a.run(func(ctx context.Context) error { group.Run(ctx, l); return nil })
 	}
 	return nil
+}
+
+// livingResources fits resource, which is built later, to what cost asks of it.
+type livingResources struct{ a *App }
+
+func (l livingResources) Standing(ctx context.Context, after string) (wanted, inUse []gate.Facts, err error) {
+	return l.a.resources.Standing(ctx, after)
 }
 
 // environmentLimits fits quota, which is built later, to what project asks of it.

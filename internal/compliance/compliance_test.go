@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -147,8 +148,48 @@ func TestViolationsComeStayAndGo(t *testing.T) {
 		if len(violated) != 1 || len(cleared) != 2 {
 			t.Errorf("told %v and %v", violated, cleared)
 		}
+		for _, line := range []string{"large in shop/dev: deny, too big; too dear; make it smaller", "small in shop/dev: advise, look"} {
+			if !strings.Contains(violated[0], line) {
+				t.Errorf("%q is not told: %s", line, violated[0])
+			}
+		}
 		if n := len(audittest.Records(t, w.Audit, "guardrail:compliance")); n != 3 {
 			t.Errorf("%d audit records", n)
+		}
+	})
+}
+
+func TestWhoCanMendItIsTold(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.Work()
+		w.Ready("large", map[string]any{"size": 30})
+		err := w.DB.Write(t.Context(), "test.people", func(tx *sqldb.Tx) error {
+			for id, role := range map[string]string{"usr_olga": "team-owner", "usr_dora": "developer", "usr_vera": "viewer", "rob_ci": "developer", "usr_gone": "developer"} {
+				kind, disabled := "user", any(nil)
+				if id == "rob_ci" {
+					kind = "robot"
+				}
+				if id == "usr_gone" {
+					disabled = int64(1)
+				}
+				if _, err := tx.ExecContext(t.Context(), `INSERT INTO principals (id, kind, name, created_at, updated_at, disabled_at) VALUES ($1, $2, $1, 0, 0, $3)`, id, kind, disabled); err != nil {
+					return err
+				}
+				if _, err := tx.ExecContext(t.Context(), `INSERT INTO role_bindings (principal_id, team_id, role, created_at, created_by) VALUES ($1, (SELECT id FROM teams WHERE name = 'alpha'), $2, 0, '')`, id, role); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.rules("1.0.0", "deny contains \"too big\" if input.inputs.size > 10\n")
+		w.run()
+		w.run() // and nobody twice
+		to, err := sqldb.Collect(t.Context(), w.DB.Read(), sqldb.Text, `SELECT recipients FROM events WHERE type = 'compliance.violated' ORDER BY id`)
+		if err != nil || len(to) != 1 || to[0] != `["usr_dora","usr_olga"]` {
+			t.Errorf("told: %v %v", to, err)
 		}
 	})
 }

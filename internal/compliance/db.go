@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"fairlead/internal/ident"
+	"fairlead/internal/principal"
 	"fairlead/internal/sqldb"
 )
 
@@ -158,6 +159,26 @@ func (s store) news(ctx context.Context, tx *sqldb.Tx) ([]news, error) {
 		(SELECT count(*) FROM guardrail_violations o JOIN resources x ON x.id = o.resource_id WHERE x.team_id = t.id AND o.cleared_at IS NULL)
 		FROM guardrail_violations v JOIN resources r ON r.id = v.resource_id JOIN teams t ON t.id = r.team_id
 		WHERE v.told = 0 GROUP BY t.id, t.name, gone ORDER BY t.name, gone`)
+}
+
+// mostListed is how many violations an event names; the rest is a number.
+const mostListed = 20
+
+// fresh says what is new for a team, in a line each: the worst first.
+func (s store) fresh(ctx context.Context, tx *sqldb.Tx, teamID string) ([]string, error) {
+	return sqldb.Collect(ctx, tx, sqldb.Text, `SELECT r.name || ' in ' || p.name || '/' || e.name || ': ' || v.strength || ', ' || v.message ||
+			CASE WHEN v.remedy = '' THEN '' ELSE '; ' || v.remedy END
+		FROM guardrail_violations v JOIN resources r ON r.id = v.resource_id JOIN environments e ON e.id = r.environment_id JOIN projects p ON p.id = r.project_id
+		WHERE v.told = 0 AND v.cleared_at IS NULL AND r.team_id = $1
+		ORDER BY CASE v.strength WHEN 'deny' THEN 0 ELSE 1 END, p.name, e.name, r.name, v.bundle, v.rule LIMIT `+fmt.Sprint(mostListed), teamID)
+}
+
+// menders are the ids of those of a team who can mend what offends: who owns
+// the team, and who develops in it.
+func (s store) menders(ctx context.Context, tx *sqldb.Tx, teamID string) ([]string, error) {
+	return sqldb.Collect(ctx, tx, sqldb.Text, `SELECT DISTINCT b.principal_id FROM role_bindings b JOIN principals p ON p.id = b.principal_id
+		WHERE b.team_id = $1 AND b.role IN ($2, $3) AND p.kind = $4 AND p.disabled_at IS NULL ORDER BY b.principal_id LIMIT 100`,
+		teamID, string(principal.TeamOwner), string(principal.Developer), string(principal.User))
 }
 
 // told notes that events told of everything, and forgets what is old.

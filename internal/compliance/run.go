@@ -132,13 +132,7 @@ func (s *Service) finish(ctx context.Context, r *Run, failed error) error {
 			return err
 		}
 		for _, n := range news {
-			kind := event.ComplianceViolated
-			if n.cleared {
-				kind = event.ComplianceCleared
-			}
-			if err := event.Emit(ctx, tx, event.Event{Type: kind, Subject: r.ID, TeamID: n.teamID, Data: map[string]any{
-				"team": n.team, "violations": n.count, "resources": n.resources, "standing": n.standing, "run": r.ID, "guardrails": r.Policy,
-			}}); err != nil {
+			if err := s.tell(ctx, tx, *r, n); err != nil {
 				return err
 			}
 		}
@@ -150,6 +144,26 @@ func (s *Service) finish(ctx context.Context, r *Run, failed error) error {
 		}})
 		return nil
 	})
+}
+
+// tell emits what is new, or gone, for one team. Who can mend it gets mail
+// about what is new: once a run, and only of what they were not told yet.
+func (s *Service) tell(ctx context.Context, tx *sqldb.Tx, r Run, n news) error {
+	e := event.Event{Type: event.ComplianceCleared, Subject: r.ID, TeamID: n.teamID, Data: map[string]any{
+		"team": n.team, "violations": n.count, "resources": n.resources, "standing": n.standing, "run": r.ID, "guardrails": r.Policy,
+	}}
+	if !n.cleared {
+		e.Type = event.ComplianceViolated
+		list, err := s.db.fresh(ctx, tx, n.teamID)
+		if err != nil {
+			return err
+		}
+		e.Data["list"] = list
+		if e.To, err = s.db.menders(ctx, tx, n.teamID); err != nil {
+			return err
+		}
+	}
+	return event.Emit(ctx, tx, e)
 }
 
 // walk is one run under way.

@@ -13,13 +13,14 @@ import (
 // store is this feature's SQL, on the read pool or in a transaction.
 type store struct{ db *sqldb.DB }
 
-const tableColumns = `v.version, v.digest, v.currency, v.items, v.document, v.created_at, v.created_by`
+const tableColumns = `v.version, v.digest, v.currency, v.items, v.document, v.created_at, v.created_by, v.repriced_at, v.repriced`
 
 func scanTable(r sqldb.Row) (Table, error) {
 	var t Table
 	var created int64
-	err := r.Scan(&t.Version, &t.Digest, &t.Currency, &t.Count, &t.Document, &created, &t.CreatedBy)
-	t.CreatedAt = sqldb.Time(created)
+	var repriced sql.NullInt64
+	err := r.Scan(&t.Version, &t.Digest, &t.Currency, &t.Count, &t.Document, &created, &t.CreatedBy, &repriced, &t.Repriced)
+	t.CreatedAt, t.RepricedAt = sqldb.Time(created), sqldb.TimeOrZero(repriced)
 	return t, err
 }
 

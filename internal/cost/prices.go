@@ -52,6 +52,9 @@ type Table struct {
 	Document  string
 	CreatedAt time.Time
 	CreatedBy string // id
+
+	RepricedAt time.Time // all that lives is priced by it since; zero: not yet
+	Repriced   int64     // resources that came to another amount by it
 }
 
 // ParsePrices reads a price table:

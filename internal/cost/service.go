@@ -41,6 +41,8 @@ type Options struct {
 	Access   access.Authorizer
 	Requests Requests
 	Usage    Usage
+	Living   Living
+	Holdings Holdings
 	Log      *slog.Logger
 }
 
@@ -51,6 +53,8 @@ type Service struct {
 	access   access.Authorizer
 	requests Requests
 	usage    Usage
+	living   Living
+	holdings Holdings
 	log      *slog.Logger
 	active   inForce
 	rules    memo[ruleKey, *rule]
@@ -59,7 +63,7 @@ type Service struct {
 
 // New makes the service.
 func New(o Options) *Service {
-	s := &Service{db: o.DB, store: store{o.DB}, access: o.Access, requests: o.Requests, usage: o.Usage, log: o.Log}
+	s := &Service{db: o.DB, store: store{o.DB}, access: o.Access, requests: o.Requests, usage: o.Usage, living: o.Living, holdings: o.Holdings, log: o.Log}
 	s.rules.most, s.costs.most = 200, 5000
 	s.active.changed, _ = o.DB.Subscribe(topic) // for the life of the DB
 	return s

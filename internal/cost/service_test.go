@@ -2,6 +2,7 @@ package cost_test
 
 import (
 	"context"
+	"log/slog"
 	"math"
 	"sync"
 	"testing"
@@ -238,6 +239,99 @@ func TestWhoMayAskWhatThingsCost(t *testing.T) {
 		}
 		if spans, err := sqldb.Collect(t.Context(), w.DB.Read(), sqldb.Text, `SELECT resource_id FROM cost_spans`); err != nil || len(spans) != 0 {
 			t.Errorf("a preview left %v, %v", spans, err)
+		}
+	})
+}
+
+// standing is what lives, as resource would give it, two a page.
+type standing struct {
+	mu     sync.Mutex
+	wanted []gate.Facts
+	inUse  map[string]gate.Facts
+}
+
+func (l *standing) Standing(_ context.Context, after string) (wanted, inUse []gate.Facts, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, f := range l.wanted {
+		if f.ResourceID > after && len(wanted) < 2 {
+			wanted, inUse = append(wanted, f), append(inUse, l.inUse[f.ResourceID])
+		}
+	}
+	return wanted, inUse, nil
+}
+
+type budgets struct{ held map[string]float64 }
+
+func (b *budgets) Reprice(ctx context.Context, tx *sqldb.Tx, id string, monthly float64) error {
+	tx.After(func() { b.held[id] = monthly })
+	return tx.Later(ctx, `INSERT INTO quota_holdings (resource_id, metric, amount, class, team_id, project_id, environment_id, template)
+		VALUES ($1, 'monthly_cost', $2, '', '', '', '', '') ON CONFLICT (resource_id, metric) DO UPDATE SET amount = excluded.amount`, id, int64(monthly*1e6))
+}
+
+func TestNewPricesReachWhatLives(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		lives, held := &standing{inUse: map[string]gate.Facts{}}, &budgets{map[string]float64{}}
+		w.svc = cost.New(cost.Options{DB: w.DB, Access: w.Access, Requests: fakeRequests{w}, Usage: fakeUsage{}, Living: lives, Holdings: held, Log: slog.New(slog.DiscardHandler)})
+		exec := func(query string, args ...any) {
+			w.Must(w.DB.Write(t.Context(), "test.exec", func(tx *sqldb.Tx) error {
+				_, err := tx.ExecContext(t.Context(), query, args...)
+				return err
+			}))
+		}
+		add := func(id string, wanted, applied int64, inputs, made map[string]any) {
+			exec(`INSERT INTO resources (id, name, environment_id, project_id, team_id, template, engine, phase, revision, applied_revision, created_at, created_by, updated_at)
+				VALUES ($1, $1, $2, $3, $4, 'postgres', 'null', 'ready', $5, $6, 0, 'x', 0)`, id, w.dev.ID, w.dev.ProjectID, w.dev.TeamID, wanted, applied)
+			f := w.facts(id, inputs)
+			f.Action, f.Revision = gate.Keep, wanted
+			lives.wanted = append(lives.wanted, f)
+			if applied > 0 {
+				f = w.facts(id, made)
+				f.Action, f.Revision = gate.Keep, applied
+				lives.inUse[id] = f
+			}
+		}
+		add("res_1", 1, 1, cpu(2), cpu(2))
+		add("res_2", 2, 1, cpu(3), cpu(1)) // a change of it waits
+		add("res_3", 1, 0, cpu(4), nil)    // never made
+		spent := func(id string) (monthly int64) {
+			w.Must(w.DB.Read().QueryRowContext(t.Context(), `SELECT coalesce(sum(monthly), 0) FROM cost_spans WHERE resource_id = $1 AND ended_at IS NULL`, id).Scan(&monthly))
+			return monthly / 1e6
+		}
+		first := w.put(table) // a cpu is 73
+		w.Must(w.svc.Reprice(t.Context()))
+		if held.held["res_1"] != 146 || held.held["res_2"] != 219 || held.held["res_3"] != 292 || spent("res_1") != 146 || spent("res_2") != 73 || spent("res_3") != 0 {
+			t.Errorf("%v; %d %d %d", held.held, spent("res_1"), spent("res_2"), spent("res_3"))
+		}
+		records := len(audittest.Records(t, w.Log, "cost:reprice"))
+		w.Must(w.svc.Reprice(t.Context())) // finds that nothing differs
+		if n := len(audittest.Records(t, w.Log, "cost:reprice")); records != 3 || n != records {
+			t.Errorf("%d audit records, then %d", records, n)
+		}
+		// Somebody may still ask by the prices of before: it is not over.
+		if got, err := w.svc.Table(w.Admin, 0); err != nil || !got.RepricedAt.IsZero() {
+			t.Errorf("%+v %v", got, err)
+		}
+		exec(`UPDATE price_tables SET created_at = created_at - 60000000 WHERE version = $1`, first.Version)
+		w.Must(w.svc.Reprice(t.Context()))
+		if got, err := w.svc.Table(w.Admin, 0); err != nil || got.RepricedAt.IsZero() || got.Repriced != 3 {
+			t.Errorf("%+v %v", got, err)
+		}
+		if n := len(audittest.Records(t, w.Log, "cost:repriced")); n != 1 {
+			t.Errorf("%d records of the end", n)
+		}
+		// A resource that is changed meanwhile is left to the next pass; an item
+		// that is gone leaves what there is.
+		exec(`UPDATE resources SET revision = 2 WHERE id = 'res_1'`)
+		w.put("currency: EUR\nitems: {cpu: {monthly: 10}}")
+		w.Must(w.svc.Reprice(t.Context()))
+		if held.held["res_1"] != 146 || held.held["res_2"] != 30 || spent("res_1") != 146 || spent("res_2") != 10 {
+			t.Errorf("%v; %d %d", held.held, spent("res_1"), spent("res_2"))
+		}
+		w.put("currency: USD\nitems: {ram: {monthly: 10}}")
+		w.Must(w.svc.Reprice(t.Context()))
+		if held.held["res_2"] != 30 || spent("res_2") != 10 {
+			t.Errorf("%v; %d", held.held, spent("res_2"))
 		}
 	})
 }

@@ -56,6 +56,7 @@ var catalogue = []Type{
 	{LeaseEnded, "its time is up: it is destroyed"},
 	{LeaseStuck, "its time is up, and it could not be destroyed yet"},
 	{"lease.proved", "it was looked for after it was destroyed, and is gone"},
+	{"prices.applied", "all that lives is priced by the price table in force"},
 	{"prices.changed", "another price table is in force"},
 	{"quota.changed", "a quota or a budget was set or removed"},
 	{QuotaWarned, "a quota is nearly used up"},

@@ -43,6 +43,32 @@ func (s *Service) Reclass(ctx context.Context, tx *sqldb.Tx, e gate.Environment)
 	return s.refuse(ctx, tx, e, "", passedTogether, e.ID, int64(mostUsed))
 }
 
+// Reprice lets what a resource holds of budgets be another amount, because
+// prices changed. Nothing is refused; whose limit is passed by it is told,
+// also when they were told this month that it is near. What holds nothing, or
+// is gone, stays so.
+func (s *Service) Reprice(ctx context.Context, tx *sqldb.Tx, resourceID string, monthly float64) error {
+	a, err := ToAmount(monthly)
+	if err != nil {
+		return err
+	}
+	if err := tx.Later(ctx, `UPDATE quota_holdings SET prev = amount, prev_class = class WHERE resource_id = $1`, resourceID); err != nil {
+		return err
+	}
+	if err := tx.Later(ctx, `INSERT INTO quota_holdings (resource_id, metric, amount, prev, class, prev_class, team_id, project_id, environment_id, template)
+		SELECT h.resource_id, CAST($2 AS TEXT), CAST($3 AS BIGINT), 0, h.class, h.class, h.team_id, h.project_id, h.environment_id, h.template
+		FROM quota_holdings h WHERE h.resource_id = $1 AND h.metric = 'count'
+		ON CONFLICT (resource_id, metric) DO UPDATE SET amount = excluded.amount`, resourceID, MonthlyCost, int64(a)); err != nil {
+		return err
+	}
+	if err := move(ctx, tx, resourceID); err != nil {
+		return err
+	}
+	tx.Notify(Topic, "")
+	return tx.Later(ctx, `UPDATE quota_limits AS l SET warned_month = '' FROM quota_holdings AS h
+		WHERE h.resource_id = $1 AND `+matches+` AND `+difference+` > 0 AND l.used > l.max AND l.used - `+difference+` <= l.max`, resourceID)
+}
+
 // classOf keeps an environment's class as it is until the commit, and gives it.
 func classOf(ctx context.Context, tx *sqldb.Tx, e gate.Environment) (string, error) {
 	suffix := ""

@@ -254,6 +254,51 @@ func TestAClassThatChangesWhileRequestsRace(t *testing.T) {
 	})
 }
 
+func TestNewPricesMoveBudgetsAndTellWhoseIsPassed(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		l := w.set(quota.Setting{Team: "payments", Metric: quota.MonthlyCost, Max: 30, WarnAt: 0.5, Enforce: true})
+		a, b := ident.New("res"), ident.New("res")
+		w.Must(reserve(w, w.facts(a, 1, 10)))
+		w.Must(reserve(w, w.facts(b, 1, 10)))
+		w.Must(w.svc.Warn(t.Context())) // near
+		reprice := func(id string, monthly float64) {
+			w.Must(w.DB.Write(t.Context(), "test.reprice", func(tx *sqldb.Tx) error { return w.svc.Reprice(t.Context(), tx, id, monthly) }))
+			w.exact()
+		}
+		warned := func() (n int) {
+			w.Must(w.svc.Warn(t.Context()))
+			w.Must(w.DB.Read().QueryRowContext(t.Context(), `SELECT count(*) FROM events WHERE type = 'budget.warned'`).Scan(&n))
+			return n
+		}
+		reprice(a, 15)
+		if n := warned(); n != 1 || w.used(l.ID) != 25 {
+			t.Errorf("%d warnings, %v used", n, w.used(l.ID))
+		}
+		reprice(b, 25) // past the maximum: nothing is refused, its owners are told
+		reprice(b, 26) // once
+		if n := warned(); n != 2 || w.used(l.ID) != 41 {
+			t.Errorf("%d warnings, %v used", n, w.used(l.ID))
+		}
+		if err := reserve(w, w.facts(ident.New("res"), 1, 1)); fault.From(err).Code != "budget_exceeded" {
+			t.Error(err)
+		}
+		reprice(b, 0)
+		reprice(ident.New("res"), 99) // what is gone holds nothing
+		if w.used(l.ID) != 15 {
+			t.Errorf("%v used", w.used(l.ID))
+		}
+		// What was never priced is, when there are prices.
+		c := ident.New("res")
+		w.Must(reserve(w, w.facts(c, 1, 0)))
+		reprice(c, 5)
+		if w.used(l.ID) != 20 {
+			t.Errorf("%v used", w.used(l.ID))
+		}
+		w.Must(release(w, c))
+		w.exact()
+	})
+}
+
 func TestUsageIsOfOthers(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		if got, err := w.svc.Usage(t.Context(), w.facts("", 1, 1)); err != nil || len(got) != 0 {

@@ -36,7 +36,7 @@ func (s *Service) Living(ctx context.Context, yield func(gate.Facts) error) erro
 	for after := ""; ; {
 		var w sqldb.Where
 		scope.Narrow(&w, s.DB, access.Columns{Team: "r.team_id", Project: "r.project_id", Environment: "r.environment_id"})
-		list, err := s.db.living(ctx, w, after)
+		list, err := s.db.living(ctx, w, after, madeOrWanted)
 		if err != nil {
 			return err
 		}
@@ -70,8 +70,8 @@ func (s *Service) standing(ctx context.Context, f gate.Facts, templates map[stri
 	return f
 }
 
-// living gives a page of facts without what templates know.
-func (s store) living(ctx context.Context, w sqldb.Where, after string) ([]gate.Facts, error) {
+// living gives a page of facts, of one revision each, without what templates know.
+func (s store) living(ctx context.Context, w sqldb.Where, after, revision string) ([]gate.Facts, error) {
 	w.And(`r.id > ?`, after)
 	w.And(`r.destroyed_at IS NULL`)
 	where, args := w.SQL()
@@ -82,7 +82,7 @@ func (s store) living(ctx context.Context, w sqldb.Where, after string) ([]gate.
 		coalesce((SELECT u.passed FROM runs u WHERE u.resource_id = r.id AND u.revision = v.number AND u.status = 'succeeded' AND u.passed <> ''
 			ORDER BY u.number DESC LIMIT 1), '')
 		FROM resources r
-		JOIN revisions v ON v.resource_id = r.id AND v.number = CASE WHEN r.applied_revision > 0 THEN r.applied_revision ELSE r.revision END
+		JOIN revisions v ON v.resource_id = r.id AND v.number = `+revision+`
 		JOIN environments e ON e.id = r.environment_id
 		JOIN projects p ON p.id = r.project_id
 		JOIN teams t ON t.id = r.team_id

@@ -22,10 +22,13 @@ type PriceTable struct {
 	Document  string    `json:"document,omitempty" doc:"YAML, as it was put"`
 	CreatedAt time.Time `json:"createdAt"`
 	CreatedBy string    `json:"createdBy" doc:"Id"`
+
+	RepricedAt *time.Time `json:"repricedAt,omitempty" doc:"All that lives is priced by it since; not there: that is under way"`
+	Repriced   int64      `json:"repriced" doc:"Resources that came to another amount by it"`
 }
 
 func viewTable(t cost.Table) PriceTable {
-	return PriceTable{Version: t.Version, Digest: t.Digest, Currency: t.Currency, Items: t.Count, Document: t.Document, CreatedAt: t.CreatedAt, CreatedBy: t.CreatedBy}
+	return PriceTable{RepricedAt: httpx.Optional(t.RepricedAt), Repriced: t.Repriced, Version: t.Version, Digest: t.Digest, Currency: t.Currency, Items: t.Count, Document: t.Document, CreatedAt: t.CreatedAt, CreatedBy: t.CreatedBy}
 }
 
 // CostEstimate is what a request would cost and take.
@@ -155,7 +158,7 @@ func registerPrices(api huma.API, svc *cost.Service) {
 			return &httpx.Body[PriceTable]{Body: viewTable(t)}, nil
 		})
 	httpx.Register(api, huma.Operation{OperationID: "put-prices", Method: http.MethodPut, Path: "/api/v1/cost/prices", Tags: tags, MaxBodyBytes: 4 << 20,
-		Summary: "Put a price table in force", Description: "The same prices again change nothing. They count from each resource's next change on."},
+		Summary: "Put a price table in force", Description: "The same prices again change nothing. Requests are priced by them at once; what lives is priced anew in the background, and nothing of it is refused: budgets that are passed by it warn."},
 		func(ctx context.Context, in *struct {
 			Body struct {
 				Document string `json:"document" doc:"YAML: {currency, items: {name: {monthly or hourly, unit, description}}}"`

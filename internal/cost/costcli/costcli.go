@@ -172,6 +172,9 @@ func putCommand(c *clikit.CLI) *cobra.Command {
 			}
 			return clikit.PrintOne(c, t, strconv.FormatInt(t.Version, 10), func(p *clikit.Text) {
 				p.Line("version %d of the price table is in force: %d items in %s", t.Version, t.Items, clikit.Clean(t.Currency))
+				if t.RepricedAt == nil {
+					p.Line("what lives is priced by it in the background: fairlead cost prices history")
+				}
 			})
 		},
 	}
@@ -217,6 +220,12 @@ func historyCommand(c *clikit.CLI) *cobra.Command {
 				clikit.Column[table]{Title: "CURRENCY", Cell: func(t table) string { return t.Currency }},
 				clikit.Column[table]{Title: "ITEMS", Cell: func(t table) string { return strconv.FormatInt(t.Items, 10) }},
 				clikit.Column[table]{Title: "AGE", Cell: func(t table) string { return clikit.Age(t.CreatedAt) }},
+				clikit.Column[table]{Title: "RESOURCES", Cell: func(t table) string {
+					if t.RepricedAt == nil {
+						return strconv.FormatInt(t.Repriced, 10) + "…"
+					}
+					return strconv.FormatInt(t.Repriced, 10)
+				}},
 				clikit.Column[table]{Title: "BY", Cell: func(t table) string { return t.CreatedBy }},
 				clikit.Column[table]{Title: "DIGEST", Cell: func(t table) string { return t.Digest[:min(12, len(t.Digest))] }})
 		},
