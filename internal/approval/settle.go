@@ -25,6 +25,9 @@ func (s *Service) Settle(ctx context.Context, tx *sqldb.Tx, ask gate.Ask) (gate.
 		Class: f.Environment.Class, attributes: f.Environment.Attributes, Parts: ask.Binding, Verdicts: ask.Verdicts,
 	}
 	needs, within := needed(ask.Verdicts)
+	if len(needs) == 0 && f.First {
+		return gate.Answer{}, nil // there is nothing to void
+	}
 	if len(needs) > 0 {
 		a.Document = f.Document()
 	}

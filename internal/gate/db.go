@@ -84,11 +84,56 @@ func (s store) insert(ctx context.Context, tx *sqldb.Tx, j Judgement, resourceID
 	return id, err
 }
 
+// asking is what is recalled of somebody's asking: less than a Record, for
+// every run asks for it.
+type asking struct {
+	at        time.Time
+	action    Action
+	requestID string
+	who       principal.Principal // with the roles of that moment
+	note      string
+}
+
+func scanAsking(r sqldb.Row) (asking, error) {
+	var a asking
+	var at int64
+	var document string
+	err := r.Scan(&at, &a.action, &a.requestID, &a.who.ID, &a.who.Name, &document)
+	if err != nil {
+		return a, err
+	}
+	a.at = sqldb.Time(at)
+	var doc struct {
+		Principal struct {
+			Kind  principal.Kind
+			Roles []principal.Role
+			Teams []struct {
+				ID, Name string
+				Role     principal.Role
+			}
+			Attributes map[string]string
+		}
+		Resource struct{ Note string }
+	}
+	if err := json.Unmarshal([]byte(document), &doc); err != nil {
+		return a, fmt.Errorf("a decision: %w", err)
+	}
+	a.note = doc.Resource.Note
+	a.who.Kind, a.who.OrgRoles, a.who.Attributes = doc.Principal.Kind, doc.Principal.Roles, doc.Principal.Attributes
+	if a.who.Attributes == nil {
+		a.who.Attributes = map[string]string{}
+	}
+	for _, t := range doc.Principal.Teams {
+		a.who.Memberships = append(a.who.Memberships, principal.Membership{TeamID: t.ID, Team: t.Name, Role: t.Role})
+	}
+	return a, nil
+}
+
 // asked gives the newest record of somebody's asking for a revision of a
 // resource, or for its end. An end that was asked for before since is another:
 // that one was refused.
-func (s store) asked(ctx context.Context, resourceID string, revision int64, destroy bool, since time.Time) (Record, error) {
-	q := `SELECT ` + columns + ` FROM decisions d WHERE d.resource_id = $1 AND d.revision = $2 AND d.stage = 'request' AND d.outcome <> 'denied' AND d.action `
+func (s store) asked(ctx context.Context, resourceID string, revision int64, destroy bool, since time.Time) (asking, error) {
+	q := `SELECT d.at, d.action, d.request_id, d.principal_id, d.principal_name, d.document FROM decisions d WHERE d.resource_id = $1 AND d.revision = $2 AND d.stage = 'request' AND d.outcome <> 'denied' AND d.action `
 	args := []any{resourceID, revision}
 	if destroy {
 		q += `= 'destroy' AND d.at >= $3`
@@ -99,42 +144,7 @@ func (s store) asked(ctx context.Context, resourceID string, revision int64, des
 	} else {
 		q += `<> 'destroy'`
 	}
-	return scan(s.db.Read().QueryRowContext(ctx, q+` ORDER BY d.id DESC LIMIT 1`, args...))
-}
-
-// principal gives who asked, with the roles of that moment.
-func (d Record) principal() principal.Principal {
-	p := principal.Principal{ID: d.PrincipalID, Name: d.PrincipalName, Attributes: map[string]string{}}
-	doc, _ := d.Document["principal"].(map[string]any)
-	kind, _ := doc["kind"].(string)
-	p.Kind = principal.Kind(kind)
-	roles, _ := doc["roles"].([]any)
-	for _, r := range roles {
-		if name, ok := r.(string); ok {
-			p.OrgRoles = append(p.OrgRoles, principal.Role(name))
-		}
-	}
-	teams, _ := doc["teams"].([]any)
-	for _, t := range teams {
-		m, _ := t.(map[string]any)
-		id, _ := m["id"].(string)
-		name, _ := m["name"].(string)
-		role, _ := m["role"].(string)
-		p.Memberships = append(p.Memberships, principal.Membership{TeamID: id, Team: name, Role: principal.Role(role)})
-	}
-	attributes, _ := doc["attributes"].(map[string]any)
-	for k, v := range attributes {
-		if text, ok := v.(string); ok {
-			p.Attributes[k] = text
-		}
-	}
-	return p
-}
-
-func (d Record) note() string {
-	doc, _ := d.Document["resource"].(map[string]any)
-	note, _ := doc["note"].(string)
-	return note
+	return scanAsking(s.db.Read().QueryRowContext(ctx, q+` ORDER BY d.id DESC LIMIT 1`, args...))
 }
 
 func refusal(j Judgement) access.Decision {

@@ -41,6 +41,7 @@ type Facts struct {
 	RunID     string
 	RunKind   string // apply, heal, rotate, destroy; "" at the request
 	RequestID string
+	First     bool      // no run of the resource ever got anywhere: no gate has asked, opened or begun anything for it
 	Asked     time.Time // when; zero: now. Of a destroy a worker says since when it is wanted
 
 	ResourceID string

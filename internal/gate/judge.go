@@ -63,7 +63,7 @@ func stages(f Facts) []Stage {
 func (s *Service) complete(ctx context.Context, f *Facts, verdicts *[]Verdict) error {
 	var err error
 	if f.Now.IsZero() {
-		if f.Now, err = s.DB.Now(ctx); err != nil {
+		if f.Now, err = s.DB.About(ctx); err != nil {
 			return err
 		}
 	}
@@ -183,7 +183,7 @@ func (s *Service) recall(ctx context.Context, f *Facts) error {
 	if err != nil {
 		return err
 	}
-	f.Principal, f.Action, f.RequestID, f.Note, f.Asked = d.principal(), d.Action, d.RequestID, d.note(), d.At
+	f.Principal, f.Action, f.RequestID, f.Note, f.Asked = d.who, d.action, d.requestID, d.note, d.at
 	switch { // what it changes may have been applied since it was asked for
 	case f.Action == Destroy:
 	case f.Before != nil:
@@ -285,7 +285,7 @@ func (s *Service) Pass(ctx context.Context, tx *sqldb.Tx, j Judgement, b Binding
 			return Pass{}, err
 		}
 	}
-	if f.Action != Destroy {
+	if f.Action != Destroy && (!f.First || !f.Cost.Unpriced) {
 		if err := s.Prices.Meter(ctx, tx, f, &f.Cost); err != nil {
 			return Pass{}, err
 		}

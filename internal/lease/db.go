@@ -150,6 +150,18 @@ func (s store) environmentLease(ctx context.Context, q sqldb.Querier, id string)
 	return env, err
 }
 
+// notEnding fails the closure with ended when an environment's lease is ending.
+func (s store) notEnding(ctx context.Context, tx *sqldb.Tx, environmentID string, ended error) error {
+	return tx.LaterRow(ctx, func(row sqldb.Row) error {
+		var ending bool
+		err := row.Scan(&ending)
+		if err == nil && ending {
+			err = ended
+		}
+		return err
+	}, `SELECT EXISTS (SELECT 1 FROM leases WHERE subject_id = $1 AND kind = 'environment' AND state = 'ending')`, environmentID)
+}
+
 // hurry has the loop look at once at the endings that a thing belongs to, or
 // may have stood in the way of.
 func (s store) hurry(ctx context.Context, tx *sqldb.Tx, subjectID string) error {

@@ -45,7 +45,7 @@ func (s *Service) Check(ctx context.Context, f gate.Facts) (time.Duration, []gat
 	if env != nil {
 		left = env.EndsAt.Sub(f.Now)
 	}
-	r, err := s.ruleFor(ctx, s.DB.Read(), Resource, f.Environment.Class, f.Environment.TeamID, f.Template.Name)
+	r, err := s.rules.of(ctx, s.store, Resource, f.Environment.Class, f.Environment.TeamID, f.Template.Name)
 	if err != nil {
 		return 0, nil, err
 	}
@@ -69,16 +69,17 @@ func (s *Service) Begin(ctx context.Context, tx *sqldb.Tx, f gate.Facts) error {
 	if f.Action != gate.Create || f.Revision > 1 {
 		return nil
 	}
+	ended := fault.New(fault.Conflict, "lease_ended", "the lease of the environment %s has ended, and it is being taken away", f.Environment.Name).
+		WithHint("ask for it in another environment")
+	if f.Lease <= 0 {
+		return s.store.notEnding(ctx, tx, f.Environment.ID, ended)
+	}
 	env, err := s.store.environmentLease(ctx, tx, f.Environment.ID)
 	if err != nil {
 		return err
 	}
 	if env != nil && env.State == Ending {
-		return fault.New(fault.Conflict, "lease_ended", "the lease of the environment %s has ended, and it is being taken away", f.Environment.Name).
-			WithHint("ask for it in another environment")
-	}
-	if f.Lease <= 0 {
-		return nil
+		return ended
 	}
 	ends := tx.Now().Add(f.Lease)
 	if env != nil && ends.Sub(env.EndsAt).Abs() < time.Minute {

@@ -172,6 +172,7 @@ func (s *Service) SetRule(ctx context.Context, in Rule, ifVersion int64) (Rule, 
 		if err := s.store.putRule(ctx, tx, r, principal.From(ctx).ID); err != nil {
 			return err
 		}
+		tx.Notify(rulesTopic, "")
 		audit.Append(ctx, tx, audit.Entry{Action: string(access.CalendarManage), Target: r.target(), Decision: d, Details: r.details("lease rule set")})
 		out = r
 		return nil
@@ -225,6 +226,7 @@ func (s *Service) RemoveRule(ctx context.Context, id string, ifVersion int64) er
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return errors.Join(err, stale("lease rule"))
 		}
+		tx.Notify(rulesTopic, "")
 		audit.Append(ctx, tx, audit.Entry{Action: string(access.CalendarManage), Target: r.target(), Decision: d, Details: r.details("lease rule removed")})
 		return nil
 	})

@@ -64,9 +64,14 @@ type Options struct {
 type Service struct {
 	Options
 	store store
+	rules inForce
 }
 
 // New makes the service.
-func New(o Options) *Service { return &Service{Options: o, store: store{o.DB}} }
+func New(o Options) *Service {
+	s := &Service{Options: o, store: store{o.DB}}
+	s.rules.changed, _ = o.DB.Subscribe(rulesTopic)
+	return s
+}
 
 type decision = access.Decision

@@ -125,6 +125,10 @@ func (w *work) succeed(ctx context.Context, result engine.Result, set func(r *Re
 	ctx = context.WithoutCancel(ctx)
 	result.Outputs = w.confide(result.Outputs)
 	return w.write(ctx, "run.succeed", func(tx *sqldb.Tx) error {
+		referred, err := w.s.db.referred(ctx, tx, w.res.ID)
+		if err != nil {
+			return err
+		}
 		r, err := w.s.db.lock(ctx, tx, w.res.ID)
 		if err != nil {
 			return err
@@ -140,9 +144,7 @@ func (w *work) succeed(ctx context.Context, result engine.Result, set func(r *Re
 		if err := w.s.db.finish(ctx, tx, w.run.ID, RunSucceeded, "", "", ""); err != nil {
 			return err
 		}
-		if err := w.s.db.scheduleObservation(ctx, tx, r.ID, tx.Now().Add(w.s.observeEvery(w.tmpl))); err != nil {
-			return err
-		}
+		r.observeAt = tx.Now().Add(w.s.observeEvery(w.tmpl))
 		w.audit(ctx, tx, "run:succeed", map[string]any{"kind": w.run.Kind, "objects": r.Objects, "planDigest": w.run.PlanDigest})
 		if newest && r.rotation != r.appliedRotation { // asked for before, overtaken by this
 			r, err = w.s.startRun(ctx, tx, r, RunRotate)
@@ -152,8 +154,10 @@ func (w *work) succeed(ctx context.Context, result engine.Result, set func(r *Re
 		if err != nil {
 			return err
 		}
-		if err := w.wakeReferrers(ctx, tx, r, changedOutputs(w.prev, result)); err != nil {
-			return err
+		if *referred {
+			if err := w.wakeReferrers(ctx, tx, r, changedOutputs(w.prev, result)); err != nil {
+				return err
+			}
 		}
 		return w.claim.Done(ctx, tx, nextTurn(tx, r))
 	})

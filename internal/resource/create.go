@@ -163,9 +163,6 @@ func (s *Service) insert(ctx context.Context, tx *sqldb.Tx, env Environment, c c
 		return r, err
 	}
 	if err := s.db.insert(ctx, tx, r); err != nil {
-		if sqldb.IsUnique(err) {
-			return r, nameTaken(env, r.Name, err)
-		}
 		return r, err
 	}
 	if err := s.adopt(ctx, tx, &r, c, 0); err != nil {
@@ -187,8 +184,8 @@ func (s *Service) insert(ctx context.Context, tx *sqldb.Tx, env Environment, c c
 	return r, s.enqueue(ctx, tx, r, 0)
 }
 
-func nameTaken(env Environment, name string, cause error) error {
-	return fault.New(fault.Conflict, "name_taken", "%s/%s already has a resource %q", env.Project, env.Name, name).
+func nameTaken(r Resource, cause error) error {
+	return fault.New(fault.Conflict, "name_taken", "%s/%s already has a resource %q", r.Project, r.Environment, r.Name).
 		WithField("/name").WithHint("choose another name, or change the one that is there: fairlead apply").WithCause(cause)
 }
 
@@ -203,6 +200,9 @@ func (s *Service) adopt(ctx context.Context, tx *sqldb.Tx, r *Resource, c checke
 		Inputs: r.Inputs, sealed: r.sealed, Note: c.Note, RolledBackTo: rolledBackTo, CreatedAt: tx.Now(), CreatedBy: principal.From(ctx).ID}
 	if err := s.db.insertRevision(ctx, tx, r.ID, rev); err != nil {
 		return err
+	}
+	if r.Revision == 1 && len(c.refs) == 0 {
+		return nil // it had none before
 	}
 	resolved, err := s.linkReferences(ctx, tx, *r, c.refs)
 	if err != nil {

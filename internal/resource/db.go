@@ -22,7 +22,7 @@ type store struct{ db *sqldb.DB }
 // allocations for each column of each row.
 var names = strings.Join([]string{
 	"r.id", "r.name", "r.environment_id", "e.name", "e.class", "r.project_id", "p.name", "r.team_id", "t.name",
-	"r.template", "r.engine", "r.phase", "r.created_by", "v.template_version", "v.template_digest",
+	"r.template", "r.engine", "r.phase", "r.created_by", "v.template_version", "v.template_digest", "v.created_by", "e.attributes",
 	"coalesce((SELECT u.id FROM runs u WHERE u.resource_id = r.id ORDER BY u.number DESC LIMIT 1), '')",
 	"coalesce(c.name, r.created_by)", // the last: no rule of ours says what a person is called
 }, "||'"+unit+"'||")
@@ -33,7 +33,7 @@ const unit = "\x1f"
 func readNames(s string, r *Resource) error {
 	for _, into := range [...]*string{
 		&r.ID, &r.Name, &r.EnvironmentID, &r.Environment, &r.Class, &r.ProjectID, &r.Project, &r.TeamID, &r.Team,
-		&r.Template, &r.Engine, (*string)(&r.Phase), &r.CreatedBy, &r.TemplateVersion, &r.templateDigest, &r.RunID,
+		&r.Template, &r.Engine, (*string)(&r.Phase), &r.CreatedBy, &r.TemplateVersion, &r.templateDigest, &r.author, &r.attributes, &r.RunID,
 	} {
 		var ok bool
 		if *into, s, ok = strings.Cut(s, unit); !ok {
@@ -196,12 +196,19 @@ func (s store) holdEnvironment(ctx context.Context, tx *sqldb.Tx, env Environmen
 		WHERE e.id = $1 AND e.deleted_at IS NULL AND p.deleted_at IS NULL`+suffix, env.ID)
 }
 
+// insert makes r's row; a name that is taken fails the closure with name_taken.
 func (s store) insert(ctx context.Context, tx *sqldb.Tx, r Resource) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO resources
+	return tx.LaterRow(ctx, func(row sqldb.Row) error {
+		var id string
+		err := row.Scan(&id)
+		if sqldb.IsUnique(err) {
+			return nameTaken(r, err)
+		}
+		return err
+	}, `INSERT INTO resources
 		(id, name, environment_id, project_id, team_id, template, engine, phase, revision, created_at, created_by, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $10)`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $10) RETURNING id`,
 		r.ID, r.Name, r.EnvironmentID, r.ProjectID, r.TeamID, r.Template, r.Engine, r.Phase, r.Revision, r.CreatedAt.UnixMicro(), r.CreatedBy)
-	return err
 }
 
 // update writes all that may change and gives r its new version.
@@ -211,12 +218,22 @@ func (s store) update(ctx context.Context, tx *sqldb.Tx, r *Resource) error {
 	err := tx.Later(ctx, `UPDATE resources SET
 		engine = $2, phase = $3, reason = $4, message = $5, hint = $6, revision = $7, applied_revision = $8, outputs = $9, objects = $10,
 		state = $11, drift = $12, observed_at = $13, rotation = $14, applied_rotation = $15, retire_due_at = $16,
-		destroy_wanted_at = $17, destroyed_at = $18, updated_at = $19, version = $20, wanted_version = $21 WHERE id = $1`,
+		destroy_wanted_at = $17, destroyed_at = $18, updated_at = $19, version = $20, wanted_version = $21,
+		observe_due_at = coalesce($22, observe_due_at) WHERE id = $1`,
 		r.ID, r.Engine, r.Phase, r.Reason, r.Message, r.Hint, r.Revision, r.AppliedRevision, toJSON(r.Outputs), toJSON(r.Objects),
 		r.state, toJSON(r.Drift), toMicro(r.ObservedAt), r.rotation, r.appliedRotation, toMicro(r.RetireAt),
-		toMicro(r.DestroyWantedAt), toMicro(r.DestroyedAt), r.UpdatedAt.UnixMicro(), r.Version, r.wantedVersion)
+		toMicro(r.DestroyWantedAt), toMicro(r.DestroyedAt), r.UpdatedAt.UnixMicro(), r.Version, r.wantedVersion, toMicro(r.observeAt))
+	r.observeAt = time.Time{}
 	tx.Notify(topic(r.ID), "")
 	return err
+}
+
+// referred asks, along with the next statement, whether anything refers to a
+// resource: then the answer is there.
+func (s store) referred(ctx context.Context, tx *sqldb.Tx, id string) (*bool, error) {
+	some := new(bool)
+	return some, tx.LaterRow(ctx, func(row sqldb.Row) error { return row.Scan(some) },
+		`SELECT EXISTS (SELECT 1 FROM resource_references WHERE target_id = $1)`, id)
 }
 
 // scheduleObservation says when the observer looks at r next; nil is never.

@@ -190,11 +190,8 @@ func (w *work) judge(ctx context.Context, plan engine.Plan) (*gating, error) {
 	} else if err := w.settled(ctx, &f); err != nil {
 		return nil, err
 	}
-	rev, err := w.s.db.revision(ctx, w.s.DB.Read(), w.res.ID, w.res.Revision)
-	if err != nil {
-		return nil, err
-	}
-	f.Author = rev.CreatedBy
+	f.Author = w.res.author
+	f.First = w.first()
 	j, err := w.s.Gates.Judge(ctx, f)
 	if err != nil {
 		return nil, err
@@ -234,6 +231,10 @@ func (w *work) settled(ctx context.Context, f *gate.Facts) error {
 	return nil
 }
 
+// first tells whether no run of the resource ever got anywhere, so that there
+// is nothing yet that a gate has asked, opened or begun for it.
+func (w *work) first() bool { return w.run.Number == 1 && w.res.Phase == Pending }
+
 // gating is what a run must still pass.
 type gating struct {
 	judgement gate.Judgement
@@ -258,7 +259,10 @@ func (w *work) binding(ctx context.Context, plan engine.Plan) (gate.Binding, err
 	if b[gate.PartInputs], err = gate.Bind(inputs); err != nil {
 		return nil, err
 	}
-	refs, err := w.s.db.references(ctx, w.res.ID)
+	refs, err := w.s.Templates.References(w.res.Inputs)
+	if err == nil && len(refs) > 0 {
+		refs, err = w.s.db.references(ctx, w.res.ID)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -317,9 +321,6 @@ func (w *work) pass(ctx context.Context, tx *sqldb.Tx, g *gating) (*gate.Pass, e
 	}
 	p, err := w.s.Gates.Pass(ctx, tx, g.judgement, g.binding)
 	if err != nil || p.Go {
-		if err == nil {
-			err = w.s.db.passed(ctx, tx, w.run.ID, g.passed)
-		}
 		return nil, err
 	}
 	return &p, nil

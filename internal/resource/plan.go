@@ -35,7 +35,7 @@ func (s *Service) Plan(ctx context.Context, project, environment string, w Wante
 	}
 	switch _, err := s.db.find(ctx, s.DB.Read(), env.ID, w.Name); {
 	case err == nil:
-		return Preview{}, nameTaken(env, w.Name, nil)
+		return Preview{}, nameTaken(Resource{Name: w.Name, Environment: env.Name, Project: env.Project}, nil)
 	case !errors.Is(err, sql.ErrNoRows):
 		return Preview{}, err
 	}

@@ -101,7 +101,7 @@ func (w *work) read(ctx context.Context) error {
 // equip finds what the work is done with.
 func (w *work) equip(ctx context.Context) error {
 	var err error
-	if w.env, err = w.s.Environments.Load(ctx, w.res.EnvironmentID); err != nil {
+	if w.env, err = w.res.environment(); err != nil {
 		return err
 	}
 	if w.tmpl, err = w.s.Templates.Load(ctx, w.res.Template, w.res.TemplateVersion); err != nil {
@@ -226,12 +226,7 @@ func (w *work) step(ctx context.Context, op string, p Phase, g *gating) (on bool
 		if held != nil {
 			return w.hold(ctx, tx, r, *held, g.plan)
 		}
-		if !w.begun {
-			if err := w.s.db.begin(ctx, tx, w.run.ID, w.claim.Fence); err != nil {
-				return err
-			}
-		}
-		if err := w.recordPlan(ctx, tx, string(p), g); err != nil {
+		if err := w.s.db.enter(ctx, tx, w.run.ID, w.claim.Fence, w.begun, string(p), g); err != nil {
 			return err
 		}
 		r.Phase, r.Reason, r.Message, r.Hint = p, "", "", ""
@@ -252,22 +247,13 @@ func (w *work) step(ctx context.Context, op string, p Phase, g *gating) (on bool
 	return true, nil
 }
 
-// recordPlan notes the phase of the run, with its plan. What an earlier
-// attempt passed the gates with stays: this one only finishes it.
-func (w *work) recordPlan(ctx context.Context, tx *sqldb.Tx, phase string, g *gating) error {
-	if g == nil {
-		return w.s.db.runPhase(ctx, tx, w.run.ID, phase, nil, "")
-	}
-	return w.s.db.runPhase(ctx, tx, w.run.ID, phase, &g.plan, PlanDigest(g.plan))
-}
-
 // hold lets a run wait at a gate, its plan there to be looked at. It is woken
 // when somebody decides, and looks by itself whether something has changed.
 func (w *work) hold(ctx context.Context, tx *sqldb.Tx, r Resource, held gate.Pass, plan engine.Plan) error {
 	if held.Refused != nil {
 		return nil
 	}
-	if err := w.s.db.runPhase(ctx, tx, w.run.ID, "waiting", &plan, PlanDigest(plan)); err != nil {
+	if err := w.s.db.waits(ctx, tx, w.run.ID, plan); err != nil {
 		return err
 	}
 	if r.Phase != Waiting || r.Reason != held.Reason || r.Message != held.Message {

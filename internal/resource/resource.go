@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"encoding/json"
 	"time"
 
 	"fairlead/internal/access"
@@ -76,8 +77,17 @@ type Resource struct {
 	rotation        string
 	appliedRotation string
 	templateDigest  string
-	sealed          []string // pointers of the inputs whose values are secrets
-	wantedVersion   int64    // the version with which somebody last changed what is wanted
+	author          string    // who made the wanted revision
+	attributes      string    // of the environment, JSON
+	sealed          []string  // pointers of the inputs whose values are secrets
+	wantedVersion   int64     // the version with which somebody last changed what is wanted
+	observeAt       time.Time // for update: when the observer looks next; zero leaves it
+}
+
+// environment is where r is, as it was when r was read.
+func (r Resource) environment() (Environment, error) {
+	e := Environment{ID: r.EnvironmentID, Name: r.Environment, Class: r.Class, ProjectID: r.ProjectID, Project: r.Project, TeamID: r.TeamID, Team: r.Team}
+	return e, json.Unmarshal([]byte(r.attributes), &e.Attributes)
 }
 
 // target is r as its own records have it, for what the system does to it.

@@ -75,11 +75,25 @@ func (s store) begin(ctx context.Context, tx *sqldb.Tx, runID string, fence int6
 		runID, fence, tx.Now().UnixMicro())
 }
 
-func (s store) runPhase(ctx context.Context, tx *sqldb.Tx, runID, phase string, plan *engine.Plan, digest string) error {
-	if plan == nil {
-		return tx.Later(ctx, `UPDATE runs SET phase = $2 WHERE id = $1 AND finished_at IS NULL`, runID, phase)
+// enter notes the phase that a run goes on into: with its plan and what that
+// passed the gates with, in g. What an earlier attempt passed them with stays:
+// this one only finishes it. An attempt that has not begun before begins.
+func (s store) enter(ctx context.Context, tx *sqldb.Tx, runID string, fence int64, begun bool, phase string, g *gating) error {
+	started := 1
+	if begun {
+		started = 0
 	}
-	return tx.Later(ctx, `UPDATE runs SET phase = $2, plan = $3, plan_digest = $4 WHERE id = $1 AND finished_at IS NULL`, runID, phase, toJSON(plan), digest)
+	set, args := `phase = $2, attempts = attempts + CAST($3 AS BIGINT), fence = $4, started_at = coalesce(started_at, $5)`, []any{runID, phase, started, fence, tx.Now().UnixMicro()}
+	if g != nil {
+		set += `, plan = $6, plan_digest = $7, passed = $8`
+		args = append(args, toJSON(g.plan), g.binding[gate.PartPlan], toJSON(g.passed))
+	}
+	return tx.Later(ctx, `UPDATE runs SET `+set+` WHERE id = $1 AND finished_at IS NULL`, args...)
+}
+
+// waits notes that a run waits at a gate, with the plan to be looked at.
+func (s store) waits(ctx context.Context, tx *sqldb.Tx, runID string, plan engine.Plan) error {
+	return tx.Later(ctx, `UPDATE runs SET phase = 'waiting', plan = $2, plan_digest = $3 WHERE id = $1 AND finished_at IS NULL`, runID, toJSON(plan), PlanDigest(plan))
 }
 
 // lastPassed gives what the last run that succeeded with a revision passed the
@@ -96,11 +110,6 @@ func (s store) lastPassed(ctx context.Context, resourceID string, revision int64
 		err = fromJSON(text, &b)
 	}
 	return b, err
-}
-
-// passed notes what the run passed the gates with.
-func (s store) passed(ctx context.Context, tx *sqldb.Tx, runID string, b gate.Binding) error {
-	return tx.Later(ctx, `UPDATE runs SET passed = $2 WHERE id = $1 AND finished_at IS NULL`, runID, toJSON(b))
 }
 
 // finish closes a run that is still open.

@@ -281,6 +281,9 @@ func (s *Service) writeSet(ctx context.Context, env Environment, ordered []*item
 		}
 		return nil
 	})
+	if fault.From(err).Code == "name_taken" && err != nil {
+		return out, errMoved // somebody else was quicker: now it is a change
+	}
 	return out, taken(err)
 }
 
@@ -288,9 +291,6 @@ func (s *Service) writeItem(ctx context.Context, tx *sqldb.Tx, env Environment, 
 	switch {
 	case it.old == nil:
 		r, err := s.insert(ctx, tx, env, it.checked)
-		if fault.From(err).Code == "name_taken" && err != nil {
-			return Applied{}, errMoved // somebody else was quicker: now it is a change
-		}
 		return Applied{r, Created}, err
 	case !it.same:
 		r, err := s.revise(ctx, tx, *it.old, it.checked, it.IfMatch, 0)

@@ -31,13 +31,17 @@ func sqliteCode(err error) int {
 	return 0
 }
 
+// ErrAgain is for a closure that finds that what it was built on has changed:
+// it is run again, with its group.
+var ErrAgain = errors.New("sqldb: what the transaction was built on has changed")
+
 // retryable tells whether running the whole group again is right: the
 // transaction is known not to have happened.
 func retryable(err error) bool {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return e.Code == "40001" || e.Code == "40P01"
 	}
-	return sqliteCode(err)&0xff == sqlite3.SQLITE_BUSY
+	return sqliteCode(err)&0xff == sqlite3.SQLITE_BUSY || errors.Is(err, ErrAgain)
 }
 
 func isFsyncFailure(err error) bool {

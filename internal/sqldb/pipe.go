@@ -109,15 +109,21 @@ func (p *pipe) send(ctx context.Context, last func(*pgx.Batch) func() error) err
 	}
 	b := &pgx.Batch{}
 	var said error
-	for _, d := range p.waiting {
+	done := 0 // statements that were answered: after one that failed, the others are told its error
+	for i, d := range p.waiting {
 		q := b.Queue(d.query, d.args...)
 		if d.row == nil {
+			q.Exec(func(pgconn.CommandTag) error { done++; return nil })
 			continue
 		}
 		// An error of ours must not end the reading.
 		q.QueryRow(func(row pgx.Row) error {
-			if err := d.row(row); err != nil && said == nil {
-				said = err
+			err := d.row(row)
+			if done == i {
+				done++
+				if err != nil && said == nil {
+					said = err
+				}
 			}
 			return nil
 		})
@@ -127,7 +133,7 @@ func (p *pipe) send(ctx context.Context, last func(*pgx.Batch) func() error) err
 	if last != nil {
 		end = last(b)
 	}
-	if err := p.Conn.Conn().SendBatch(ctx, b).Close(); err != nil {
+	if err := p.Conn.Conn().SendBatch(ctx, b).Close(); err != nil && said == nil {
 		return err
 	}
 	if said != nil || end == nil {

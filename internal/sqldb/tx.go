@@ -213,6 +213,7 @@ func (tx *Tx) Now() time.Time {
 		return g.db.clock.now() // the closure fails at its end: tx.failed is set
 	}
 	g.now = time.UnixMicro(us).UTC()
+	g.db.told.Store(&told{g.now, time.Now()})
 	return g.now
 }
 

@@ -236,6 +236,9 @@ func (s *Service) Load(ctx context.Context, name, version string) (*Version, err
 	if principal.From(ctx).Kind == principal.Anonymous {
 		return nil, fault.New(fault.Unauthenticated, "unauthenticated", "sign in first")
 	}
+	if v, ok := s.cache.of(name, version); ok {
+		return v, nil
+	}
 	row, err := queries{s.db.Read()}.find(ctx, name, version)
 	if none(err) {
 		return nil, fault.New(fault.NotFound, "unknown_template_version", "the template %s has no version %s", yamlx.Quote(name), yamlx.Quote(version))

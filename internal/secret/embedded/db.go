@@ -71,6 +71,20 @@ func (t table) active(ctx context.Context, q sqldb.Querier) (id string, err erro
 	return id, err
 }
 
+// stillActive fails the closure with sqldb.ErrAgain when another key is active
+// than id, and tells so.
+func (t table) stillActive(ctx context.Context, tx *sqldb.Tx, id string, not func()) error {
+	return tx.LaterRow(ctx, func(r sqldb.Row) error {
+		var is bool
+		err := r.Scan(&is)
+		if err == nil && !is {
+			not()
+			err = sqldb.ErrAgain
+		}
+		return err
+	}, `SELECT EXISTS (SELECT 1 FROM master_keys WHERE key_id = $1 AND retired_at IS NULL)`, id)
+}
+
 func (t table) announced(ctx context.Context, q sqldb.Querier, id string) (by string, wrapped []byte, err error) {
 	err = q.QueryRowContext(ctx, `SELECT wrapped_by, wrapped FROM master_keys WHERE key_id = $1`, id).Scan(&by, &wrapped)
 	return by, wrapped, err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"fairlead/internal/access"
@@ -39,6 +40,8 @@ type Store struct {
 	ring  *ring
 	grace time.Duration
 	log   *slog.Logger
+
+	active atomic.Pointer[string] // id of the active master key, as it was seen last
 }
 
 var (
@@ -207,11 +210,7 @@ func (s *Store) Put(ctx context.Context, tx *sqldb.Tx, owner, name string, value
 	if err := secret.CheckPut(owner, name, value); err != nil {
 		return err
 	}
-	active, err := s.db.active(ctx, tx)
-	if err != nil {
-		return err
-	}
-	master, err := s.key(ctx, tx, active)
+	master, err := s.master(ctx, tx)
 	if err != nil {
 		return err
 	}
@@ -225,6 +224,26 @@ func (s *Store) Put(ctx context.Context, tx *sqldb.Tx, owner, name string, value
 		wrapped:    master.seal(data.raw, bind("data key", id, owner, name)),
 		ciphertext: data.seal([]byte(value.Reveal()), bind("value", id, owner, name)),
 	})
+}
+
+// master gives the active master key. That the one which was seen last is still
+// it is asked along with the next statement; if not, the transaction is done
+// again with the one that is.
+func (s *Store) master(ctx context.Context, tx *sqldb.Tx) (key, error) {
+	last := s.active.Load()
+	if last == nil {
+		active, err := s.db.active(ctx, tx)
+		if err != nil {
+			return key{}, err
+		}
+		s.active.Store(&active)
+		return s.key(ctx, tx, active)
+	}
+	err := s.db.stillActive(ctx, tx, *last, func() { s.active.CompareAndSwap(last, nil) })
+	if err != nil {
+		return key{}, err
+	}
+	return s.key(ctx, tx, *last)
 }
 
 // Get implements secret.Store.
