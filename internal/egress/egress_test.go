@@ -14,9 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/net/dns/dnsmessage"
-
 	"fairlead/internal/egress"
+	"fairlead/internal/egress/egresstest"
 	"fairlead/internal/fault"
 )
 
@@ -171,46 +170,6 @@ func TestWhatTheOperatorAllows(t *testing.T) {
 	}
 }
 
-// dns is a name server that says what it is told to at that moment.
-func dns(t *testing.T, answer func(name string) []netip.Addr) *net.Resolver {
-	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	go func() {
-		buf := make([]byte, 1500)
-		for {
-			n, from, err := conn.ReadFrom(buf)
-			if err != nil {
-				return
-			}
-			var m dnsmessage.Message
-			if m.Unpack(buf[:n]) != nil || len(m.Questions) == 0 {
-				continue
-			}
-			q := m.Questions[0]
-			m.Response, m.RecursionAvailable, m.Additionals = true, true, nil
-			for _, a := range answer(strings.TrimSuffix(q.Name.String(), ".")) {
-				h := dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 0}
-				switch {
-				case q.Type == dnsmessage.TypeA && a.Is4():
-					m.Answers = append(m.Answers, dnsmessage.Resource{Header: h, Body: &dnsmessage.AResource{A: a.As4()}})
-				case q.Type == dnsmessage.TypeAAAA && a.Is6():
-					m.Answers = append(m.Answers, dnsmessage.Resource{Header: h, Body: &dnsmessage.AAAAResource{AAAA: a.As16()}})
-				}
-			}
-			if out, err := m.Pack(); err == nil {
-				_, _ = conn.WriteTo(out, from)
-			}
-		}
-	}()
-	return &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "udp", conn.LocalAddr().String())
-	}}
-}
-
 // A name that was good when it was checked means something else when it is
 // dialled.
 func TestANameThatIsRebound(t *testing.T) {
@@ -226,7 +185,7 @@ func TestANameThatIsRebound(t *testing.T) {
 		}
 		now.Store(&a)
 	}
-	c := client(t, egress.Options{Config: egress.Config{Allow: []string{"127.0.0.2/32"}}, Resolver: dns(t, func(string) []netip.Addr { return *now.Load() })})
+	c := client(t, egress.Options{Config: egress.Config{Allow: []string{"127.0.0.2/32"}}, Resolver: egresstest.Names(t, func(string) []netip.Addr { return *now.Load() })})
 	for _, row := range []struct {
 		why   string
 		means []string
@@ -342,7 +301,7 @@ func TestFailuresAreToldBySort(t *testing.T) {
 	l.Close()
 	tls := httptest.NewTLSServer(http.HandlerFunc(ok))
 	t.Cleanup(tls.Close)
-	c := client(t, egress.Options{Config: egress.Config{Allow: []string{"127.0.0.1"}}, Resolver: dns(t, func(string) []netip.Addr { return nil })})
+	c := client(t, egress.Options{Config: egress.Config{Allow: []string{"127.0.0.1"}}, Resolver: egresstest.Names(t, func(string) []netip.Addr { return nil })})
 	for _, row := range []struct{ why, url string }{
 		{"nobody listens", "http://" + closed + "/"}, {"an unknown certificate", tls.URL}, {"no such name", "https://nothing.example.org/"},
 	} {

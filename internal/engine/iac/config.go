@@ -19,9 +19,10 @@ type Config struct {
 	Mirror      string   `yaml:"mirror"`      // folder of providers, as `tofu providers mirror` lays it out; none asks the registries
 	PluginCache string   `yaml:"pluginCache"` // folder that providers from registries are kept in
 	Workers     int      `yaml:"workers"`     // programs at once; twice the cores when 0
-	Allow       []string `yaml:"allow"`       // HOST:PORT on loopback that runs may reach, as 127.0.0.1:5432
+	Allow       []string `yaml:"allow"`       // what runs may reach: ADDRESS:PORT, NAME:PORT, and ranges into which names may lead
 	Timeout     string   `yaml:"timeout"`     // of one program; 1h when empty
 	MemoryMB    int      `yaml:"memoryMB"`    // of one process; 2048 when 0
+	LogMB       int      `yaml:"logMB"`       // that one program may write; 256 when 0
 }
 
 const maxWorkers = 64
@@ -47,6 +48,12 @@ func ReadConfig(raw conf.Raw, data string) (Config, error) {
 	if c.MemoryMB < 128 {
 		return bad(".memoryMB: %d is less than 128", c.MemoryMB)
 	}
+	if c.LogMB == 0 {
+		c.LogMB = 256
+	}
+	if c.LogMB < 1 {
+		return bad(".logMB: %d is less than 1", c.LogMB)
+	}
 	if c.Timeout == "" {
 		c.Timeout = "1h"
 	}
@@ -63,10 +70,8 @@ func ReadConfig(raw conf.Raw, data string) (Config, error) {
 		}
 		*dir = abs
 	}
-	for _, a := range c.Allow {
-		if !loopback(a) {
-			return bad(".allow: %q is not HOST:PORT with an IPv4 loopback address", a)
-		}
+	if _, err := readAllow(c.Allow); err != nil {
+		return c, err
 	}
 	if c.Dir == "" {
 		c.Dir = filepath.Join(data, "iac")

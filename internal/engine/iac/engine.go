@@ -7,7 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"net/netip"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,6 +31,8 @@ type Options struct {
 	// OnCall is told of each point before and after the program runs, as
 	// failpoint.Hit is. May be nil.
 	OnCall func(point string)
+	// Resolver finds where the names of Config.Allow lead; nil: the system's.
+	Resolver *net.Resolver
 }
 
 // Engine is the iac engine.
@@ -40,6 +42,7 @@ type Engine struct {
 	program string
 	timeout time.Duration
 	egress  *egress.Client
+	allow   allowance
 	server  *iacstate.Server
 	planKey redact.Secret
 
@@ -69,12 +72,16 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "invalid_config", "engines.iac.timeout: %q is no length of time", o.Config.Timeout)
 	}
-	out, err := egress.New(egress.Options{Config: egress.Config{Allow: o.Config.Allow}})
+	allow, err := readAllow(o.Config.Allow)
+	if err != nil {
+		return nil, err
+	}
+	out, err := egress.New(egress.Options{Config: egress.Config{Allow: allow.egress}, Resolver: o.Resolver})
 	if err != nil {
 		return nil, err
 	}
 	e := &Engine{
-		o: o, program: o.Config.find(), timeout: timeout, egress: out, seats: seats(o.Config.Workers),
+		o: o, program: o.Config.find(), timeout: timeout, egress: out, allow: allow, seats: seats(o.Config.Workers),
 		modules: map[string]*module{}, kept: map[string]keptPlan{},
 	}
 	return e, nil
@@ -94,10 +101,13 @@ func (e *Engine) settleIn(ctx context.Context) (err error) {
 	if e.server != nil {
 		return nil
 	}
-	if e.dir, err = place(e.o.Config.Dir); err != nil {
+	if e.dir, err = settleAt(e.o.Config.Dir); err != nil {
 		return err
 	}
 	if err := os.WriteFile(e.cliConfig(), []byte(e.o.Config.cliConfig()), 0o644); err != nil { //nolint:gosec // every run reads it; no secrets
+		return fault.New(fault.Unavailable, "engine_unavailable", "the folder of the iac engine cannot be written to").WithCause(err)
+	}
+	if err := os.WriteFile(e.hosts(), []byte(e.allow.hosts()), 0o644); err != nil { //nolint:gosec // as above
 		return fault.New(fault.Unavailable, "engine_unavailable", "the folder of the iac engine cannot be written to").WithCause(err)
 	}
 	e.sweep()
@@ -110,9 +120,11 @@ func (e *Engine) settleIn(ctx context.Context) (err error) {
 
 func (e *Engine) cliConfig() string { return filepath.Join(e.dir, "cli.hcl") }
 
-// place makes the engine's folder. Accounts of runs must get through to it;
+func (e *Engine) hosts() string { return filepath.Join(e.dir, "hosts") }
+
+// settleAt makes the engine's folder. Accounts of runs must get through to it;
 // where they cannot, it is one that is named by dir.
-func place(dir string) (string, error) {
+func settleAt(dir string) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return "", err
@@ -141,11 +153,6 @@ func passable(dir string) bool {
 		}
 		dir = up
 	}
-}
-
-func loopback(hostPort string) bool {
-	ap, err := netip.ParseAddrPort(hostPort)
-	return err == nil && ap.Addr().Is4() && ap.Addr().IsLoopback() && ap.Port() != 0
 }
 
 func (e *Engine) hit(point string) {

@@ -140,6 +140,37 @@ func TestAModuleThatRunsForEver(t *testing.T) {
 	})
 }
 
+// What a program prints is bounded, in bytes and in memory, however it comes.
+func TestAModuleThatNeverStopsTalking(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, b *bed) {
+		b.config.LogMB = 2
+		line := strings.Repeat("0123456789", 100)
+		for _, row := range []struct{ why, command, code, timeout string }{
+			{"lines", "yes " + line, "log_too_large", "5m"},
+			// Both programs join its parts again and again, and get nowhere.
+			{"one line without an end", "tr '\\0' x </dev/zero", "engine_timeout", "4s"},
+		} {
+			b.config.Timeout = row.timeout
+			e := b.engine(t, nil)
+			said := &journal{}
+			req := b.module("talks-"+fmt.Sprint(len(row.why)), executes(row.command))
+			_, err := e.Apply(t.Context(), req, engine.Plan{}, said)
+			if fault.From(err).Code != row.code {
+				t.Errorf("%s: want %s, got %v", row.why, row.code, err)
+			}
+			if said.text.Len() > 1<<16 || strings.Contains(said.text.String(), "0123456789") {
+				t.Errorf("%s: a log of %d bytes", row.why, said.text.Len())
+			}
+			// What it made is known, and goes.
+			b.config.Timeout = "5m"
+			if err := b.engine(t, nil).Destroy(t.Context(), req, engine.Discard); err != nil {
+				t.Errorf("%s: destroy: %v", row.why, err)
+			}
+		}
+	})
+}
+
 // CVE-2023-4782, CVE-2026-74796: another program under the provider's name.
 func TestAProviderThatWasChangedIsNotRun(t *testing.T) {
 	t.Parallel()

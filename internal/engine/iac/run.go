@@ -7,11 +7,9 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 
@@ -166,34 +164,39 @@ func readBelow(dir, name string, limit int64) ([]byte, error) {
 // out; the error is a fault already.
 func (r *run) exec(ctx context.Context, open bool, out io.Writer, args ...string) (code int, stderr string, err error) {
 	e := r.e
-	limited, cancel := context.WithTimeout(ctx, e.timeout)
-	defer cancel()
-	level := e.level
-	env := r.env
+	timed, stop := context.WithTimeout(ctx, e.timeout)
+	defer stop()
+	limited, cancel := context.WithCancelCause(timed)
+	defer cancel(nil)
+	env, listen := r.env, append([]string{e.server.Address()}, e.allow.listen()...)
 	if open { // to fetch providers and modules; nothing of a module runs yet
 		env = append(env[:len(env):len(env)], "PATH=/usr/local/bin:/usr/bin:/bin")
-		switch level {
-		case sandbox.Apart:
-			level = sandbox.Account
-		case sandbox.UserNamespace:
-			level = sandbox.Plain
+		if e.level.Closed() {
+			listen = append(listen, proxyAddress)
+			env = append(env, "HTTPS_PROXY=http://"+proxyAddress, "HTTP_PROXY=http://"+proxyAddress)
 		}
 	}
 	end := &tail{max: 16 << 10}
-	var doors door
+	if _, log := out.(*stream); log {
+		out = &meter{to: out, left: int64(e.o.Config.LogMB) << 20, over: func() { cancel(errTalks) }}
+	}
+	doors := newDoor()
 	code, err = sandbox.Run(limited, sandbox.Job{
 		Path: e.program, Args: args, Env: env, Dir: filepath.Join(r.dir, "w"), UID: r.seat.uid, GID: r.seat.uid,
 		Limits: sandbox.Limits{
 			Memory: uint64(e.o.Config.MemoryMB) << 20, Files: 4096, Processes: 1024, // checked to be positive
 			CPU: uint64(e.timeout / time.Second), FileSize: 1 << 30,
 		},
-		Level: level, Listen: append([]string{e.server.Address()}, e.o.Config.Allow...), Serve: doors.open(e),
+		Level: e.level, Listen: listen, Hosts: e.hosts(), Serve: doors.open(e),
 		Stdout: out, Stderr: end, Grace: grace, Alive: r.alive(),
 	})
 	doors.close()
 	switch {
 	case ctx.Err() != nil:
 		return code, "", interrupted(ctx)
+	case errors.Is(context.Cause(limited), errTalks):
+		return code, "", fault.New(fault.Invalid, "log_too_large", "the program wrote more than %d MiB of log and was stopped", e.o.Config.LogMB).
+			WithHint("what it made until then is in the state; make the module's provisioners quieter, or raise engines.iac.logMB; then: fairlead retry")
 	case limited.Err() != nil:
 		return code, "", fault.New(fault.Unavailable, "engine_timeout", "the program did not end within %s and was stopped", e.timeout).
 			WithHint("see the run's log for what it waited for; engines.iac.timeout is the limit")
@@ -215,60 +218,23 @@ func (e *Engine) ask(ctx context.Context, args ...string) ([]byte, int, error) {
 	return out.Bytes(), code, err
 }
 
-// door is what a run reaches from its closed network.
-type door struct {
-	mu   sync.Mutex
-	list []net.Listener
+var errTalks = errors.New("the program writes too much")
+
+// meter passes on so many bytes, says when there are more, and drops those.
+type meter struct {
+	to   io.Writer
+	left int64
+	over func()
 }
 
-func (d *door) open(e *Engine) func(string, net.Listener) {
-	return func(address string, l net.Listener) {
-		d.mu.Lock()
-		d.list = append(d.list, l)
-		d.mu.Unlock()
-		if address == e.server.Address() {
-			e.server.ServeOn(l)
-			return
-		}
-		go e.forward(address, l)
+func (m *meter) Write(p []byte) (int, error) {
+	if m.left < int64(len(p)) {
+		m.left = 0
+		m.over()
+		return len(p), nil
 	}
-}
-
-func (d *door) close() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, l := range d.list {
-		_ = l.Close()
-	}
-}
-
-// forward carries connections from a run to an address of the allow-list.
-func (e *Engine) forward(address string, l net.Listener) {
-	for {
-		inner, err := l.Accept()
-		if err != nil {
-			return
-		}
-		go func() {
-			defer func() { _ = inner.Close() }()
-			outer, err := e.egress.Dial(context.Background(), address, true)
-			if err != nil {
-				return
-			}
-			defer func() { _ = outer.Close() }()
-			done := make(chan struct{})
-			go func() { defer close(done); _, _ = io.Copy(outer, inner); halfClose(outer) }()
-			_, _ = io.Copy(inner, outer)
-			halfClose(inner)
-			<-done
-		}()
-	}
-}
-
-func halfClose(c net.Conn) {
-	if w, ok := c.(interface{ CloseWrite() error }); ok {
-		_ = w.CloseWrite()
-	}
+	m.left -= int64(len(p))
+	return m.to.Write(p)
 }
 
 // tail keeps the end of what is written.

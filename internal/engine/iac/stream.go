@@ -85,7 +85,14 @@ func (s *stream) Write(p []byte) (int, error) {
 	return n, nil
 }
 
+// What provisioners print is most of a large log, and is not shown: it may hold
+// any secret. The name cannot stand in a text like this, quotes and all.
+var provisioned = []byte(`"type":"provision_progress"`)
+
 func (s *stream) take(line []byte) {
+	if bytes.Contains(line, provisioned) {
+		return
+	}
 	var ev event
 	if json.Unmarshal(line, &ev) != nil {
 		return

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"runtime"
@@ -138,6 +139,11 @@ func prepare(o order) ([]*os.File, error) {
 		// The program sees its own processes and no others. Some containers
 		// forbid it; then it sees names of processes that it cannot touch.
 		_ = unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
+		if o.Hosts != "" {
+			if err := unix.Mount(o.Hosts, "/etc/hosts", "", unix.MS_BIND, ""); err != nil && !errors.Is(err, unix.ENOENT) {
+				return nil, fmt.Errorf("names: %w", err)
+			}
+		}
 	}
 	if o.Path == "" {
 		return listeners, nil
@@ -167,7 +173,18 @@ func network(addresses []string) ([]*os.File, error) {
 		return nil, fmt.Errorf("bring up loopback: %w", err)
 	}
 	var out []*os.File
+	have := map[netip.Addr]bool{}
 	for _, a := range addresses {
+		at, err := netip.ParseAddrPort(a)
+		if err != nil {
+			return nil, err
+		}
+		if ip := at.Addr(); !ip.IsLoopback() && !have[ip] {
+			have[ip] = true
+			if err := take(fd, len(have), ip); err != nil {
+				return nil, fmt.Errorf("the address %s: %w", ip, err)
+			}
+		}
 		l, err := net.Listen("tcp", a) //nolint:noctx // in an empty network
 		if err != nil {
 			return nil, fmt.Errorf("listen on %s: %w", a, err)
@@ -184,6 +201,26 @@ func network(addresses []string) ([]*os.File, error) {
 		out = append(out, f)
 	}
 	return out, nil
+}
+
+// take gives the loopback interface one more address, and that one alone.
+func take(fd, n int, a netip.Addr) error {
+	for _, step := range []struct {
+		request uint
+		bytes   []byte
+	}{{unix.SIOCSIFADDR, a.AsSlice()}, {unix.SIOCSIFNETMASK, []byte{255, 255, 255, 255}}} {
+		ifr, err := unix.NewIfreq(fmt.Sprintf("lo:%d", n))
+		if err != nil {
+			return err
+		}
+		if err := ifr.SetInet4Addr(step.bytes); err != nil {
+			return err
+		}
+		if err := unix.IoctlIfreq(fd, step.request, ifr); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func limit(l Limits) error {

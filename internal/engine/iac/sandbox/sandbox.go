@@ -50,10 +50,12 @@ type Job struct {
 	UID, GID int // whom to become; 0 stays as it is
 	Limits   Limits
 	Level    Level
-	// Listen are the loopback addresses there are in a closed network, and
-	// Serve is handed the listener of each. It returns at once. With an open
-	// network both are unused.
+	// Listen are the IPv4 addresses there are in a closed network, on its
+	// loopback interface whatever they are, and Serve is handed the listener of
+	// each. It returns at once. With an open network both are unused.
 	Listen []string
+	// Hosts is a file that takes the place of /etc/hosts in a closed network.
+	Hosts  string
 	Serve  func(address string, l net.Listener)
 	Stdout io.Writer
 	Stderr io.Writer
@@ -76,6 +78,7 @@ type order struct {
 	Limits   Limits
 	Level    Level
 	Listen   []string
+	Hosts    string
 	Grace    time.Duration
 	Alive    string
 }
@@ -159,7 +162,7 @@ func attributes(l Level) *syscall.SysProcAttr {
 
 // instruct tells the launcher what to do, and takes the listeners that it made.
 func instruct(ours *net.UnixConn, j Job) error {
-	o := order{j.Path, j.Args, j.Env, j.Dir, j.UID, j.GID, j.Limits, j.Level, j.Listen, j.Grace, j.Alive}
+	o := order{j.Path, j.Args, j.Env, j.Dir, j.UID, j.GID, j.Limits, j.Level, j.Listen, j.Hosts, j.Grace, j.Alive}
 	if !j.Level.Closed() {
 		o.Listen = nil
 	}

@@ -211,6 +211,30 @@ func TestTheNetworkHasOnlyWhatIsServed(t *testing.T) {
 	}
 }
 
+// Another host that is allowed has its own address in the run's network, and
+// its name.
+func TestAllowedPlacesKeepTheirAddressesAndNames(t *testing.T) {
+	t.Parallel()
+	if !probed().Closed() {
+		t.Logf("no network of its own here: %s", probed())
+		return
+	}
+	j, out := job(t, "dial", "192.0.2.7:443", "192.0.2.8:5432", "registry.example.test:443", "192.0.2.9:443", "192.0.2.7:80", "unknown.example.test:443")
+	j.Listen = []string{"192.0.2.7:443", "192.0.2.8:5432", "127.88.0.1:443"}
+	j.Hosts = filepath.Join(j.Dir, "hosts")
+	if err := os.WriteFile(j.Hosts, []byte("127.88.0.1 registry.example.test\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	j.Serve = func(a string, l net.Listener) { answer(l, a[len(a)-5:]) }
+	if code := run(t, j); code != 0 {
+		t.Fatal(code)
+	}
+	want := "192.0.2.7:443 7:443\n192.0.2.8:5432 :5432\nregistry.example.test:443 1:443\n192.0.2.9:443 refused\n192.0.2.7:80 refused\nunknown.example.test:443 refused\n"
+	if out.String() != want {
+		t.Fatalf("%s", out)
+	}
+}
+
 func answer(l net.Listener, text string) {
 	s := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) })}
 	go func() { _ = s.Serve(l) }()
