@@ -1304,6 +1304,7 @@ func (e StopScheduleSettingClass) Valid() bool {
 
 // Defines values for TemplateOutputType.
 const (
+	TemplateOutputTypeAny     TemplateOutputType = "any"
 	TemplateOutputTypeArray   TemplateOutputType = "array"
 	TemplateOutputTypeBoolean TemplateOutputType = "boolean"
 	TemplateOutputTypeInteger TemplateOutputType = "integer"
@@ -1315,6 +1316,8 @@ const (
 // Valid indicates whether the value is a known member of the TemplateOutputType enum.
 func (e TemplateOutputType) Valid() bool {
 	switch e {
+	case TemplateOutputTypeAny:
+		return true
 	case TemplateOutputTypeArray:
 		return true
 	case TemplateOutputTypeBoolean:
@@ -6371,6 +6374,30 @@ type ListTemplatesParams struct {
 // ListTemplatesParamsSort defines parameters for ListTemplates.
 type ListTemplatesParamsSort string
 
+// PushTemplateParams defines parameters for PushTemplate.
+type PushTemplateParams struct {
+	// Name The template's name, where template.yaml does not say it
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+
+	// Version Its version, where template.yaml does not say it
+	Version *string `form:"version,omitempty" json:"version,omitempty"`
+
+	// Path The folder of the archive in which the template lies
+	Path *string `form:"path,omitempty" json:"path,omitempty"`
+}
+
+// TestTemplateParams defines parameters for TestTemplate.
+type TestTemplateParams struct {
+	// Name The template's name, where template.yaml does not say it
+	Name *string `form:"name,omitempty" json:"name,omitempty"`
+
+	// Version Its version, where template.yaml does not say it
+	Version *string `form:"version,omitempty" json:"version,omitempty"`
+
+	// Path The folder of the archive in which the template lies
+	Path *string `form:"path,omitempty" json:"path,omitempty"`
+}
+
 // GetTemplateParams defines parameters for GetTemplate.
 type GetTemplateParams struct {
 	// Version A version such as 1.4.0, or a range such as ^1.2 or 1.x
@@ -8104,12 +8131,12 @@ type ClientInterface interface {
 
 	// PushTemplateWithBody Push a template
 	//
-	// Takes an uncompressed tar of the template's folder. A version never changes: the same content again gives 200 and what is there, other content under the same version 409.
+	// Takes a tar of the template's folder, or a .tar.gz or .zip. A module needs no template.yaml: name and version are said beside it then. A version never changes: the same content again gives 200 and what is there, other content under the same version 409.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/v1/templates (the `PushTemplate` operationId).
-	PushTemplateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	PushTemplateWithBody(ctx context.Context, params *PushTemplateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// TestTemplateWithBody Run a template's tests
 	//
@@ -8118,7 +8145,7 @@ type ClientInterface interface {
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /api/v1/templates/test (the `TestTemplate` operationId).
-	TestTemplateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+	TestTemplateWithBody(ctx context.Context, params *TestTemplateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetTemplate Show a template
 	//
@@ -11653,13 +11680,13 @@ func (c *Client) ListTemplates(ctx context.Context, params *ListTemplatesParams,
 
 // PushTemplateWithBody Push a template
 //
-// Takes an uncompressed tar of the template's folder. A version never changes: the same content again gives 200 and what is there, other content under the same version 409.
+// Takes a tar of the template's folder, or a .tar.gz or .zip. A module needs no template.yaml: name and version are said beside it then. A version never changes: the same content again gives 200 and what is there, other content under the same version 409.
 //
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /api/v1/templates (the `PushTemplate` operationId).
-func (c *Client) PushTemplateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPushTemplateRequestWithBody(c.Server, contentType, body)
+func (c *Client) PushTemplateWithBody(ctx context.Context, params *PushTemplateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPushTemplateRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -11677,8 +11704,8 @@ func (c *Client) PushTemplateWithBody(ctx context.Context, contentType string, b
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /api/v1/templates/test (the `TestTemplate` operationId).
-func (c *Client) TestTemplateWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewTestTemplateRequestWithBody(c.Server, contentType, body)
+func (c *Client) TestTemplateWithBody(ctx context.Context, params *TestTemplateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTestTemplateRequestWithBody(c.Server, params, contentType, body)
 	if err != nil {
 		return nil, err
 	}
@@ -20851,7 +20878,7 @@ func NewListTemplatesRequest(server string, params *ListTemplatesParams) (*http.
 }
 
 // NewPushTemplateRequestWithBody constructs an http.Request for the PushTemplate method, with any body, and a specified content type
-func NewPushTemplateRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewPushTemplateRequestWithBody(server string, params *PushTemplateParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -20869,6 +20896,57 @@ func NewPushTemplateRequestWithBody(server string, contentType string, body io.R
 		return nil, err
 	}
 
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Version != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "version", *params.Version, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Path != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "path", *params.Path, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
 	if err != nil {
 		return nil, err
@@ -20880,7 +20958,7 @@ func NewPushTemplateRequestWithBody(server string, contentType string, body io.R
 }
 
 // NewTestTemplateRequestWithBody constructs an http.Request for the TestTemplate method, with any body, and a specified content type
-func NewTestTemplateRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+func NewTestTemplateRequestWithBody(server string, params *TestTemplateParams, contentType string, body io.Reader) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -20896,6 +20974,57 @@ func NewTestTemplateRequestWithBody(server string, contentType string, body io.R
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Name != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "name", *params.Name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Version != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "version", *params.Version, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Path != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "path", *params.Path, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
@@ -23966,12 +24095,12 @@ type ClientWithResponsesInterface interface {
 
 	// PushTemplateWithBodyWithResponse Push a template
 	//
-	// Takes an uncompressed tar of the template's folder. A version never changes: the same content again gives 200 and what is there, other content under the same version 409.
+	// Takes a tar of the template's folder, or a .tar.gz or .zip. A module needs no template.yaml: name and version are said beside it then. A version never changes: the same content again gives 200 and what is there, other content under the same version 409.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v1/templates (the `PushTemplate` operationId).
-	PushTemplateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PushTemplateReply, error)
+	PushTemplateWithBodyWithResponse(ctx context.Context, params *PushTemplateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PushTemplateReply, error)
 
 	// TestTemplateWithBodyWithResponse Run a template's tests
 	//
@@ -23980,7 +24109,7 @@ type ClientWithResponsesInterface interface {
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /api/v1/templates/test (the `TestTemplate` operationId).
-	TestTemplateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TestTemplateReply, error)
+	TestTemplateWithBodyWithResponse(ctx context.Context, params *TestTemplateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TestTemplateReply, error)
 
 	// GetTemplateWithResponse Show a template
 	//
@@ -34488,13 +34617,13 @@ func (c *ClientWithResponses) ListTemplatesWithResponse(ctx context.Context, par
 
 // PushTemplateWithBodyWithResponse Push a template
 //
-// Takes an uncompressed tar of the template's folder. A version never changes: the same content again gives 200 and what is there, other content under the same version 409.
+// Takes a tar of the template's folder, or a .tar.gz or .zip. A module needs no template.yaml: name and version are said beside it then. A version never changes: the same content again gives 200 and what is there, other content under the same version 409.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v1/templates (the `PushTemplate` operationId).
-func (c *ClientWithResponses) PushTemplateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PushTemplateReply, error) {
-	rsp, err := c.PushTemplateWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) PushTemplateWithBodyWithResponse(ctx context.Context, params *PushTemplateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PushTemplateReply, error) {
+	rsp, err := c.PushTemplateWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -34508,8 +34637,8 @@ func (c *ClientWithResponses) PushTemplateWithBodyWithResponse(ctx context.Conte
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /api/v1/templates/test (the `TestTemplate` operationId).
-func (c *ClientWithResponses) TestTemplateWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TestTemplateReply, error) {
-	rsp, err := c.TestTemplateWithBody(ctx, contentType, body, reqEditors...)
+func (c *ClientWithResponses) TestTemplateWithBodyWithResponse(ctx context.Context, params *TestTemplateParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TestTemplateReply, error) {
+	rsp, err := c.TestTemplateWithBody(ctx, params, contentType, body, reqEditors...)
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,8 @@ type Folder struct {
 	Holds string
 	// Must is a file that has to be there; "" for none.
 	Must string
+	// Dotted is the one dot name that is not left out; "" for none.
+	Dotted string
 	// Max is how many bytes the server takes; more is not even read, and
 	// TooLarge is the error then.
 	Max      int64
@@ -50,7 +52,7 @@ func (f Folder) Pack() (archive []byte, names []string, err error) {
 			return nil
 		case d.IsDir():
 			return fs.SkipDir
-		case strings.HasPrefix(d.Name(), "."):
+		case strings.HasPrefix(d.Name(), ".") && d.Name() != f.Dotted:
 			return nil
 		}
 		names = append(names, name)

@@ -70,6 +70,40 @@ type Validator interface {
 	Validate(ctx context.Context, t Template) error
 }
 
+// Describer is an Engine whose templates say by themselves what they take and
+// give: a module has variables and outputs. So its files are a template without
+// a manifest, or with one that says only what is to be otherwise.
+type Describer interface {
+	// Describes tells whether the files are something of this engine.
+	Describes(files fs.FS) bool
+	// Describe reads them. It runs nothing and makes no connection. The fault
+	// is Invalid and names file and line.
+	Describe(ctx context.Context, d Draft) (Description, error)
+}
+
+// Draft is a template as its author pushed it.
+type Draft struct {
+	Files  fs.FS
+	Spec   map[string]any // of its manifest, expressions and all; nil when there is none
+	Inputs map[string]any // the manifest's; nil when it says none
+}
+
+// Description is what a template says by itself.
+type Description struct {
+	Title   string
+	Summary string
+	Inputs  map[string]any // JSON Schema of what the spec does not set; nil when the manifest's are all there are
+	Outputs map[string]DescribedOutput
+	Spec    func(inputs []string) map[string]any // the spec, completed, when these inputs are offered of those
+	Docs    string                               // the path of its docs page; "" for none
+}
+
+// DescribedOutput is one output that a template says it has.
+type DescribedOutput struct {
+	Description string
+	Sensitive   bool
+}
+
 // DryPlanner is an Engine that can plan without looking at anything, so that a
 // template's tests run in CI and touch nothing real.
 type DryPlanner interface {

@@ -2,6 +2,7 @@ package template
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -25,16 +26,17 @@ type Summary struct {
 	CreatedBy  string
 
 	sortKey string
+	pushed  string // the digest as it was pushed
 }
 
 type queries struct{ q sqldb.Querier }
 
-const summaryColumns = `name, version, digest, engine, prerelease, created_at, created_by, sort_key`
+const summaryColumns = `name, version, digest, engine, prerelease, created_at, created_by, sort_key, pushed_digest`
 
 func scanSummary(row sqldb.Row) (Summary, error) {
 	var s Summary
 	var at, pre int64
-	err := row.Scan(&s.Name, &s.Version, &s.Digest, &s.Engine, &pre, &at, &s.CreatedBy, &s.sortKey)
+	err := row.Scan(&s.Name, &s.Version, &s.Digest, &s.Engine, &pre, &at, &s.CreatedBy, &s.sortKey, &s.pushed)
 	s.CreatedAt, s.Prerelease = sqldb.Time(at), pre != 0
 	return s, err
 }
@@ -47,7 +49,7 @@ func (d queries) find(ctx context.Context, name, version string) (Summary, error
 // has tells whether a version of this very content is stored.
 func (d queries) has(ctx context.Context, name, digest string) (bool, error) {
 	var n int
-	err := d.q.QueryRowContext(ctx, `SELECT count(*) FROM template_versions WHERE name = $1 AND digest = $2`, name, digest).Scan(&n)
+	err := d.q.QueryRowContext(ctx, `SELECT count(*) FROM template_versions WHERE name = $1 AND (digest = $2 OR pushed_digest = $2)`, name, digest).Scan(&n)
 	return n > 0, err
 }
 
@@ -110,9 +112,9 @@ func (d queries) insert(ctx context.Context, v *Version, key string, prerelease 
 	}
 	search := strings.ToLower(strings.Join([]string{v.Name, v.Title, v.Description}, "\n"))
 	_, err = d.q.ExecContext(ctx, `INSERT INTO template_versions
-		(name, version, sort_key, digest, prerelease, engine, search, tags, manifest, archive, created_at, created_by)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-		v.Name, v.Version, key, v.Digest, pre, v.Engine, search, string(tags), string(v.manifest), v.Archive(), v.CreatedAt.UnixMicro(), v.CreatedBy)
+		(name, version, sort_key, digest, prerelease, engine, search, tags, manifest, archive, created_at, created_by, pushed_digest)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		v.Name, v.Version, key, v.Digest, pre, v.Engine, search, string(tags), string(v.manifest), v.Archive(), v.CreatedAt.UnixMicro(), v.CreatedBy, cmp.Or(v.pushed, v.Digest))
 	return err
 }
 

@@ -64,12 +64,28 @@ func (s *schema) collect(e *jsonschema.ValidationError, refs map[string]bool, ou
 		}
 	default:
 		if len(e.Causes) == 0 {
-			add(at, "%s", plain(k))
+			if said := s.said(e); said != "" {
+				add(at, "%s: %s", plain(k), said)
+			} else {
+				add(at, "%s", plain(k))
+			}
 		}
 		for _, c := range e.Causes {
 			s.collect(c, refs, out)
 		}
 	}
+}
+
+// said is what the author says when a keyword is not met, under x-messages.
+func (s *schema) said(e *jsonschema.ValidationError) string {
+	_, pointer, _ := strings.Cut(e.SchemaURL, "#")
+	messages, _ := s.at(unpercent(pointer))["x-messages"].(map[string]any)
+	path := e.ErrorKind.KeywordPath()
+	if len(messages) == 0 || len(path) == 0 {
+		return ""
+	}
+	text, _ := messages[path[len(path)-1]].(string)
+	return text
 }
 
 // known gives the names that the schema at a location takes.

@@ -22,6 +22,8 @@ const ManifestFile = "template.yaml"
 
 const apiVersion = "fairlead/v1"
 
+const maxOutputs = 400
+
 // Manifest is what template.yaml says.
 type Manifest struct {
 	Name            string
@@ -45,13 +47,13 @@ type Manifest struct {
 
 // Output is one thing that a resource gives.
 type Output struct {
-	Type        string // string, integer, number, boolean, array, object
+	Type        string // string, integer, number, boolean, array, object; any when nobody says
 	Description string
 	Sensitive   bool
 }
 
 var (
-	outputTypes = []string{"string", "integer", "number", "boolean", "array", "object"}
+	outputTypes = []string{"string", "integer", "number", "boolean", "array", "object", "any"}
 	tagForm     = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
 	keyForm     = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,62}$`)
 	engineForm  = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
@@ -79,14 +81,22 @@ func parse(b *bundle.Bundle) (*Version, error) {
 	if err != nil {
 		return nil, err
 	}
-	manifest, err := json.Marshal(doc.Root.Value())
+	return parseManifest(b, doc.Root)
+}
+
+// parseManifest is parse, of a manifest that was read.
+func parseManifest(b *bundle.Bundle, root *yamlx.Node) (*Version, error) {
+	manifest, err := json.Marshal(root.Value())
 	if err != nil {
 		return nil, fmt.Errorf("manifest: %w", err)
 	}
-	p := &manifestParser{r: yamlx.NewReader(ManifestFile), v: &Version{files: b, Digest: b.Digest(), manifest: manifest}, root: doc.Root}
+	p := &manifestParser{r: yamlx.NewReader(ManifestFile), v: &Version{files: b, Digest: b.Digest(), manifest: manifest}, root: root}
 	p.all()
 	if err := p.r.Err("invalid_template", "the template is not valid"); err != nil {
 		return nil, err
+	}
+	if tests := root.Get("tests"); tests != nil && tests.Value() == false { // the folder is something else's
+		return p.v, nil
 	}
 	if p.v.tests, err = parseTests(b, p.v); err != nil {
 		return nil, err
@@ -101,7 +111,7 @@ type manifestParser struct {
 }
 
 func (p *manifestParser) all() {
-	top := p.r.Object(p.root, "apiVersion", "kind", "metadata", "engine", "inputs", "outputs", "spec", "lifecycle", "access", "docs", "units", "cost", "approval", "lease")
+	top := p.r.Object(p.root, "apiVersion", "kind", "metadata", "engine", "inputs", "outputs", "spec", "lifecycle", "access", "docs", "units", "cost", "approval", "lease", "tests")
 	if p.root.Kind != yamlx.Object {
 		return
 	}
@@ -125,6 +135,7 @@ func (p *manifestParser) all() {
 	}
 	p.approval(top.Node("approval"))
 	p.lease(top.Node("lease"))
+	top.Bool("tests")
 	if p.v.schema != nil {
 		p.units(top.Node("units"))
 		p.spec(top.Node("spec"))
@@ -219,8 +230,8 @@ func (p *manifestParser) outputs(n *yamlx.Node) {
 		p.r.Fail(n, "must be an object from output to {type, description, sensitive}, is %s", n.Kind)
 		return
 	}
-	if len(n.Fields) > 100 {
-		p.r.Fail(n, "has more than 100 outputs")
+	if len(n.Fields) > maxOutputs {
+		p.r.Fail(n, "has more than %d outputs", maxOutputs)
 	}
 	for _, f := range n.Fields {
 		if !outputName.MatchString(f.Name) {

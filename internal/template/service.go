@@ -54,25 +54,32 @@ func New(o Options) *Service {
 	return &Service{db: o.DB, access: o.Access, engines: o.Engines, prices: o.Prices, log: o.Log}
 }
 
-// Push takes in a template as a tar and makes it a version for ever. Pushing
+// Push takes in a template as a tar, completes its manifest (see complete) and makes it a version for ever. Pushing
 // the same content again gives the version that is there and created false;
 // other content under the same version is a Conflict with the code
 // "version_exists". What is wrong with the template is an Invalid fault
 // ("invalid_archive", "invalid_yaml", "invalid_template", "unknown_engine", or
 // the engine's own) that names file, line and field.
 func (s *Service) Push(ctx context.Context, tar io.Reader) (v *Version, created bool, err error) {
+	return s.PushAs(ctx, tar, Naming{})
+}
+
+// PushAs is Push of a template of which the manifest does not say all. An
+// archive may be compressed too, and hold the template in a folder (see
+// bundle.ReadAny).
+func (s *Service) PushAs(ctx context.Context, archive io.Reader, n Naming) (v *Version, created bool, err error) {
 	if _, err := s.access.Check(ctx, access.TemplatePush, access.Target{Kind: "template"}); err != nil {
 		return nil, false, err
 	}
-	b, err := bundle.Read(tar)
+	b, err := bundle.ReadAny(archive, n.Path)
 	if err != nil {
 		return nil, false, err
 	}
-	return s.push(ctx, b)
+	return s.push(ctx, b, n)
 }
 
-func (s *Service) push(ctx context.Context, b *bundle.Bundle) (*Version, bool, error) {
-	v, _, err := s.sound(ctx, b)
+func (s *Service) push(ctx context.Context, b *bundle.Bundle, n Naming) (*Version, bool, error) {
+	v, _, err := s.sound(ctx, b, n)
 	if err != nil {
 		return nil, false, err
 	}
@@ -90,7 +97,8 @@ func (s *Service) push(ctx context.Context, b *bundle.Bundle) (*Version, bool, e
 		created = false
 		q := queries{tx}
 		switch old, err := q.find(ctx, v.Name, v.Version); {
-		case err == nil && old.Digest == v.Digest:
+		case err == nil && (old.Digest == v.Digest || old.pushed == b.Digest()):
+			v.Digest = old.Digest
 			v.CreatedAt, v.CreatedBy = old.CreatedAt, old.CreatedBy
 			return nil
 		case err == nil:
@@ -117,13 +125,17 @@ func (s *Service) push(ctx context.Context, b *bundle.Bundle) (*Version, bool, e
 	if err != nil {
 		return nil, false, err
 	}
+	if v.Digest != v.files.Digest() { // completed by another Fairlead: what is stored counts
+		v, err = s.load(ctx, Summary{Name: v.Name, Version: v.Version, Digest: v.Digest, CreatedAt: v.CreatedAt, CreatedBy: v.CreatedBy})
+		return v, false, err
+	}
 	s.cache.put(v, v.files.Size())
 	return v, created, nil
 }
 
 // sound reads a bundle and has its engine look at it.
-func (s *Service) sound(ctx context.Context, b *bundle.Bundle) (*Version, engine.Engine, error) {
-	v, err := parse(b)
+func (s *Service) sound(ctx context.Context, b *bundle.Bundle, n Naming) (*Version, engine.Engine, error) {
+	v, err := s.complete(ctx, b, n)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -153,14 +165,19 @@ func (s *Service) sound(ctx context.Context, b *bundle.Bundle) (*Version, engine
 // Test runs the test cases of a template that is not pushed, and keeps
 // nothing of it. A failed case is in the report and no error.
 func (s *Service) Test(ctx context.Context, tar io.Reader) (Report, error) {
+	return s.TestAs(ctx, tar, Naming{})
+}
+
+// TestAs is Test of a template of which the manifest does not say all.
+func (s *Service) TestAs(ctx context.Context, archive io.Reader, n Naming) (Report, error) {
 	if _, err := s.access.Check(ctx, access.TemplatePush, access.Target{Kind: "template"}); err != nil {
 		return Report{}, err
 	}
-	b, err := bundle.Read(tar)
+	b, err := bundle.ReadAny(archive, n.Path)
 	if err != nil {
 		return Report{}, err
 	}
-	v, e, err := s.sound(ctx, b)
+	v, e, err := s.sound(ctx, b, n)
 	if err != nil {
 		return Report{}, err
 	}
@@ -196,7 +213,7 @@ func (s *Service) SeedShipped(ctx context.Context, tree fs.FS) error {
 		if stored {
 			continue
 		}
-		_, _, err = s.push(ctx, b)
+		_, _, err = s.push(ctx, b, Naming{})
 		if errors.Is(err, fault.New(fault.Conflict, "version_exists", "")) {
 			s.log.WarnContext(ctx, "a shipped template differs from the stored version of the same number; the stored one stays", "template", e.Name())
 			continue

@@ -21,6 +21,7 @@ type Version struct {
 	CreatedBy string // the id of who pushed it
 
 	manifest []byte // template.yaml as JSON
+	pushed   string // the digest as it was pushed, when its manifest was completed
 	files    *bundle.Bundle
 	schema   *schema
 	spec     any // map[string]any, []any and expr

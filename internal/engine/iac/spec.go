@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/go-version"
 
 	"fairlead/internal/engine"
+	"fairlead/internal/engine/iac/iacmodule"
 	"fairlead/internal/fault"
 )
 
@@ -21,6 +22,7 @@ import (
 type spec struct {
 	Version   string         `json:"version"`   // which versions of the program will do, as ">= 1.8"
 	Variables map[string]any `json:"variables"` // the module's variables; the inputs by their names when absent
+	Pass      []string       `json:"pass"`      // inputs that are variables of the same name, null included; written when the template is pushed
 	Stateful  []string       `json:"stateful"`  // types of the objects that hold data; all when absent
 }
 
@@ -40,7 +42,7 @@ func readSpec(t engine.Template) (spec, error) {
 	dec.UseNumber()
 	if err := dec.Decode(&s); err != nil {
 		return s, fault.New(fault.Invalid, "template_spec_invalid", "the template's spec is not one of the iac engine: %s", strings.TrimPrefix(err.Error(), "json: ")).
-			WithHint("it may have version, variables and stateful").WithField("/spec")
+			WithHint("it may have version, variables, pass and stateful").WithField("/spec")
 	}
 	if s.Version != "" {
 		if _, err := version.NewConstraint(s.Version); err != nil {
@@ -84,10 +86,15 @@ func (s spec) stateful(kind string, l engine.LifeCycle) bool {
 // variables are what the module is given.
 func (s spec) variables(inputs map[string]any) ([]byte, error) {
 	from := inputs
-	if s.Variables != nil {
+	if s.Variables != nil || s.Pass != nil {
 		from = s.Variables
 	}
 	given := map[string]any{}
+	for _, name := range s.Pass {
+		if v, ok := inputs[name]; ok {
+			given[name] = v
+		}
+	}
 	for k, v := range from {
 		if v != nil { // the module's own default
 			given[k] = v
@@ -105,15 +112,10 @@ type file struct {
 // moduleFiles reads the module: what is below module/, or when there is no
 // such folder, the files beside template.yaml.
 func moduleFiles(files fs.FS) ([]file, string, error) {
-	root := "."
-	if files != nil {
-		if st, err := fs.Stat(files, moduleFolder); err == nil && st.IsDir() {
-			root = moduleFolder
-		}
-	}
 	if files == nil {
 		return nil, "", noModule()
 	}
+	root := moduleRoot(files)
 	var out []file
 	size, sum := 0, sha256.New()
 	programs := 0
@@ -166,11 +168,22 @@ func noModule() error {
 		WithHint("put its .tf files into the folder module/, or beside template.yaml")
 }
 
+// moduleRoot is the folder of the template in which the module lies.
+func moduleRoot(files fs.FS) string {
+	if st, err := fs.Stat(files, moduleFolder); err == nil && st.IsDir() && iacmodule.Has(files, moduleFolder) {
+		return moduleFolder
+	}
+	return "."
+}
+
 // Validate implements engine.Validator: spec and files, without the program.
 func (e *Engine) Validate(_ context.Context, t engine.Template) error {
 	if _, err := readSpec(t); err != nil {
 		return err
 	}
-	_, _, err := moduleFiles(t.Files)
+	if _, _, err := moduleFiles(t.Files); err != nil {
+		return err
+	}
+	_, err := iacmodule.Read(t.Files, moduleRoot(t.Files))
 	return err
 }

@@ -26,6 +26,10 @@ const (
 	maxLevels  = 10
 )
 
+// LockFile is the one dot name that belongs into a template: the hashes of the
+// providers that its module may use.
+const LockFile = ".terraform.lock.hcl"
+
 // Bundle is the files of one template. It is immutable.
 type Bundle struct {
 	names []string // sorted
@@ -47,6 +51,23 @@ func (b *Bundle) File(name string) ([]byte, bool) {
 
 // Names gives the files' paths, sorted.
 func (b *Bundle) Names() []string { return slices.Clone(b.names) }
+
+// With gives a copy in which one file has another content, or is there.
+func (b *Bundle) With(name string, content []byte) (*Bundle, error) {
+	w := newBuilder()
+	for _, n := range b.names {
+		if n == name {
+			continue
+		}
+		if err := w.add(n, bytes.NewReader(b.files[n])); err != nil {
+			return nil, err
+		}
+	}
+	if err := w.add(name, bytes.NewReader(content)); err != nil {
+		return nil, err
+	}
+	return w.done()
+}
 
 // Archive gives the canonical archive: a tar of the files sorted by path,
 // without times, owners and folders.
@@ -170,6 +191,9 @@ func checkPath(name string) error {
 		}
 	}
 	for part := range strings.SplitSeq(name, "/") {
+		if part == LockFile {
+			continue
+		}
 		if part[0] == '.' || part[0] == '-' || part[0] == '~' {
 			return bad("a name starts with " + part[:1])
 		}

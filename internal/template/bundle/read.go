@@ -26,12 +26,16 @@ func Read(r io.Reader) (*Bundle, error) {
 		return nil, fault.New(fault.TooLarge, "template_too_large", "the archive is larger than %d bytes", MaxArchive)
 	case len(data) == 0:
 		return nil, badArchive("the archive is empty")
-	case bytes.HasPrefix(data, []byte{0x1f, 0x8b}), bytes.HasPrefix(data, []byte("PK")), bytes.HasPrefix(data, []byte("BZh")),
+	case isGzip(data), isZip(data), bytes.HasPrefix(data, []byte("BZh")),
 		bytes.HasPrefix(data, []byte{0x28, 0xb5, 0x2f, 0xfd}), bytes.HasPrefix(data, []byte{0xfd, '7', 'z'}):
 		return nil, badArchive("the archive is compressed").WithHint("send an uncompressed tar of the template's folder")
 	}
 	w := newBuilder()
-	for t, entries := tar.NewReader(bytes.NewReader(data)), 0; ; entries++ {
+	return w.tar(bytes.NewReader(data), 4*MaxFiles)
+}
+
+func (w *builder) tar(r io.Reader, most int) (*Bundle, error) {
+	for t, entries := tar.NewReader(r), 0; ; entries++ {
 		h, err := t.Next()
 		if errors.Is(err, io.EOF) {
 			return w.done()
@@ -39,7 +43,7 @@ func Read(r io.Reader) (*Bundle, error) {
 		if err != nil {
 			return nil, unreadable(err)
 		}
-		if entries > 4*MaxFiles {
+		if entries > most {
 			return nil, fault.New(fault.TooLarge, "template_too_large", "the archive has too many entries")
 		}
 		if err := w.entry(h, t); err != nil {
@@ -85,7 +89,7 @@ func kind(flag byte) string {
 }
 
 // FromDir packs a folder on disk. Dot names (such as .git) at any level are
-// left out; a link or a device is refused, never followed, and nothing outside
+// left out, but for LockFile; a link or a device is refused, never followed, and nothing outside
 // the folder can be reached.
 func FromDir(dir string) (*Bundle, error) {
 	root, err := os.OpenRoot(dir)
@@ -109,7 +113,7 @@ func fromFS(tree fs.FS, onDisk bool) (*Bundle, error) {
 			return unreadable(err)
 		case name == ".":
 			return nil
-		case strings.HasPrefix(d.Name(), "."):
+		case strings.HasPrefix(d.Name(), ".") && d.Name() != LockFile:
 			if d.IsDir() {
 				return fs.SkipDir
 			}

@@ -22,12 +22,12 @@ func Register(api huma.API, svc *template.Service) {
 		return huma.Operation{OperationID: id, Method: method, Path: "/api/v1/templates" + path, Tags: []string{"Templates"}, Summary: summary, Description: description}
 	}
 	push := op("push-template", http.MethodPost, "", "Push a template",
-		"Takes an uncompressed tar of the template's folder. A version never changes: the same content again gives 200 and what is there, other content under the same version 409.")
-	push.MaxBodyBytes = bundle.MaxArchive
+		"Takes a tar of the template's folder, or a .tar.gz or .zip. A module needs no template.yaml: name and version are said beside it then. A version never changes: the same content again gives 200 and what is there, other content under the same version 409.")
+	push.MaxBodyBytes = bundle.MaxUpload
 	httpx.Register(api, httpx.Repeatable(push), f.push) // the same content under the same version is the same version
 	test := op("test-template", http.MethodPost, "/test", "Run a template's tests",
 		"Takes a tar as a push does, runs the test cases in it without touching anything real, and keeps nothing.")
-	test.MaxBodyBytes, test.DefaultStatus = bundle.MaxArchive, http.StatusOK
+	test.MaxBodyBytes, test.DefaultStatus = bundle.MaxUpload, http.StatusOK
 	httpx.Register(api, test, f.test)
 	httpx.Register(api, op("list-templates", http.MethodGet, "", "List templates", "The latest version of each, by name."), f.list)
 	httpx.Register(api, op("get-template", http.MethodGet, "/{name}", "Show a template", "Its latest version that is no pre-release, or the newest that fits ?version."), f.get)
@@ -49,7 +49,14 @@ func raw(description, contentType string) map[string]*huma.Response {
 }
 
 type tarInput struct {
+	Name    string `query:"name" maxLength:"64" doc:"The template's name, where template.yaml does not say it" example:"bucket"`
+	Version string `query:"version" maxLength:"64" doc:"Its version, where template.yaml does not say it" example:"1.0.0"`
+	Path    string `query:"path" maxLength:"200" doc:"The folder of the archive in which the template lies" example:"modules/bucket"`
 	RawBody []byte `contentType:"application/x-tar"`
+}
+
+func (in *tarInput) naming() template.Naming {
+	return template.Naming{Name: in.Name, Version: in.Version, Path: in.Path}
 }
 
 type pushed struct {
@@ -59,7 +66,7 @@ type pushed struct {
 }
 
 func (f face) push(ctx context.Context, in *tarInput) (*pushed, error) {
-	v, created, err := f.svc.Push(ctx, bytes.NewReader(in.RawBody))
+	v, created, err := f.svc.PushAs(ctx, bytes.NewReader(in.RawBody), in.naming())
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +79,7 @@ func (f face) push(ctx context.Context, in *tarInput) (*pushed, error) {
 }
 
 func (f face) test(ctx context.Context, in *tarInput) (*httpx.Body[TemplateTestReport], error) {
-	r, err := f.svc.Test(ctx, bytes.NewReader(in.RawBody))
+	r, err := f.svc.TestAs(ctx, bytes.NewReader(in.RawBody), in.naming())
 	if err != nil {
 		return nil, err
 	}

@@ -32,7 +32,7 @@ type TemplateVersion struct {
 
 // TemplateOutput is one output that a template declares.
 type TemplateOutput struct {
-	Type        string `json:"type" enum:"string,integer,number,boolean,array,object"`
+	Type        string `json:"type" enum:"string,integer,number,boolean,array,object,any"`
 	Description string `json:"description,omitempty"`
 	Sensitive   bool   `json:"sensitive" doc:"A secret: kept encrypted, and shown only by a reveal that is audited"`
 }

@@ -2,9 +2,13 @@ package templatecli
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -145,11 +149,38 @@ func inputRows(schema map[string]any) [][]string {
 	return rows
 }
 
+// naming are the flags by which a push says what no template.yaml does.
+type naming struct{ name, version string }
+
+func (n *naming) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&n.name, "name", "", "of a module without template.yaml; its folder's name by default")
+	cmd.Flags().StringVar(&n.version, "version", "", "where template.yaml does not say it, as 1.0.0")
+}
+
+// of gives name and version for a folder: those of a bare module are said.
+func (n naming) of(dir string) (name, version *string, err error) {
+	if n.name == "" && isModule(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "template.yaml")); errors.Is(err, fs.ErrNotExist) {
+			abs, err := filepath.Abs(dir)
+			if err != nil {
+				return nil, nil, err
+			}
+			n.name = filepath.Base(abs)
+			if n.version == "" {
+				return nil, nil, clikit.Usage("%s is a module without template.yaml, so say which version it is", clikit.Clean(dir)).WithHint("as --version 1.0.0")
+			}
+		}
+	}
+	return clikit.Some(n.name), clikit.Some(n.version), nil
+}
+
 func pushCommand(c *clikit.CLI) *cobra.Command {
-	return &cobra.Command{
-		Use: "push DIR", Short: "Push a template's folder as a new version",
-		Long:    "Push a template's folder. A version never changes: the same content again is no error, other content under the same version is refused.",
-		Example: "  fairlead template push templates/postgres", Args: clikit.Args(1, 1),
+	var as naming
+	cmd := &cobra.Command{
+		Use: "push DIR", Short: "Push a template's folder, or a module, as a new version",
+		Long: "Push a template's folder, or any OpenTofu or Terraform module: its variables are the inputs then. A version never changes: the same content again is no error, other content under the same version is refused.",
+		Example: `  fairlead template push templates/postgres
+  fairlead template push ./modules/bucket --version 1.0.0`, Args: clikit.Args(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := c.Session()
 			if err != nil {
@@ -159,26 +190,38 @@ func pushCommand(c *clikit.CLI) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			resp, err := s.PushTemplateWithBody(cmd.Context(), tarType, bytes.NewReader(archive))
-			created := resp != nil && resp.StatusCode == http.StatusCreated
-			v, err := clikit.Read[apiclient.TemplateVersion](resp, err)
+			name, version, err := as.of(args[0])
 			if err != nil {
 				return err
 			}
-			return clikit.PrintOne(c, v, v.Name, func(t *clikit.Text) {
-				what := "was there already, with the same content"
-				if created {
-					what = "pushed"
-				}
-				t.Line("%s %s %s", clikit.Clean(v.Name), clikit.Clean(v.Version), what)
-				t.Pairs("  ", clikit.Pair{Key: "digest", Value: v.Digest})
-			})
+			return pushed(c, cmd, s, archive, apiclient.PushTemplateParams{Name: name, Version: version})
 		},
 	}
+	as.flags(cmd)
+	return cmd
+}
+
+// pushed sends an archive and says what became of it.
+func pushed(c *clikit.CLI, cmd *cobra.Command, s *clikit.Session, archive []byte, as apiclient.PushTemplateParams) error {
+	resp, err := s.PushTemplateWithBody(cmd.Context(), &as, tarType, bytes.NewReader(archive))
+	created := resp != nil && resp.StatusCode == http.StatusCreated
+	v, err := clikit.Read[apiclient.TemplateVersion](resp, err)
+	if err != nil {
+		return err
+	}
+	return clikit.PrintOne(c, v, v.Name, func(t *clikit.Text) {
+		what := "was there already, with the same content"
+		if created {
+			what = "pushed"
+		}
+		t.Line("%s %s %s", clikit.Clean(v.Name), clikit.Clean(v.Version), what)
+		t.Pairs("  ", clikit.Pair{Key: "digest", Value: v.Digest})
+	})
 }
 
 func testCommand(c *clikit.CLI) *cobra.Command {
-	return &cobra.Command{
+	var as naming
+	cmd := &cobra.Command{
 		Use: "test DIR", Short: "Run a template's own test cases, touching nothing real",
 		Example: "  fairlead template test templates/postgres", Args: clikit.Args(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -190,7 +233,12 @@ func testCommand(c *clikit.CLI) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			r, err := clikit.Read[apiclient.TemplateTestReport](s.TestTemplateWithBody(cmd.Context(), tarType, bytes.NewReader(archive)))
+			name, version, err := as.of(args[0])
+			if err != nil {
+				return err
+			}
+			params := apiclient.TestTemplateParams{Name: name, Version: version}
+			r, err := clikit.Read[apiclient.TemplateTestReport](s.TestTemplateWithBody(cmd.Context(), &params, tarType, bytes.NewReader(archive)))
 			if err != nil {
 				return err
 			}
@@ -212,6 +260,8 @@ func testCommand(c *clikit.CLI) *cobra.Command {
 			return nil
 		},
 	}
+	as.flags(cmd)
+	return cmd
 }
 
 func report(t *clikit.Text, r apiclient.TemplateTestReport, failed int) {
