@@ -115,6 +115,7 @@ var (
 	adapters = map[string]string{
 		"internal/engine/null":              "internal/engine",
 		"internal/engine/iac":               "internal/engine",
+		"internal/engine/iac/iacmodule":     "internal/engine",
 		"internal/engine/iac/iacstate":      "internal/engine",
 		"internal/engine/iac/sandbox":       "internal/engine",
 		"internal/engine/iac/module":        "internal/engine",

@@ -2,6 +2,7 @@ package templatecli
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -138,15 +139,43 @@ func inputRows(schema map[string]any) [][]string {
 		}
 	}
 	var rows [][]string
-	for _, name := range slices.Sorted(maps.Keys(properties)) {
+	for _, name := range inOrder(properties) {
 		p, _ := properties[name].(map[string]any)
 		fallback := clikit.Value(p["default"])
 		if required[name] && fallback == "" {
 			fallback = "(required)"
 		}
-		rows = append(rows, []string{name, clikit.Value(p["type"]), fallback, clikit.Value(p["description"])})
+		rows = append(rows, []string{name, typeOf(p), fallback, clikit.Value(p["description"])})
 	}
 	return rows
+}
+
+// inOrder gives the inputs as their author has them, where that is known.
+func inOrder(properties map[string]any) []string {
+	place := func(name string) float64 {
+		p, _ := properties[name].(map[string]any)
+		n, _ := p["x-order"].(float64)
+		return n
+	}
+	return slices.SortedStableFunc(maps.Keys(properties), func(a, b string) int {
+		return cmp.Or(cmp.Compare(place(a), place(b)), cmp.Compare(a, b))
+	})
+}
+
+// typeOf is a property's type in a word or two.
+func typeOf(p map[string]any) string {
+	kind := clikit.Value(p["type"])
+	if list, ok := p["type"].([]any); ok {
+		var words []string
+		for _, t := range list {
+			words = append(words, clikit.Value(t))
+		}
+		kind = strings.Join(words, " or ")
+	}
+	if p["writeOnly"] == true || p["format"] == "password" {
+		kind += ", secret"
+	}
+	return kind
 }
 
 // naming are the flags by which a push says what no template.yaml does.

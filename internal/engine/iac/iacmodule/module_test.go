@@ -240,7 +240,7 @@ func TestWhatIsWrongIsNamedWithFileAndLine(t *testing.T) {
 	}
 }
 
-func FuzzRead(f *testing.F) {
+func FuzzModule(f *testing.F) {
 	f.Add("variable \"x\" {\n type = object({a = optional(string, \"b\")})\n validation {\n condition = can(regex(\"^a\", var.x.a))\n error_message = \"no\"\n}\n}", false)
 	f.Add(`{"variable":{"x":{"type":"list(string)","default":["a"]}},"output":{"y":{"value":"${var.x}"}}}`, true)
 	f.Add("module \"m\" { source = \"./\" }\nterraform { required_providers { a = { source = \"b/c\" } } }", false)
