@@ -183,7 +183,7 @@ func (st state) result(w *want, password redact.Secret) (engine.Result, error) {
 	login := w.names.login(st.Active)
 	u := url.URL{
 		Scheme: "postgres", User: url.UserPassword(login, password.Reveal()),
-		Host: net.JoinHostPort(w.server.host, strconv.Itoa(w.server.port)), Path: "/" + w.names.Database, RawQuery: w.server.Params,
+		Host: net.JoinHostPort(w.server.host, strconv.Itoa(w.server.port)), Path: "/" + w.names.Database, RawQuery: w.server.params(),
 	}
 	return engine.Result{
 		Outputs: map[string]engine.Output{

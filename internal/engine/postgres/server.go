@@ -34,6 +34,17 @@ type facts struct {
 	superuser bool
 	passwords bool // may read the verifiers
 	standby   bool
+	tls       bool // takes TLS connections
+}
+
+// params is the query string of the output url: what the configuration says. A
+// server that has no TLS is not asked for it at each log-in, which would cost a
+// connection each time; unless something else stands before it.
+func (s *server) params() string {
+	if f := s.facts.Load(); s.Params == "" && s.PublicHost == "" && f != nil && !f.tls {
+		return "sslmode=disable"
+	}
+	return s.Params
 }
 
 func (e *Engine) newServer(opt Server) (*server, error) {
@@ -66,7 +77,8 @@ func (e *Engine) newServer(opt Server) (*server, error) {
 	for k, v := range map[string]string{
 		"application_name":                    "fairlead",
 		"client_encoding":                     "UTF8",
-		"search_path":                         "pg_catalog", // nothing that a tenant planted is ever called
+		"search_path":                         "pg_catalog",         // nothing that a tenant planted is ever called
+		"plan_cache_mode":                     "force_generic_plan", // to plan our look takes three times as long as to look
 		"statement_timeout":                   millis(e.opt.StatementTimeout),
 		"lock_timeout":                        millis(e.opt.LockWait),
 		"idle_in_transaction_session_timeout": millis(e.opt.StatementTimeout),
@@ -86,8 +98,8 @@ func millis(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(),
 func (s *server) learn(ctx context.Context, c *pgx.Conn) error {
 	var f facts
 	err := c.QueryRow(ctx, `SELECT current_setting('server_version_num')::int, current_user::text, r.rolsuper,
-		has_table_privilege('pg_catalog.pg_authid', 'SELECT'), pg_is_in_recovery()
-		FROM pg_roles r WHERE r.rolname = current_user`).Scan(&f.version, &f.user, &f.superuser, &f.passwords, &f.standby)
+		has_table_privilege('pg_catalog.pg_authid', 'SELECT'), pg_is_in_recovery(), current_setting('ssl')::bool
+		FROM pg_roles r WHERE r.rolname = current_user`).Scan(&f.version, &f.user, &f.superuser, &f.passwords, &f.standby, &f.tls)
 	if err != nil {
 		return err
 	}
