@@ -49,11 +49,18 @@ type Columns struct{ Team, Project, Environment string }
 
 // Narrow lets through what the scope does: everything of some teams, of some
 // projects, of some environments; nothing when it names none.
-func (s Scope) Narrow(w *sqldb.Where, db *sqldb.DB, c Columns) {
+func (s Scope) Narrow(w *sqldb.Where, db *sqldb.DB, c Columns) { s.narrow(w, db, nil, c) }
+
+// NarrowThose is Narrow for the rows that are of a kind, by a condition; it
+// lets through all others.
+func (s Scope) NarrowThose(w *sqldb.Where, db *sqldb.DB, kind string, c Columns) {
+	s.narrow(w, db, []string{"NOT (" + kind + ")"}, c)
+}
+
+func (s Scope) narrow(w *sqldb.Where, db *sqldb.DB, conds []string, c Columns) {
 	if s.All {
 		return
 	}
-	var conds []string
 	var lists []any
 	for _, part := range []struct {
 		column string

@@ -1497,6 +1497,147 @@ func (e ListAuditRecordsParamsSort) Valid() bool {
 	}
 }
 
+// Defines values for ListFreezesParamsClass.
+const (
+	ListFreezesParamsClassDevelopment ListFreezesParamsClass = "development"
+	ListFreezesParamsClassProduction  ListFreezesParamsClass = "production"
+	ListFreezesParamsClassStaging     ListFreezesParamsClass = "staging"
+)
+
+// Valid indicates whether the value is a known member of the ListFreezesParamsClass enum.
+func (e ListFreezesParamsClass) Valid() bool {
+	switch e {
+	case ListFreezesParamsClassDevelopment:
+		return true
+	case ListFreezesParamsClassProduction:
+		return true
+	case ListFreezesParamsClassStaging:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListFreezesParamsSort.
+const (
+	ListFreezesParamsSortCreated      ListFreezesParamsSort = "created"
+	ListFreezesParamsSortMinusCreated ListFreezesParamsSort = "-created"
+	ListFreezesParamsSortMinusName    ListFreezesParamsSort = "-name"
+	ListFreezesParamsSortMinusUntil   ListFreezesParamsSort = "-until"
+	ListFreezesParamsSortName         ListFreezesParamsSort = "name"
+	ListFreezesParamsSortUntil        ListFreezesParamsSort = "until"
+)
+
+// Valid indicates whether the value is a known member of the ListFreezesParamsSort enum.
+func (e ListFreezesParamsSort) Valid() bool {
+	switch e {
+	case ListFreezesParamsSortCreated:
+		return true
+	case ListFreezesParamsSortMinusCreated:
+		return true
+	case ListFreezesParamsSortMinusName:
+		return true
+	case ListFreezesParamsSortMinusUntil:
+		return true
+	case ListFreezesParamsSortName:
+		return true
+	case ListFreezesParamsSortUntil:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListStopSchedulesParamsClass.
+const (
+	ListStopSchedulesParamsClassDevelopment ListStopSchedulesParamsClass = "development"
+	ListStopSchedulesParamsClassProduction  ListStopSchedulesParamsClass = "production"
+	ListStopSchedulesParamsClassStaging     ListStopSchedulesParamsClass = "staging"
+)
+
+// Valid indicates whether the value is a known member of the ListStopSchedulesParamsClass enum.
+func (e ListStopSchedulesParamsClass) Valid() bool {
+	switch e {
+	case ListStopSchedulesParamsClassDevelopment:
+		return true
+	case ListStopSchedulesParamsClassProduction:
+		return true
+	case ListStopSchedulesParamsClassStaging:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListStopSchedulesParamsSort.
+const (
+	ListStopSchedulesParamsSortCreated      ListStopSchedulesParamsSort = "created"
+	ListStopSchedulesParamsSortMinusCreated ListStopSchedulesParamsSort = "-created"
+	ListStopSchedulesParamsSortMinusName    ListStopSchedulesParamsSort = "-name"
+	ListStopSchedulesParamsSortName         ListStopSchedulesParamsSort = "name"
+)
+
+// Valid indicates whether the value is a known member of the ListStopSchedulesParamsSort enum.
+func (e ListStopSchedulesParamsSort) Valid() bool {
+	switch e {
+	case ListStopSchedulesParamsSortCreated:
+		return true
+	case ListStopSchedulesParamsSortMinusCreated:
+		return true
+	case ListStopSchedulesParamsSortMinusName:
+		return true
+	case ListStopSchedulesParamsSortName:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListChangeWindowsParamsClass.
+const (
+	ListChangeWindowsParamsClassDevelopment ListChangeWindowsParamsClass = "development"
+	ListChangeWindowsParamsClassProduction  ListChangeWindowsParamsClass = "production"
+	ListChangeWindowsParamsClassStaging     ListChangeWindowsParamsClass = "staging"
+)
+
+// Valid indicates whether the value is a known member of the ListChangeWindowsParamsClass enum.
+func (e ListChangeWindowsParamsClass) Valid() bool {
+	switch e {
+	case ListChangeWindowsParamsClassDevelopment:
+		return true
+	case ListChangeWindowsParamsClassProduction:
+		return true
+	case ListChangeWindowsParamsClassStaging:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListChangeWindowsParamsSort.
+const (
+	ListChangeWindowsParamsSortCreated      ListChangeWindowsParamsSort = "created"
+	ListChangeWindowsParamsSortMinusCreated ListChangeWindowsParamsSort = "-created"
+	ListChangeWindowsParamsSortMinusName    ListChangeWindowsParamsSort = "-name"
+	ListChangeWindowsParamsSortName         ListChangeWindowsParamsSort = "name"
+)
+
+// Valid indicates whether the value is a known member of the ListChangeWindowsParamsSort enum.
+func (e ListChangeWindowsParamsSort) Valid() bool {
+	switch e {
+	case ListChangeWindowsParamsSortCreated:
+		return true
+	case ListChangeWindowsParamsSortMinusCreated:
+		return true
+	case ListChangeWindowsParamsSortMinusName:
+		return true
+	case ListChangeWindowsParamsSortName:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListViolationsParamsStrength.
 const (
 	ListViolationsParamsStrengthAdvise ListViolationsParamsStrength = "advise"
@@ -1704,6 +1845,69 @@ func (e ListGuardrailsParamsSort) Valid() bool {
 	case ListGuardrailsParamsSortMinusName:
 		return true
 	case ListGuardrailsParamsSortName:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListLeaseRulesParamsSort.
+const (
+	ListLeaseRulesParamsSortClass        ListLeaseRulesParamsSort = "class"
+	ListLeaseRulesParamsSortCreated      ListLeaseRulesParamsSort = "created"
+	ListLeaseRulesParamsSortMinusClass   ListLeaseRulesParamsSort = "-class"
+	ListLeaseRulesParamsSortMinusCreated ListLeaseRulesParamsSort = "-created"
+)
+
+// Valid indicates whether the value is a known member of the ListLeaseRulesParamsSort enum.
+func (e ListLeaseRulesParamsSort) Valid() bool {
+	switch e {
+	case ListLeaseRulesParamsSortClass:
+		return true
+	case ListLeaseRulesParamsSortCreated:
+		return true
+	case ListLeaseRulesParamsSortMinusClass:
+		return true
+	case ListLeaseRulesParamsSortMinusCreated:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListLeaseRulesParamsClass.
+const (
+	ListLeaseRulesParamsClassDevelopment ListLeaseRulesParamsClass = "development"
+	ListLeaseRulesParamsClassProduction  ListLeaseRulesParamsClass = "production"
+	ListLeaseRulesParamsClassStaging     ListLeaseRulesParamsClass = "staging"
+)
+
+// Valid indicates whether the value is a known member of the ListLeaseRulesParamsClass enum.
+func (e ListLeaseRulesParamsClass) Valid() bool {
+	switch e {
+	case ListLeaseRulesParamsClassDevelopment:
+		return true
+	case ListLeaseRulesParamsClassProduction:
+		return true
+	case ListLeaseRulesParamsClassStaging:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListLeaseRulesParamsKind.
+const (
+	ListLeaseRulesParamsKindEnvironment ListLeaseRulesParamsKind = "environment"
+	ListLeaseRulesParamsKindResource    ListLeaseRulesParamsKind = "resource"
+)
+
+// Valid indicates whether the value is a known member of the ListLeaseRulesParamsKind enum.
+func (e ListLeaseRulesParamsKind) Valid() bool {
+	switch e {
+	case ListLeaseRulesParamsKindEnvironment:
+		return true
+	case ListLeaseRulesParamsKindResource:
 		return true
 	default:
 		return false
@@ -5639,6 +5843,90 @@ type ListAuditCheckpointsParams struct {
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListFreezesParams defines parameters for ListFreezes.
+type ListFreezesParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Team Name or id: what holds for it, or for a part of it
+	Team *string `form:"team,omitempty" json:"team,omitempty"`
+
+	// Project Name or id: what holds in it, or in a part of it
+	Project *string `form:"project,omitempty" json:"project,omitempty"`
+
+	// Environment Name or id: what holds in it alone
+	Environment *string `form:"environment,omitempty" json:"environment,omitempty"`
+
+	// Class Only what is for environments of this class alone
+	Class *ListFreezesParamsClass `form:"class,omitempty" json:"class,omitempty"`
+	Sort  *ListFreezesParamsSort  `form:"sort,omitempty" json:"sort,omitempty"`
+}
+
+// ListFreezesParamsClass defines parameters for ListFreezes.
+type ListFreezesParamsClass string
+
+// ListFreezesParamsSort defines parameters for ListFreezes.
+type ListFreezesParamsSort string
+
+// ListStopSchedulesParams defines parameters for ListStopSchedules.
+type ListStopSchedulesParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Team Name or id: what holds for it, or for a part of it
+	Team *string `form:"team,omitempty" json:"team,omitempty"`
+
+	// Project Name or id: what holds in it, or in a part of it
+	Project *string `form:"project,omitempty" json:"project,omitempty"`
+
+	// Environment Name or id: what holds in it alone
+	Environment *string `form:"environment,omitempty" json:"environment,omitempty"`
+
+	// Class Only what is for environments of this class alone
+	Class *ListStopSchedulesParamsClass `form:"class,omitempty" json:"class,omitempty"`
+	Sort  *ListStopSchedulesParamsSort  `form:"sort,omitempty" json:"sort,omitempty"`
+}
+
+// ListStopSchedulesParamsClass defines parameters for ListStopSchedules.
+type ListStopSchedulesParamsClass string
+
+// ListStopSchedulesParamsSort defines parameters for ListStopSchedules.
+type ListStopSchedulesParamsSort string
+
+// ListChangeWindowsParams defines parameters for ListChangeWindows.
+type ListChangeWindowsParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Team Name or id: what holds for it, or for a part of it
+	Team *string `form:"team,omitempty" json:"team,omitempty"`
+
+	// Project Name or id: what holds in it, or in a part of it
+	Project *string `form:"project,omitempty" json:"project,omitempty"`
+
+	// Environment Name or id: what holds in it alone
+	Environment *string `form:"environment,omitempty" json:"environment,omitempty"`
+
+	// Class Only what is for environments of this class alone
+	Class *ListChangeWindowsParamsClass `form:"class,omitempty" json:"class,omitempty"`
+	Sort  *ListChangeWindowsParamsSort  `form:"sort,omitempty" json:"sort,omitempty"`
+}
+
+// ListChangeWindowsParamsClass defines parameters for ListChangeWindows.
+type ListChangeWindowsParamsClass string
+
+// ListChangeWindowsParamsSort defines parameters for ListChangeWindows.
+type ListChangeWindowsParamsSort string
+
 // ListViolationsParams defines parameters for ListViolations.
 type ListViolationsParams struct {
 	// Limit How many items at most
@@ -5868,6 +6156,33 @@ type ListGuardrailVersionsParams struct {
 	// Cursor Where to go on: the next of the page before
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
+
+// ListLeaseRulesParams defines parameters for ListLeaseRules.
+type ListLeaseRulesParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string                    `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Sort   *ListLeaseRulesParamsSort  `form:"sort,omitempty" json:"sort,omitempty"`
+	Class  *ListLeaseRulesParamsClass `form:"class,omitempty" json:"class,omitempty"`
+
+	// Kind Rules for this kind alone
+	Kind *ListLeaseRulesParamsKind `form:"kind,omitempty" json:"kind,omitempty"`
+
+	// Team Name or id: a team's own rules
+	Team     *string `form:"team,omitempty" json:"team,omitempty"`
+	Template *string `form:"template,omitempty" json:"template,omitempty"`
+}
+
+// ListLeaseRulesParamsSort defines parameters for ListLeaseRules.
+type ListLeaseRulesParamsSort string
+
+// ListLeaseRulesParamsClass defines parameters for ListLeaseRules.
+type ListLeaseRulesParamsClass string
+
+// ListLeaseRulesParamsKind defines parameters for ListLeaseRules.
+type ListLeaseRulesParamsKind string
 
 // SetLeaseRuleParams defines parameters for SetLeaseRule.
 type SetLeaseRuleParams struct {
@@ -6954,7 +7269,7 @@ type ClientInterface interface {
 	// Those that hold, or will.
 	//
 	// Corresponds with GET /api/v1/calendar/freezes (the `ListFreezes` operationId).
-	ListFreezes(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ListFreezes(ctx context.Context, params *ListFreezesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateFreezeWithBody Let no change happen for a while
 	//
@@ -6989,7 +7304,7 @@ type ClientInterface interface {
 	// ListStopSchedules Schedules of places that the caller may know of
 	//
 	// Corresponds with GET /api/v1/calendar/schedules (the `ListStopSchedules` operationId).
-	ListStopSchedules(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ListStopSchedules(ctx context.Context, params *ListStopSchedulesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateStopScheduleWithBody Stop what can be stopped at night and on weekends
 	//
@@ -7024,7 +7339,7 @@ type ClientInterface interface {
 	// ListChangeWindows Change windows of places that the caller may know of
 	//
 	// Corresponds with GET /api/v1/calendar/windows (the `ListChangeWindows` operationId).
-	ListChangeWindows(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ListChangeWindows(ctx context.Context, params *ListChangeWindowsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// CreateChangeWindowWithBody Make a change window
 	//
@@ -7321,7 +7636,7 @@ type ClientInterface interface {
 	// ListLeaseRules How long things may live
 	//
 	// Corresponds with GET /api/v1/lease-rules (the `ListLeaseRules` operationId).
-	ListLeaseRules(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	ListLeaseRules(ctx context.Context, params *ListLeaseRulesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SetLeaseRuleWithBody Set a rule
 	//
@@ -8843,8 +9158,8 @@ func (c *Client) GetAuditStatus(ctx context.Context, reqEditors ...RequestEditor
 // Those that hold, or will.
 //
 // Corresponds with GET /api/v1/calendar/freezes (the `ListFreezes` operationId).
-func (c *Client) ListFreezes(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewListFreezesRequest(c.Server)
+func (c *Client) ListFreezes(ctx context.Context, params *ListFreezesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListFreezesRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -8928,8 +9243,8 @@ func (c *Client) GetFreeze(ctx context.Context, freeze string, reqEditors ...Req
 // ListStopSchedules Schedules of places that the caller may know of
 //
 // Corresponds with GET /api/v1/calendar/schedules (the `ListStopSchedules` operationId).
-func (c *Client) ListStopSchedules(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewListStopSchedulesRequest(c.Server)
+func (c *Client) ListStopSchedules(ctx context.Context, params *ListStopSchedulesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListStopSchedulesRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -9013,8 +9328,8 @@ func (c *Client) GetStopSchedule(ctx context.Context, schedule string, reqEditor
 // ListChangeWindows Change windows of places that the caller may know of
 //
 // Corresponds with GET /api/v1/calendar/windows (the `ListChangeWindows` operationId).
-func (c *Client) ListChangeWindows(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewListChangeWindowsRequest(c.Server)
+func (c *Client) ListChangeWindows(ctx context.Context, params *ListChangeWindowsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListChangeWindowsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -9740,8 +10055,8 @@ func (c *Client) GetGuardrailArchive(ctx context.Context, name string, version s
 // ListLeaseRules How long things may live
 //
 // Corresponds with GET /api/v1/lease-rules (the `ListLeaseRules` operationId).
-func (c *Client) ListLeaseRules(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewListLeaseRulesRequest(c.Server)
+func (c *Client) ListLeaseRules(ctx context.Context, params *ListLeaseRulesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListLeaseRulesRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -13351,7 +13666,7 @@ func NewGetAuditStatusRequest(server string) (*http.Request, error) {
 }
 
 // NewListFreezesRequest constructs an http.Request for the ListFreezes method
-func NewListFreezesRequest(server string) (*http.Request, error) {
+func NewListFreezesRequest(server string, params *ListFreezesParams) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -13367,6 +13682,105 @@ func NewListFreezesRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Team != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "team", *params.Team, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Project != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "project", *params.Project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Environment != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "environment", *params.Environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Class != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "class", *params.Class, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -13486,7 +13900,7 @@ func NewGetFreezeRequest(server string, freeze string) (*http.Request, error) {
 }
 
 // NewListStopSchedulesRequest constructs an http.Request for the ListStopSchedules method
-func NewListStopSchedulesRequest(server string) (*http.Request, error) {
+func NewListStopSchedulesRequest(server string, params *ListStopSchedulesParams) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -13502,6 +13916,105 @@ func NewListStopSchedulesRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Team != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "team", *params.Team, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Project != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "project", *params.Project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Environment != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "environment", *params.Environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Class != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "class", *params.Class, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -13621,7 +14134,7 @@ func NewGetStopScheduleRequest(server string, schedule string) (*http.Request, e
 }
 
 // NewListChangeWindowsRequest constructs an http.Request for the ListChangeWindows method
-func NewListChangeWindowsRequest(server string) (*http.Request, error) {
+func NewListChangeWindowsRequest(server string, params *ListChangeWindowsParams) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -13637,6 +14150,105 @@ func NewListChangeWindowsRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Team != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "team", *params.Team, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Project != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "project", *params.Project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Environment != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "environment", *params.Environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Class != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "class", *params.Class, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -15796,7 +16408,7 @@ func NewGetGuardrailArchiveRequest(server string, name string, version string) (
 }
 
 // NewListLeaseRulesRequest constructs an http.Request for the ListLeaseRules method
-func NewListLeaseRulesRequest(server string) (*http.Request, error) {
+func NewListLeaseRulesRequest(server string, params *ListLeaseRulesParams) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -15812,6 +16424,105 @@ func NewListLeaseRulesRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Class != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "class", *params.Class, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Kind != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "kind", *params.Kind, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Team != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "team", *params.Team, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Template != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "template", *params.Template, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -22734,7 +23445,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/v1/calendar/freezes (the `ListFreezes` operationId).
-	ListFreezesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListFreezesReply, error)
+	ListFreezesWithResponse(ctx context.Context, params *ListFreezesParams, reqEditors ...RequestEditorFn) (*ListFreezesReply, error)
 
 	// CreateFreezeWithBodyWithResponse Let no change happen for a while
 	//
@@ -22775,7 +23486,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/v1/calendar/schedules (the `ListStopSchedules` operationId).
-	ListStopSchedulesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListStopSchedulesReply, error)
+	ListStopSchedulesWithResponse(ctx context.Context, params *ListStopSchedulesParams, reqEditors ...RequestEditorFn) (*ListStopSchedulesReply, error)
 
 	// CreateStopScheduleWithBodyWithResponse Stop what can be stopped at night and on weekends
 	//
@@ -22816,7 +23527,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/v1/calendar/windows (the `ListChangeWindows` operationId).
-	ListChangeWindowsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListChangeWindowsReply, error)
+	ListChangeWindowsWithResponse(ctx context.Context, params *ListChangeWindowsParams, reqEditors ...RequestEditorFn) (*ListChangeWindowsReply, error)
 
 	// CreateChangeWindowWithBodyWithResponse Make a change window
 	//
@@ -23173,7 +23884,7 @@ type ClientWithResponsesInterface interface {
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/v1/lease-rules (the `ListLeaseRules` operationId).
-	ListLeaseRulesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListLeaseRulesReply, error)
+	ListLeaseRulesWithResponse(ctx context.Context, params *ListLeaseRulesParams, reqEditors ...RequestEditorFn) (*ListLeaseRulesReply, error)
 
 	// SetLeaseRuleWithBodyWithResponse Set a rule
 	//
@@ -32260,8 +32971,8 @@ func (c *ClientWithResponses) GetAuditStatusWithResponse(ctx context.Context, re
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /api/v1/calendar/freezes (the `ListFreezes` operationId).
-func (c *ClientWithResponses) ListFreezesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListFreezesReply, error) {
-	rsp, err := c.ListFreezes(ctx, reqEditors...)
+func (c *ClientWithResponses) ListFreezesWithResponse(ctx context.Context, params *ListFreezesParams, reqEditors ...RequestEditorFn) (*ListFreezesReply, error) {
+	rsp, err := c.ListFreezes(ctx, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -32331,8 +33042,8 @@ func (c *ClientWithResponses) GetFreezeWithResponse(ctx context.Context, freeze 
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /api/v1/calendar/schedules (the `ListStopSchedules` operationId).
-func (c *ClientWithResponses) ListStopSchedulesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListStopSchedulesReply, error) {
-	rsp, err := c.ListStopSchedules(ctx, reqEditors...)
+func (c *ClientWithResponses) ListStopSchedulesWithResponse(ctx context.Context, params *ListStopSchedulesParams, reqEditors ...RequestEditorFn) (*ListStopSchedulesReply, error) {
+	rsp, err := c.ListStopSchedules(ctx, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -32402,8 +33113,8 @@ func (c *ClientWithResponses) GetStopScheduleWithResponse(ctx context.Context, s
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /api/v1/calendar/windows (the `ListChangeWindows` operationId).
-func (c *ClientWithResponses) ListChangeWindowsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListChangeWindowsReply, error) {
-	rsp, err := c.ListChangeWindows(ctx, reqEditors...)
+func (c *ClientWithResponses) ListChangeWindowsWithResponse(ctx context.Context, params *ListChangeWindowsParams, reqEditors ...RequestEditorFn) (*ListChangeWindowsReply, error) {
+	rsp, err := c.ListChangeWindows(ctx, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
@@ -33017,8 +33728,8 @@ func (c *ClientWithResponses) GetGuardrailArchiveWithResponse(ctx context.Contex
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /api/v1/lease-rules (the `ListLeaseRules` operationId).
-func (c *ClientWithResponses) ListLeaseRulesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListLeaseRulesReply, error) {
-	rsp, err := c.ListLeaseRules(ctx, reqEditors...)
+func (c *ClientWithResponses) ListLeaseRulesWithResponse(ctx context.Context, params *ListLeaseRulesParams, reqEditors ...RequestEditorFn) (*ListLeaseRulesReply, error) {
+	rsp, err := c.ListLeaseRules(ctx, params, reqEditors...)
 	if err != nil {
 		return nil, err
 	}

@@ -17,11 +17,14 @@ const placeColumns = `COALESCE(t.id, ''), COALESCE(t.name, ''), COALESCE(p.id, '
 
 // placeTables joins the place of the rows under the alias c. What holds in a
 // place that is deleted is not seen any more.
-const placeTables = `
+const (
+	placeTables = placeJoins + ` WHERE ` + livingPlace
+	livingPlace = `e.deleted_at IS NULL AND p.deleted_at IS NULL AND t.deleted_at IS NULL`
+	placeJoins  = `
 	LEFT JOIN environments e ON c.scope = 'environment' AND e.id = c.place
 	LEFT JOIN projects p ON p.id = CASE WHEN c.scope = 'project' THEN c.place ELSE e.project_id END
-	LEFT JOIN teams t ON t.id = CASE WHEN c.scope = 'team' THEN c.place ELSE p.team_id END
-	WHERE e.deleted_at IS NULL AND p.deleted_at IS NULL AND t.deleted_at IS NULL`
+	LEFT JOIN teams t ON t.id = CASE WHEN c.scope = 'team' THEN c.place ELSE p.team_id END`
+)
 
 func (s store) read(ctx context.Context) (*set, error) {
 	now, err := s.db.Now(ctx)
@@ -29,16 +32,14 @@ func (s store) read(ctx context.Context) (*set, error) {
 		return nil, err
 	}
 	var out set
-	out.windows, err = sqldb.Collect(ctx, s.db.Read(), scanWindow, `SELECT c.id, c.name, c.scope, `+placeColumns+`, c.class, c.weekdays, c.opens, c.closes, c.zone, c.created_at, c.created_by, c.version
-		FROM calendar_windows c`+placeTables+` ORDER BY c.name`)
+	out.windows, err = sqldb.Collect(ctx, s.db.Read(), scanWindow, `SELECT `+windowColumns+placeTables+` ORDER BY c.name`)
 	if err != nil {
 		return nil, err
 	}
 	if out.schedules, err = s.schedules(ctx); err != nil {
 		return nil, err
 	}
-	out.freezes, err = sqldb.Collect(ctx, s.db.Read(), scanFreeze, `SELECT c.id, c.name, c.scope, `+placeColumns+`, c.class, c.reason, c.from_at, c.until_at, c.except_teams, c.created_at, c.created_by, c.version
-		FROM calendar_freezes c`+placeTables+` AND c.until_at > $1 ORDER BY c.until_at, c.id`, now.UnixMicro())
+	out.freezes, err = sqldb.Collect(ctx, s.db.Read(), scanFreeze, `SELECT `+freezeColumns+placeTables+` AND c.until_at > $1 ORDER BY c.until_at, c.id`, now.UnixMicro())
 	if err != nil {
 		return nil, err
 	}

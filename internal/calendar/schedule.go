@@ -60,35 +60,14 @@ func (s *Service) AddSchedule(ctx context.Context, in Window) (Schedule, error) 
 	return out, err
 }
 
-// Schedules lists those of places that the caller may know of.
-func (s *Service) Schedules(ctx context.Context) ([]Schedule, error) {
-	return visible(ctx, s, func(c *set) []Schedule { return c.schedules }, func(v Schedule) Place { return v.Place })
-}
-
-// FindSchedule gives one of Schedules by name or id.
+// FindSchedule gives one that the caller may know of, by name or id.
 func (s *Service) FindSchedule(ctx context.Context, ref string) (Schedule, error) {
-	list, err := s.Schedules(ctx)
-	for _, v := range list {
-		if v.ID == ref || v.Name == ref {
-			return v, nil
-		}
-	}
-	if err == nil {
-		err = missing("schedule")
-	}
-	return Schedule{}, err
+	return find(ctx, s, ref, scheduleKind)
 }
 
 // RemoveSchedule takes a schedule away, by name or id. What is stopped stays so.
 func (s *Service) RemoveSchedule(ctx context.Context, ref string) error {
-	return remove(ctx, s, "schedule", ref, func(c *set) (Place, string, string, bool) {
-		for _, v := range c.schedules {
-			if v.ID == ref || v.Name == ref {
-				return v.Place, v.ID, v.Name, true
-			}
-		}
-		return Place{}, "", "", false
-	})
+	return remove(ctx, s, ref, scheduleKind)
 }
 
 // Turn makes the turns of schedules that are due by the database's clock. Of
@@ -175,18 +154,19 @@ func (s store) toTurn(ctx context.Context, v Schedule, paused bool, after string
 }
 
 func (s store) schedules(ctx context.Context) ([]Schedule, error) {
-	return sqldb.Collect(ctx, s.db.Read(), func(r sqldb.Row) (v Schedule, err error) {
-		var days string
-		var turned, created int64
-		err = r.Scan(&v.ID, &v.Name, &v.Scope, &v.TeamID, &v.Team, &v.ProjectID, &v.Project, &v.EnvironmentID, &v.Environment, &v.Class, &days, &v.Opens, &v.Closes, &v.Zone, &turned, &created, &v.CreatedBy, &v.Version)
-		if err != nil {
-			return v, err
-		}
-		v.TurnedAt, v.CreatedAt = sqldb.Time(turned), sqldb.Time(created)
-		v.location, err = zone(v.Zone)
-		return v, errors.Join(err, json.Unmarshal([]byte(days), &v.Weekdays))
-	}, `SELECT c.id, c.name, c.scope, `+placeColumns+`, c.class, c.weekdays, c.opens, c.closes, c.zone, c.turned_at, c.created_at, c.created_by, c.version
-		FROM calendar_schedules c`+placeTables+` ORDER BY c.name`)
+	return sqldb.Collect(ctx, s.db.Read(), scanSchedule, `SELECT `+scheduleColumns+placeTables+` ORDER BY c.name`)
+}
+
+func scanSchedule(r sqldb.Row) (v Schedule, err error) {
+	var days string
+	var turned, created int64
+	err = r.Scan(&v.ID, &v.Name, &v.Scope, &v.TeamID, &v.Team, &v.ProjectID, &v.Project, &v.EnvironmentID, &v.Environment, &v.Class, &days, &v.Opens, &v.Closes, &v.Zone, &turned, &created, &v.CreatedBy, &v.Version)
+	if err != nil {
+		return v, err
+	}
+	v.TurnedAt, v.CreatedAt = sqldb.Time(turned), sqldb.Time(created)
+	v.location, err = zone(v.Zone)
+	return v, errors.Join(err, json.Unmarshal([]byte(days), &v.Weekdays))
 }
 
 func (s store) insertSchedule(ctx context.Context, tx *sqldb.Tx, v Schedule) error {

@@ -92,7 +92,7 @@ func TestASchedulesTurns(t *testing.T) {
 			t.Errorf("%s: %v", c.why, sw.said)
 		}
 	}
-	if list, err := svc.Schedules(system); err != nil || len(list) != 2 {
+	if list, _, err := svc.Schedules(system, calendar.Filter{}, sqldb.Page{}); err != nil || len(list) != 2 {
 		t.Errorf("got %v %v", list, err)
 	}
 	if err := svc.RemoveSchedule(system, "office"); err != nil {

@@ -1,7 +1,6 @@
 package calendar
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -145,67 +144,67 @@ func (s *Service) Status(ctx context.Context, project, environment string) (Stat
 	return st, nil
 }
 
-// Windows lists those of places that the caller may know of.
-func (s *Service) Windows(ctx context.Context) ([]Window, error) {
-	return visible(ctx, s, func(c *set) []Window { return c.windows }, func(w Window) Place { return w.Place })
+// kind is one of what the calendar holds: windows, freezes, schedules.
+type kind[T any] struct {
+	name string
+	all  func(*set) []T
+	of   func(T) (place Place, id, name string)
 }
 
-// Freezes lists those of places that the caller may know of, the first to end
-// first; those that are over are not in it.
-func (s *Service) Freezes(ctx context.Context) ([]Freeze, error) {
-	return visible(ctx, s, func(c *set) []Freeze { return c.freezes }, func(f Freeze) Place { return f.Place })
+var (
+	windowKind   = kind[Window]{"window", func(c *set) []Window { return c.windows }, func(w Window) (Place, string, string) { return w.Place, w.ID, w.Name }}
+	freezeKind   = kind[Freeze]{"freeze", func(c *set) []Freeze { return c.freezes }, func(f Freeze) (Place, string, string) { return f.Place, f.ID, f.Name }}
+	scheduleKind = kind[Schedule]{"schedule", func(c *set) []Schedule { return c.schedules }, func(v Schedule) (Place, string, string) { return v.Place, v.ID, v.Name }}
+)
+
+func (k kind[T]) missing() error {
+	return fault.New(fault.NotFound, "not_found", "there is no such %s, or none that you may know of", k.name).WithHint("list them: fairlead calendar %s ls", k.name)
 }
 
-// FindWindow gives one of Windows by name or id.
-func (s *Service) FindWindow(ctx context.Context, ref string) (Window, error) {
-	list, err := s.Windows(ctx)
-	for _, w := range list {
-		if w.ID == ref || w.Name == ref {
-			return w, nil
-		}
-	}
-	return Window{}, cmp.Or(err, missing("window"))
-}
-
-// FindFreeze gives one of Freezes by name or id.
-func (s *Service) FindFreeze(ctx context.Context, ref string) (Freeze, error) {
-	list, err := s.Freezes(ctx)
-	for _, f := range list {
-		if f.ID == ref || f.Name == ref {
-			return f, nil
-		}
-	}
-	return Freeze{}, cmp.Or(err, missing("freeze"))
-}
-
-func missing(what string) error {
-	return fault.New(fault.NotFound, "not_found", "there is no such %s, or none that you may know of", what).WithHint("list them: fairlead calendar %s ls", what)
-}
-
-func visible[T any](ctx context.Context, s *Service, from func(*set) []T, where func(T) Place) ([]T, error) {
+// one finds what there is by a name or an id, for the caller to do something with.
+func one[T any](ctx context.Context, s *Service, ref string, action func(Place) access.Action, k kind[T]) (v T, d access.Decision, err error) {
 	if err := known(ctx); err != nil {
-		return nil, err
+		return v, d, err
 	}
-	s.current.Store(nil) // a list shows what was just written, also by another replica
+	s.current.Store(nil) // what was just written counts, also by another replica
 	all, err := s.all(ctx)
 	if err != nil {
-		return nil, err
+		return v, d, err
 	}
-	out := []T{}
-	for _, v := range from(all) {
-		p := where(v)
-		if p.Scope != Organisation {
-			_, err := s.Access.Check(ctx, p.view(), p.Target())
-			if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Denied) {
-				continue
-			}
-			if err != nil {
-				return nil, err
-			}
+	for _, v := range k.all(all) {
+		place, id, name := k.of(v)
+		if id != ref && name != ref {
+			continue
 		}
-		out = append(out, v)
+		if place.Scope == Organisation && action(place) == place.view() {
+			return v, d, nil // everybody may know of it
+		}
+		d, err := s.Access.Check(ctx, action(place), place.Target())
+		if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Denied) && action(place) == place.view() {
+			err = k.missing()
+		}
+		return v, d, err
 	}
-	return out, nil
+	return v, d, k.missing()
+}
+
+func find[T any](ctx context.Context, s *Service, ref string, k kind[T]) (T, error) {
+	v, _, err := one(ctx, s, ref, Place.view, k)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return v, nil
+}
+
+// FindWindow gives one that the caller may know of, by name or id.
+func (s *Service) FindWindow(ctx context.Context, ref string) (Window, error) {
+	return find(ctx, s, ref, windowKind)
+}
+
+// FindFreeze gives one that the caller may know of, by name or id.
+func (s *Service) FindFreeze(ctx context.Context, ref string) (Freeze, error) {
+	return find(ctx, s, ref, freezeKind)
 }
 
 // AddWindow makes a window. Of its place names or ids count.
@@ -268,57 +267,29 @@ func (s *Service) AddFreeze(ctx context.Context, f Freeze) (Freeze, error) {
 
 // RemoveWindow takes a window away, by name or id; what waits looks again.
 func (s *Service) RemoveWindow(ctx context.Context, ref string) error {
-	return remove(ctx, s, "window", ref, func(c *set) (Place, string, string, bool) {
-		for _, w := range c.windows {
-			if w.ID == ref || w.Name == ref {
-				return w.Place, w.ID, w.Name, true
-			}
-		}
-		return Place{}, "", "", false
-	})
+	return remove(ctx, s, ref, windowKind)
 }
 
 // RemoveFreeze ends a freeze, by name or id; what waits looks again.
 func (s *Service) RemoveFreeze(ctx context.Context, ref string) error {
-	return remove(ctx, s, "freeze", ref, func(c *set) (Place, string, string, bool) {
-		for _, f := range c.freezes {
-			if f.ID == ref || f.Name == ref {
-				return f.Place, f.ID, f.Name, true
-			}
-		}
-		return Place{}, "", "", false
-	})
+	return remove(ctx, s, ref, freezeKind)
 }
 
-func remove(ctx context.Context, s *Service, what, ref string, find func(*set) (Place, string, string, bool)) error {
-	if err := known(ctx); err != nil {
-		return err
-	}
-	s.current.Store(nil)
-	all, err := s.all(ctx)
+func remove[T any](ctx context.Context, s *Service, ref string, k kind[T]) error {
+	v, d, err := one(ctx, s, ref, func(Place) access.Action { return access.CalendarManage }, k)
 	if err != nil {
 		return err
 	}
-	p, id, name, ok := find(all)
-	if !ok {
-		return missing(what)
-	}
-	d, err := s.Access.Check(ctx, access.CalendarManage, p.Target())
-	if fault.Is(err, fault.NotFound) {
-		return missing(what)
-	}
-	if err != nil {
-		return err
-	}
+	p, id, name := k.of(v)
 	return s.change(ctx, "calendar.remove", true, func(tx *sqldb.Tx) error {
-		res, err := tx.ExecContext(ctx, `DELETE FROM calendar_`+what+`s WHERE id = $1`, id)
+		res, err := tx.ExecContext(ctx, `DELETE FROM calendar_`+k.name+`s WHERE id = $1`, id)
 		if err != nil {
 			return err
 		}
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
-			return errors.Join(err, missing(what))
+			return errors.Join(err, k.missing())
 		}
-		return s.record(ctx, tx, p, d, map[string]any{what: name, "id": id, "removed": true})
+		return s.record(ctx, tx, p, d, map[string]any{k.name: name, "id": id, "removed": true})
 	})
 }
 

@@ -75,10 +75,10 @@ func TestTheCalendarIsKeptByThoseWhoManageIt(t *testing.T) {
 			who  string
 			want int
 		}{{"olga", 1}, {"sam", 0}, {identitytest.AdminName, 1}} {
-			if list, err := svc.Freezes(w.As(c.who)); err != nil || len(list) != c.want {
+			if list, _, err := svc.Freezes(w.As(c.who), calendar.Filter{}, sqldb.Page{}); err != nil || len(list) != c.want {
 				t.Errorf("%s sees %d freezes: %v", c.who, len(list), err)
 			}
-			if list, err := svc.Windows(w.As(c.who)); err != nil || len(list) != 1 { // the organisation's are everybody's
+			if list, _, err := svc.Windows(w.As(c.who), calendar.Filter{}, sqldb.Page{}); err != nil || len(list) != 1 { // the organisation's are everybody's
 				t.Errorf("%s sees %d windows: %v", c.who, len(list), err)
 			}
 		}
@@ -97,7 +97,7 @@ func TestTheCalendarIsKeptByThoseWhoManageIt(t *testing.T) {
 			"a team's owner":           {"access_denied", second(svc.AddFreeze(w.As("olga"), calendar.Freeze{Name: "x", Place: calendar.Place{Project: "shop"}, Until: time.Now().Add(time.Hour)}))},
 			"a stranger":               {"not_found", second(svc.AddFreeze(w.As("sam"), calendar.Freeze{Name: "x", Place: calendar.Place{Project: "shop"}, Until: time.Now().Add(time.Hour)}))},
 			"nobody":                   {"unauthenticated", second(svc.AddWindow(t.Context(), calendar.Window{}))},
-			"nobody lists":             {"unauthenticated", second(svc.Freezes(t.Context()))},
+			"nobody lists":             {"unauthenticated", third(svc.Freezes(t.Context(), calendar.Filter{}, sqldb.Page{}))},
 			"nobody removes":           {"unauthenticated", svc.RemoveFreeze(t.Context(), "sale")},
 			"nobody asks":              {"unauthenticated", second(svc.Status(t.Context(), "shop", "prod"))},
 			"a stranger removes":       {"not_found", svc.RemoveFreeze(w.As("sam"), "sale")},
@@ -118,6 +118,88 @@ func TestTheCalendarIsKeptByThoseWhoManageIt(t *testing.T) {
 			t.Errorf("%d records", n)
 		}
 	})
+}
+
+func third[A, B any](_ A, _ B, err error) error { return err }
+
+func TestListsArePagedFilteredAndOnesOwn(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		w := identitytest.New(t, db)
+		svc := calendar.New(calendar.Options{DB: db, Access: w.Access, Log: slog.New(slog.DiscardHandler)})
+		for _, team := range []string{"payments", "strangers"} {
+			w.Team(team)
+			w.Environment(team, team+"-shop", "prod", project.Production)
+		}
+		w.User("olga", "payments", principal.TeamOwner)
+		places := map[string]calendar.Place{"everywhere": {}, "classy": {Class: "production"}, "team": {Team: "payments"}, "project": {Project: "payments-shop"},
+			"env": {Project: "payments-shop", Environment: "prod"}, "other-team": {Team: "strangers"}, "other-project": {Project: "strangers-shop"}, "other-env": {Project: "strangers-shop", Environment: "prod"}}
+		for name, place := range places {
+			week := calendar.Window{Name: name, Place: place, Weekdays: []time.Weekday{1}, Opens: 60, Closes: 120, Zone: "UTC"}
+			_, err := svc.AddWindow(w.Admin, week)
+			w.Must(err)
+			_, err = svc.AddSchedule(w.Admin, week)
+			w.Must(err)
+			_, err = svc.AddFreeze(w.Admin, calendar.Freeze{Name: name, Place: place, Until: time.Now().Add(time.Hour)})
+			w.Must(err)
+		}
+		// names reads all pages of two.
+		names := func(ctx context.Context, list func(context.Context, sqldb.Page) ([]string, string, error)) (out []string) {
+			t.Helper()
+			for page := (sqldb.Page{Limit: 2}); ; {
+				items, next, err := list(ctx, page)
+				w.Must(err)
+				if len(items) > 2 {
+					t.Errorf("a page of %d", len(items))
+				}
+				if out = append(out, items...); next == "" {
+					slices.Sort(out)
+					return out
+				}
+				page.After = next
+			}
+		}
+		for _, c := range []struct {
+			who  string
+			f    calendar.Filter
+			want []string
+		}{
+			{"olga", calendar.Filter{}, []string{"everywhere", "classy", "env", "project", "team"}},
+			{identitytest.AdminName, calendar.Filter{}, []string{"everywhere", "classy", "env", "other-env", "other-project", "other-team", "project", "team"}},
+			{"olga", calendar.Filter{Team: "payments"}, []string{"env", "project", "team"}},
+			{"olga", calendar.Filter{Team: "strangers"}, nil},
+			{"olga", calendar.Filter{Project: "payments-shop"}, []string{"env", "project"}},
+			{"olga", calendar.Filter{Project: "payments-shop", Environment: "prod", Sort: "-created"}, []string{"env"}},
+			{"olga", calendar.Filter{Class: "production", Sort: "-name"}, []string{"classy"}},
+			{"olga", calendar.Filter{Team: "'; --"}, nil},
+		} {
+			for what, list := range map[string]func(context.Context, sqldb.Page) ([]string, string, error){
+				"windows": func(ctx context.Context, p sqldb.Page) ([]string, string, error) {
+					items, next, err := svc.Windows(ctx, c.f, p)
+					return named(items, func(w calendar.Window) string { return w.Name }), next, err
+				},
+				"freezes": func(ctx context.Context, p sqldb.Page) ([]string, string, error) {
+					items, next, err := svc.Freezes(ctx, c.f, p)
+					return named(items, func(f calendar.Freeze) string { return f.Name }), next, err
+				},
+				"schedules": func(ctx context.Context, p sqldb.Page) ([]string, string, error) {
+					items, next, err := svc.Schedules(ctx, c.f, p)
+					return named(items, func(v calendar.Schedule) string { return v.Name }), next, err
+				},
+			} {
+				if got := names(w.As(c.who), list); !slices.Equal(got, slices.Sorted(slices.Values(c.want))) {
+					t.Errorf("%s of %s by %+v: %v, want %v", what, c.who, c.f, got, c.want)
+				}
+			}
+		}
+	})
+}
+
+func named[T any](items []T, name func(T) string) (out []string) {
+	for _, v := range items {
+		out = append(out, name(v))
+	}
+	return out
 }
 
 func second[T any](_ T, err error) error { return err }

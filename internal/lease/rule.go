@@ -185,20 +185,40 @@ func (r Rule) details(what string) map[string]any {
 		"extendBy": Text(r.ExtendBy), "maxExtensions": r.MaxExtensions, "required": r.Required}
 }
 
+// RuleFilter narrows a list of rules; the zero value is all.
+type RuleFilter struct {
+	Class    string
+	Kind     Kind
+	Team     string // name or id
+	Template string
+	Sort     string // class or created; with - before it the other way round
+}
+
 // Rules lists the rules: how long things may live is no secret, but which
 // teams there are is, so a team's own are for who may see the team.
-func (s *Service) Rules(ctx context.Context) ([]Rule, error) {
+func (s *Service) Rules(ctx context.Context, f RuleFilter, page sqldb.Page) (items []Rule, next string, err error) {
 	if err := known(ctx); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	scope, err := s.Access.Scope(ctx, access.TeamView)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	all, err := s.store.rules(ctx)
-	return slices.DeleteFunc(all, func(r Rule) bool {
-		return r.TeamID != "" && !scope.All && !slices.Contains(scope.TeamIDs, r.TeamID)
-	}), err
+	var w sqldb.Where
+	scope.NarrowThose(&w, s.DB, `u.team_id <> ''`, access.Columns{Team: "u.team_id"})
+	for _, part := range []struct{ cond, value string }{{`u.class = ?`, f.Class}, {`u.kind = ?`, string(f.Kind)}, {`u.template = ?`, f.Template}} {
+		if part.value != "" {
+			w.And(part.cond, part.value)
+		}
+	}
+	switch {
+	case f.Team == "":
+	case !ident.IsRef(f.Team):
+		w.And(`1 = 0`)
+	default:
+		w.And(`(u.team_id = ? OR t.name = ?)`, f.Team)
+	}
+	return rules.Page(ctx, s.DB.Read(), w, f.Sort, page)
 }
 
 // RemoveRule takes a rule away. The leases that it gave stay. ifVersion 0 is any.

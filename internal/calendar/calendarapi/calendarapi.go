@@ -122,14 +122,31 @@ func views[A, B any](list []A, view func(A) B) []B {
 	return out
 }
 
+// CalendarFilter narrows a list of windows, freezes or schedules.
+type CalendarFilter struct {
+	httpx.PageInput
+	Team        string `query:"team" maxLength:"64" doc:"Name or id: what holds for it, or for a part of it"`
+	Project     string `query:"project" maxLength:"64" doc:"Name or id: what holds in it, or in a part of it"`
+	Environment string `query:"environment" maxLength:"64" doc:"Name or id: what holds in it alone"`
+	Class       string `query:"class" enum:"development,staging,production" doc:"Only what is for environments of this class alone"`
+}
+
+func (in CalendarFilter) filter(sort string) calendar.Filter {
+	return calendar.Filter{Team: in.Team, Project: in.Project, Environment: in.Environment, Class: in.Class, Sort: sort}
+}
+
 func registerWindows(api huma.API, svc *calendar.Service) {
 	httpx.Register(api, huma.Operation{OperationID: "list-change-windows", Method: http.MethodGet, Path: "/api/v1/calendar/windows", Tags: tags, Summary: "Change windows of places that the caller may know of"},
-		func(ctx context.Context, _ *struct{}) (*httpx.Body[httpx.Page[ChangeWindow]], error) {
-			list, err := svc.Windows(ctx)
+		func(ctx context.Context, in *struct {
+			CalendarFilter
+			Sort string `query:"sort" enum:"name,-name,created,-created" default:"name"`
+		}) (*httpx.Body[httpx.Page[ChangeWindow]], error) {
+			page, err := in.Page()
 			if err != nil {
 				return nil, err
 			}
-			return &httpx.Body[httpx.Page[ChangeWindow]]{Body: httpx.NewPage(views(list, viewWindow), "")}, nil
+			items, next, err := svc.Windows(ctx, in.filter(in.Sort), page)
+			return httpx.PageOf(items, next, err, viewWindow)
 		})
 	httpx.Register(api, httpx.Located(huma.Operation{OperationID: "create-change-window", Method: http.MethodPost, Path: "/api/v1/calendar/windows", Tags: tags, Summary: "Make a change window",
 		Description: "Where there are windows, changes that people ask for happen while one of the narrowest place's is open, and wait otherwise."}, "/api/v1/calendar/windows/{name}"),
@@ -175,12 +192,16 @@ func registerWindows(api huma.API, svc *calendar.Service) {
 func registerFreezes(api huma.API, svc *calendar.Service) {
 	httpx.Register(api, huma.Operation{OperationID: "list-freezes", Method: http.MethodGet, Path: "/api/v1/calendar/freezes", Tags: tags,
 		Summary: "Freezes of places that the caller may know of", Description: "Those that hold, or will."},
-		func(ctx context.Context, _ *struct{}) (*httpx.Body[httpx.Page[Freeze]], error) {
-			list, err := svc.Freezes(ctx)
+		func(ctx context.Context, in *struct {
+			CalendarFilter
+			Sort string `query:"sort" enum:"until,-until,name,-name,created,-created" default:"until"`
+		}) (*httpx.Body[httpx.Page[Freeze]], error) {
+			page, err := in.Page()
 			if err != nil {
 				return nil, err
 			}
-			return &httpx.Body[httpx.Page[Freeze]]{Body: httpx.NewPage(views(list, viewFreeze), "")}, nil
+			items, next, err := svc.Freezes(ctx, in.filter(in.Sort), page)
+			return httpx.PageOf(items, next, err, viewFreeze)
 		})
 	httpx.Register(api, httpx.Located(huma.Operation{OperationID: "create-freeze", Method: http.MethodPost, Path: "/api/v1/calendar/freezes", Tags: tags, Summary: "Let no change happen for a while",
 		Description: "What people ask for waits; healing and the ends of leases go on."}, "/api/v1/calendar/freezes/{name}"),

@@ -45,12 +45,16 @@ func registerSchedules(api huma.API, svc *calendar.Service) {
 	const one = "/api/v1/calendar/schedules/{schedule}"
 	httpx.Register(api, huma.Operation{OperationID: "list-stop-schedules", Method: http.MethodGet, Path: "/api/v1/calendar/schedules", Tags: tags,
 		Summary: "Schedules of places that the caller may know of"},
-		func(ctx context.Context, _ *struct{}) (*httpx.Body[httpx.Page[StopSchedule]], error) {
-			list, err := svc.Schedules(ctx)
+		func(ctx context.Context, in *struct {
+			CalendarFilter
+			Sort string `query:"sort" enum:"name,-name,created,-created" default:"name"`
+		}) (*httpx.Body[httpx.Page[StopSchedule]], error) {
+			page, err := in.Page()
 			if err != nil {
 				return nil, err
 			}
-			return &httpx.Body[httpx.Page[StopSchedule]]{Body: httpx.NewPage(views(list, viewSchedule), "")}, nil
+			items, next, err := svc.Schedules(ctx, in.filter(in.Sort), page)
+			return httpx.PageOf(items, next, err, viewSchedule)
 		})
 	httpx.Register(api, httpx.Located(huma.Operation{OperationID: "create-stop-schedule", Method: http.MethodPost, Path: "/api/v1/calendar/schedules", Tags: tags,
 		Summary: "Stop what can be stopped at night and on weekends", Description: "It acts at its turns alone: what somebody starts in between runs until the next."}, "/api/v1/calendar/schedules/{name}"),

@@ -1,6 +1,8 @@
 package calendarcli
 
 import (
+	"context"
+	"net/http"
 	"strings"
 	"time"
 
@@ -93,24 +95,100 @@ func status(c *clikit.CLI) *cobra.Command {
 	}
 }
 
-func listWindows(c *clikit.CLI) *cobra.Command {
-	return &cobra.Command{
-		Use: "ls", Aliases: []string{"list"}, Short: "List change windows", Args: clikit.Args(0, 0),
+// filter are the flags that narrow a list.
+type filter struct {
+	where
+	place clikit.Where
+}
+
+func (f *filter) add(c *clikit.CLI, cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.team, "team", "", "only what holds for this team, or for a part of it")
+	c.CompleteFlag(cmd, "team", c.Teams)
+	cmd.Flags().StringVar(&f.class, "class", "", "only what is for environments of this class alone")
+	_ = cmd.RegisterFlagCompletionFunc("class", clikit.Fixed("development", "staging", "production"))
+}
+
+// listing makes a command that lists what holds, all pages of it.
+func listing[T any](c *clikit.CLI, short, none string, name func(T) string, page func(context.Context, *clikit.Session, filter, *int64, *string) ([]T, *string, error), columns ...clikit.Column[T]) *cobra.Command {
+	var f filter
+	cmd := &cobra.Command{
+		Use: "ls", Aliases: []string{"list"}, Short: short, Args: clikit.Args(0, 0),
+		Long: short + ".\n\nOnly what holds in the project or environment that --project or -e names, when one does.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := c.Session()
 			if err != nil {
 				return err
 			}
-			p, err := clikit.Read[apiclient.PageChangeWindow](s.ListChangeWindows(cmd.Context()))
+			if f.place, err = c.Asked(); err != nil {
+				return err
+			}
+			items, err := clikit.Pages(0, func(limit *int64, cursor *string) ([]T, *string, error) {
+				return page(cmd.Context(), s, f, limit, cursor)
+			})
 			if err != nil {
 				return err
 			}
-			return clikit.PrintList(c, p.Items, func(w windowRow) string { return w.Name }, "no change windows: changes happen at any time",
-				clikit.Column[windowRow]{Title: "NAME", Cell: func(w windowRow) string { return w.Name }},
-				clikit.Column[windowRow]{Title: "PLACE", Cell: windowPlace},
-				clikit.Column[windowRow]{Title: "OPEN", Cell: times})
+			return clikit.PrintList(c, items, name, none, columns...)
 		},
 	}
+	f.add(c, cmd)
+	return cmd
+}
+
+// adding fills in what making anything in the calendar has in common: who is
+// asked, and where it is to hold.
+func adding[T any](c *clikit.CLI, cmd *cobra.Command, f *where, make func(context.Context, *clikit.Session, string, clikit.Where) (T, error), show func(T) (name, place, rest string)) *cobra.Command {
+	cmd.Args = clikit.Args(1, 1)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		s, err := c.Session()
+		if err != nil {
+			return err
+		}
+		w, err := c.Asked()
+		if err != nil {
+			return err
+		}
+		v, err := make(cmd.Context(), s, args[0], w)
+		if err != nil {
+			return err
+		}
+		name, place, rest := show(v)
+		return clikit.PrintOne(c, v, name, func(t *clikit.Text) {
+			t.Line("%s  %s  %s", t.Style.Bold(clikit.Clean(name)), clikit.Clean(place), clikit.Clean(rest))
+		})
+	}
+	f.add(c, cmd)
+	return cmd
+}
+
+// removing makes a command that takes something away by its name.
+func removing(c *clikit.CLI, short, gone string, remove func(context.Context, *clikit.Session, string) (*http.Response, error)) *cobra.Command {
+	return &cobra.Command{
+		Use: "rm NAME", Aliases: []string{"delete"}, Short: short, Args: clikit.Args(1, 1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := c.Session()
+			if err != nil {
+				return err
+			}
+			if err := clikit.Done(remove(cmd.Context(), s, args[0])); err != nil {
+				return err
+			}
+			c.Note(gone, args[0])
+			return nil
+		},
+	}
+}
+
+func listWindows(c *clikit.CLI) *cobra.Command {
+	return listing(c, "List change windows", "no change windows: changes happen at any time", func(w windowRow) string { return w.Name },
+		func(ctx context.Context, s *clikit.Session, f filter, limit *int64, cursor *string) ([]windowRow, *string, error) {
+			p, err := clikit.Read[apiclient.PageChangeWindow](s.ListChangeWindows(ctx, &apiclient.ListChangeWindowsParams{Limit: limit, Cursor: cursor, Team: clikit.Some(f.team),
+				Project: clikit.Some(f.place.Project), Environment: clikit.Some(f.place.Environment), Class: clikit.Some(apiclient.ListChangeWindowsParamsClass(f.class))}))
+			return p.Items, p.Next, err
+		},
+		clikit.Column[windowRow]{Title: "NAME", Cell: func(w windowRow) string { return w.Name }},
+		clikit.Column[windowRow]{Title: "PLACE", Cell: windowPlace},
+		clikit.Column[windowRow]{Title: "OPEN", Cell: times})
 }
 
 // where are the flags that say where something holds.
@@ -130,30 +208,15 @@ func addWindow(c *clikit.CLI) *cobra.Command {
 	var days []string
 	var opens, closes, zone string
 	cmd := &cobra.Command{
-		Use: "add NAME --days DAYS --from TIME --to TIME --zone ZONE", Short: "Make a change window", Args: clikit.Args(1, 1),
+		Use: "add NAME --days DAYS --from TIME --to TIME --zone ZONE", Short: "Make a change window",
 		Long: "Make a time of the week in which changes happen; outside of it they wait. Of several places the windows of the narrowest decide." + placing,
 		Example: "  fairlead calendar window add office --class production --days mon-thu --from 09:00 --to 16:00 --zone Europe/Berlin\n" +
 			"  fairlead calendar window add night -e shop/prod --days sat --from 22:00 --to 02:00 --zone UTC",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := c.Session()
-			if err != nil {
-				return err
-			}
-			w, err := c.Asked()
-			if err != nil {
-				return err
-			}
-			v, err := clikit.Read[windowRow](s.CreateChangeWindow(cmd.Context(), apiclient.CreateChangeWindowJSONRequestBody{Name: args[0], Weekdays: days, Opens: opens, Closes: closes, Zone: zone,
-				Team: clikit.Some(f.team), Project: clikit.Some(w.Project), Environment: clikit.Some(w.Environment), Class: clikit.Some(apiclient.ChangeWindowSettingClass(f.class))}))
-			if err != nil {
-				return err
-			}
-			return clikit.PrintOne(c, v, v.Name, func(t *clikit.Text) {
-				t.Line("%s  %s  %s", t.Style.Bold(clikit.Clean(v.Name)), clikit.Clean(windowPlace(v)), clikit.Clean(times(v)))
-			})
-		},
 	}
-	f.add(c, cmd)
+	adding(c, cmd, &f, func(ctx context.Context, s *clikit.Session, name string, w clikit.Where) (windowRow, error) {
+		return clikit.Read[windowRow](s.CreateChangeWindow(ctx, apiclient.CreateChangeWindowJSONRequestBody{Name: name, Weekdays: days, Opens: opens, Closes: closes, Zone: zone,
+			Team: clikit.Some(f.team), Project: clikit.Some(w.Project), Environment: clikit.Some(w.Environment), Class: clikit.Some(apiclient.ChangeWindowSettingClass(f.class))}))
+	}, func(v windowRow) (string, string, string) { return v.Name, windowPlace(v), times(v) })
 	cmd.Flags().StringSliceVar(&days, "days", nil, "such as mon-fri or sat,sun")
 	cmd.Flags().StringVar(&opens, "from", "", "when it opens, such as 09:00")
 	cmd.Flags().StringVar(&closes, "to", "", "when it closes; not after --from: on the next day")
@@ -165,43 +228,24 @@ func addWindow(c *clikit.CLI) *cobra.Command {
 }
 
 func removeWindow(c *clikit.CLI) *cobra.Command {
-	return &cobra.Command{
-		Use: "rm NAME", Aliases: []string{"delete"}, Short: "Take a change window away", Args: clikit.Args(1, 1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := c.Session()
-			if err != nil {
-				return err
-			}
-			if err := clikit.Done(s.DeleteChangeWindow(cmd.Context(), args[0])); err != nil {
-				return err
-			}
-			c.Note("the window %s is gone", args[0])
-			return nil
-		},
-	}
+	return removing(c, "Take a change window away", "the window %s is gone", func(ctx context.Context, s *clikit.Session, name string) (*http.Response, error) {
+		return s.DeleteChangeWindow(ctx, name)
+	})
 }
 
 func listFreezes(c *clikit.CLI) *cobra.Command {
-	return &cobra.Command{
-		Use: "ls", Aliases: []string{"list"}, Short: "List freezes that hold, or will", Args: clikit.Args(0, 0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := c.Session()
-			if err != nil {
-				return err
-			}
-			p, err := clikit.Read[apiclient.PageFreeze](s.ListFreezes(cmd.Context()))
-			if err != nil {
-				return err
-			}
-			return clikit.PrintList(c, p.Items, func(f freezeRow) string { return f.Name }, "no freezes",
-				clikit.Column[freezeRow]{Title: "NAME", Cell: func(f freezeRow) string { return f.Name }},
-				clikit.Column[freezeRow]{Title: "PLACE", Cell: freezePlace},
-				clikit.Column[freezeRow]{Title: "FROM", Cell: func(f freezeRow) string { return clikit.Moment(clikit.Or(f.From)) }},
-				clikit.Column[freezeRow]{Title: "UNTIL", Cell: func(f freezeRow) string { return clikit.Moment(f.Until) }},
-				clikit.Column[freezeRow]{Title: "EXCEPT", Cell: func(f freezeRow) string { return strings.Join(clikit.Or(f.Except), ",") }},
-				clikit.Column[freezeRow]{Title: "REASON", Cell: func(f freezeRow) string { return clikit.Or(f.Reason) }})
+	return listing(c, "List freezes that hold, or will", "no freezes", func(f freezeRow) string { return f.Name },
+		func(ctx context.Context, s *clikit.Session, f filter, limit *int64, cursor *string) ([]freezeRow, *string, error) {
+			p, err := clikit.Read[apiclient.PageFreeze](s.ListFreezes(ctx, &apiclient.ListFreezesParams{Limit: limit, Cursor: cursor, Team: clikit.Some(f.team),
+				Project: clikit.Some(f.place.Project), Environment: clikit.Some(f.place.Environment), Class: clikit.Some(apiclient.ListFreezesParamsClass(f.class))}))
+			return p.Items, p.Next, err
 		},
-	}
+		clikit.Column[freezeRow]{Title: "NAME", Cell: func(f freezeRow) string { return f.Name }},
+		clikit.Column[freezeRow]{Title: "PLACE", Cell: freezePlace},
+		clikit.Column[freezeRow]{Title: "FROM", Cell: func(f freezeRow) string { return clikit.Moment(clikit.Or(f.From)) }},
+		clikit.Column[freezeRow]{Title: "UNTIL", Cell: func(f freezeRow) string { return clikit.Moment(f.Until) }},
+		clikit.Column[freezeRow]{Title: "EXCEPT", Cell: func(f freezeRow) string { return strings.Join(clikit.Or(f.Except), ",") }},
+		clikit.Column[freezeRow]{Title: "REASON", Cell: func(f freezeRow) string { return clikit.Or(f.Reason) }})
 }
 
 func addFreeze(c *clikit.CLI) *cobra.Command {
@@ -209,43 +253,29 @@ func addFreeze(c *clikit.CLI) *cobra.Command {
 	var from, until, reason string
 	var except []string
 	cmd := &cobra.Command{
-		Use: "add NAME --until TIME", Short: "Let no change happen for a while", Args: clikit.Args(1, 1),
+		Use: "add NAME --until TIME", Short: "Let no change happen for a while",
 		Long: "Let no change that people ask for happen until a time; it waits, and goes on by itself then. What is as wanted is still healed, and leases still end." + placing,
 		Example: "  fairlead calendar freeze add year-end --class production --from 2026-12-18T16:00:00Z --until 2027-01-04T08:00:00Z --reason 'year end'\n" +
 			"  fairlead calendar freeze add incident --project shop --until 2h --except sre",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			b := apiclient.CreateFreezeJSONRequestBody{Name: args[0], Reason: clikit.Some(reason), Except: clikit.SomeList(except), Team: clikit.Some(f.team),
-				Class: clikit.Some(apiclient.FreezeSettingClass(f.class))}
-			var err error
-			if b.Until, err = clikit.ParseLater(until, time.Now()); err != nil {
-				return err
-			}
-			if from != "" {
-				at, err := clikit.ParseLater(from, time.Now())
-				if err != nil {
-					return err
-				}
-				b.From = &at
-			}
-			s, err := c.Session()
-			if err != nil {
-				return err
-			}
-			w, err := c.Asked()
-			if err != nil {
-				return err
-			}
-			b.Project, b.Environment = clikit.Some(w.Project), clikit.Some(w.Environment)
-			v, err := clikit.Read[freezeRow](s.CreateFreeze(cmd.Context(), b))
-			if err != nil {
-				return err
-			}
-			return clikit.PrintOne(c, v, v.Name, func(t *clikit.Text) {
-				t.Line("%s  %s  until %s", t.Style.Bold(clikit.Clean(v.Name)), clikit.Clean(freezePlace(v)), clikit.Moment(v.Until))
-			})
-		},
 	}
-	f.add(c, cmd)
+	adding(c, cmd, &f, func(ctx context.Context, s *clikit.Session, name string, w clikit.Where) (freezeRow, error) {
+		b := apiclient.CreateFreezeJSONRequestBody{Name: name, Reason: clikit.Some(reason), Except: clikit.SomeList(except), Team: clikit.Some(f.team),
+			Class: clikit.Some(apiclient.FreezeSettingClass(f.class)), Project: clikit.Some(w.Project), Environment: clikit.Some(w.Environment)}
+		var err error
+		if b.Until, err = clikit.ParseLater(until, time.Now()); err != nil {
+			return freezeRow{}, err
+		}
+		if from != "" {
+			at, err := clikit.ParseLater(from, time.Now())
+			if err != nil {
+				return freezeRow{}, err
+			}
+			b.From = &at
+		}
+		return clikit.Read[freezeRow](s.CreateFreeze(ctx, b))
+	}, func(v freezeRow) (string, string, string) {
+		return v.Name, freezePlace(v), "until " + clikit.Moment(v.Until)
+	})
 	cmd.Flags().StringVar(&from, "from", "", "a time, or a length from now; now when left out")
 	cmd.Flags().StringVar(&until, "until", "", "a time, or a length from now")
 	_ = cmd.MarkFlagRequired("until")
@@ -255,18 +285,7 @@ func addFreeze(c *clikit.CLI) *cobra.Command {
 }
 
 func removeFreeze(c *clikit.CLI) *cobra.Command {
-	return &cobra.Command{
-		Use: "rm NAME", Aliases: []string{"delete"}, Short: "End a freeze; what waited goes on", Args: clikit.Args(1, 1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := c.Session()
-			if err != nil {
-				return err
-			}
-			if err := clikit.Done(s.DeleteFreeze(cmd.Context(), args[0])); err != nil {
-				return err
-			}
-			c.Note("the freeze %s is over", args[0])
-			return nil
-		},
-	}
+	return removing(c, "End a freeze; what waited goes on", "the freeze %s is over", func(ctx context.Context, s *clikit.Session, name string) (*http.Response, error) {
+		return s.DeleteFreeze(ctx, name)
+	})
 }

@@ -1,6 +1,8 @@
 package calendarcli
 
 import (
+	"context"
+	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -26,23 +28,15 @@ func runs(v scheduleRow) string {
 }
 
 func listSchedules(c *clikit.CLI) *cobra.Command {
-	return &cobra.Command{
-		Use: "ls", Aliases: []string{"list"}, Short: "List schedules", Args: clikit.Args(0, 0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := c.Session()
-			if err != nil {
-				return err
-			}
-			p, err := clikit.Read[apiclient.PageStopSchedule](s.ListStopSchedules(cmd.Context()))
-			if err != nil {
-				return err
-			}
-			return clikit.PrintList(c, p.Items, func(v scheduleRow) string { return v.Name }, "no schedules: what runs runs",
-				clikit.Column[scheduleRow]{Title: "NAME", Cell: func(v scheduleRow) string { return v.Name }},
-				clikit.Column[scheduleRow]{Title: "PLACE", Cell: schedulePlace},
-				clikit.Column[scheduleRow]{Title: "RUNS", Cell: runs})
+	return listing(c, "List schedules", "no schedules: what runs runs", func(v scheduleRow) string { return v.Name },
+		func(ctx context.Context, s *clikit.Session, f filter, limit *int64, cursor *string) ([]scheduleRow, *string, error) {
+			p, err := clikit.Read[apiclient.PageStopSchedule](s.ListStopSchedules(ctx, &apiclient.ListStopSchedulesParams{Limit: limit, Cursor: cursor, Team: clikit.Some(f.team),
+				Project: clikit.Some(f.place.Project), Environment: clikit.Some(f.place.Environment), Class: clikit.Some(apiclient.ListStopSchedulesParamsClass(f.class))}))
+			return p.Items, p.Next, err
 		},
-	}
+		clikit.Column[scheduleRow]{Title: "NAME", Cell: func(v scheduleRow) string { return v.Name }},
+		clikit.Column[scheduleRow]{Title: "PLACE", Cell: schedulePlace},
+		clikit.Column[scheduleRow]{Title: "RUNS", Cell: runs})
 }
 
 func addSchedule(c *clikit.CLI) *cobra.Command {
@@ -50,30 +44,15 @@ func addSchedule(c *clikit.CLI) *cobra.Command {
 	var days []string
 	var starts, stops, zone string
 	cmd := &cobra.Command{
-		Use: "add NAME --days DAYS --start TIME --stop TIME --zone ZONE", Short: "Stop what can be stopped at night and on weekends", Args: clikit.Args(1, 1),
+		Use: "add NAME --days DAYS --start TIME --stop TIME --zone ZONE", Short: "Stop what can be stopped at night and on weekends",
 		Long: "Start what can be stopped at one time of these days, and stop it at another. It acts at those times alone: what somebody starts in between runs until the next." + placing,
 		Example: "  fairlead calendar schedule add office --class development --days mon-fri --start 07:00 --stop 19:00 --zone Europe/Berlin\n" +
 			"  fairlead calendar schedule add demo -e shop/demo --days wed --start 09:00 --stop 12:00 --zone UTC",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := c.Session()
-			if err != nil {
-				return err
-			}
-			w, err := c.Asked()
-			if err != nil {
-				return err
-			}
-			v, err := clikit.Read[scheduleRow](s.CreateStopSchedule(cmd.Context(), apiclient.CreateStopScheduleJSONRequestBody{Name: args[0], Weekdays: days, Starts: starts, Stops: stops, Zone: zone,
-				Team: clikit.Some(f.team), Project: clikit.Some(w.Project), Environment: clikit.Some(w.Environment), Class: clikit.Some(apiclient.StopScheduleSettingClass(f.class))}))
-			if err != nil {
-				return err
-			}
-			return clikit.PrintOne(c, v, v.Name, func(t *clikit.Text) {
-				t.Line("%s  %s  %s", t.Style.Bold(clikit.Clean(v.Name)), clikit.Clean(schedulePlace(v)), clikit.Clean(runs(v)))
-			})
-		},
 	}
-	f.add(c, cmd)
+	adding(c, cmd, &f, func(ctx context.Context, s *clikit.Session, name string, w clikit.Where) (scheduleRow, error) {
+		return clikit.Read[scheduleRow](s.CreateStopSchedule(ctx, apiclient.CreateStopScheduleJSONRequestBody{Name: name, Weekdays: days, Starts: starts, Stops: stops, Zone: zone,
+			Team: clikit.Some(f.team), Project: clikit.Some(w.Project), Environment: clikit.Some(w.Environment), Class: clikit.Some(apiclient.StopScheduleSettingClass(f.class))}))
+	}, func(v scheduleRow) (string, string, string) { return v.Name, schedulePlace(v), runs(v) })
 	cmd.Flags().StringSliceVar(&days, "days", nil, "days on which it runs, such as mon-fri")
 	cmd.Flags().StringVar(&starts, "start", "", "when it is started, such as 07:00")
 	cmd.Flags().StringVar(&stops, "stop", "", "when it is stopped; not after --start: on the next day")
@@ -85,18 +64,7 @@ func addSchedule(c *clikit.CLI) *cobra.Command {
 }
 
 func removeSchedule(c *clikit.CLI) *cobra.Command {
-	return &cobra.Command{
-		Use: "rm NAME", Aliases: []string{"delete"}, Short: "Take a schedule away; what is stopped stays so", Args: clikit.Args(1, 1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := c.Session()
-			if err != nil {
-				return err
-			}
-			if err := clikit.Done(s.DeleteStopSchedule(cmd.Context(), args[0])); err != nil {
-				return err
-			}
-			c.Note("the schedule %s is gone", args[0])
-			return nil
-		},
-	}
+	return removing(c, "Take a schedule away; what is stopped stays so", "the schedule %s is gone", func(ctx context.Context, s *clikit.Session, name string) (*http.Response, error) {
+		return s.DeleteStopSchedule(ctx, name)
+	})
 }

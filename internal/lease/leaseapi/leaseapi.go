@@ -155,16 +155,20 @@ func registerSetting(api huma.API, svc *lease.Service) {
 
 func registerRules(api huma.API, svc *lease.Service) {
 	httpx.Register(api, huma.Operation{OperationID: "list-lease-rules", Method: http.MethodGet, Path: "/api/v1/lease-rules", Tags: tags, Summary: "How long things may live"},
-		func(ctx context.Context, _ *struct{}) (*httpx.Body[httpx.Page[LeaseRule]], error) {
-			list, err := svc.Rules(ctx)
+		func(ctx context.Context, in *struct {
+			httpx.PageInput
+			Sort     string `query:"sort" enum:"class,-class,created,-created" default:"class"`
+			Class    string `query:"class" enum:"development,staging,production"`
+			Kind     string `query:"kind" enum:"resource,environment" doc:"Rules for this kind alone"`
+			Team     string `query:"team" maxLength:"64" doc:"Name or id: a team's own rules"`
+			Template string `query:"template" maxLength:"64"`
+		}) (*httpx.Body[httpx.Page[LeaseRule]], error) {
+			page, err := in.Page()
 			if err != nil {
 				return nil, err
 			}
-			items := make([]LeaseRule, len(list))
-			for i, r := range list {
-				items[i] = viewRule(r)
-			}
-			return &httpx.Body[httpx.Page[LeaseRule]]{Body: httpx.NewPage(items, "")}, nil
+			items, next, err := svc.Rules(ctx, lease.RuleFilter{Class: in.Class, Kind: lease.Kind(in.Kind), Team: in.Team, Template: in.Template, Sort: in.Sort}, page)
+			return httpx.PageOf(items, next, err, viewRule)
 		})
 	httpx.Register(api, httpx.Repeatable(huma.Operation{OperationID: "set-lease-rule", Method: http.MethodPut, Path: "/api/v1/lease-rules", Tags: tags, Summary: "Set a rule",
 		Description: "Makes it, or changes the one for the same class, kind, team and template. Leases that began keep their end."}),

@@ -2,6 +2,7 @@ package leasecli
 
 import (
 	"context"
+	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -161,27 +162,33 @@ func showCommand(c *clikit.CLI) *cobra.Command {
 	}
 }
 
+// changing looks a lease up, changes it as it was then, and prints it.
+func changing(c *clikit.CLI, change func(context.Context, *clikit.Session, row, string) (*http.Response, error)) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		s, err := c.Session()
+		if err != nil {
+			return err
+		}
+		l, tag, err := find(cmd.Context(), c, s, args, false)
+		if err != nil {
+			return err
+		}
+		if l, err = clikit.Read[row](change(cmd.Context(), s, l, tag)); err != nil {
+			return err
+		}
+		return printLease(c, l)
+	}
+}
+
 func extendCommand(c *clikit.CLI) *cobra.Command {
 	var by string
 	cmd := &cobra.Command{
 		Use: "extend [NAME]", Short: "Let a resource or an environment live longer", Args: clikit.Args(0, 1), ValidArgsFunction: c.Complete(1, c.Resources),
 		Long:    "Let a resource or an environment live longer, as far as the rules go. Without --by it is what they give at a time." + naming,
 		Example: "  fairlead lease extend orders\n  fairlead lease extend orders --by 4h\n  fairlead lease extend -e shop/dev",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := c.Session()
-			if err != nil {
-				return err
-			}
-			l, tag, err := find(cmd.Context(), c, s, args, false)
-			if err != nil {
-				return err
-			}
-			l, err = clikit.Read[row](s.ExtendLease(cmd.Context(), l.ID, &apiclient.ExtendLeaseParams{IfMatch: &tag}, apiclient.ExtendLeaseJSONRequestBody{By: clikit.Some(by)}))
-			if err != nil {
-				return err
-			}
-			return printLease(c, l)
-		},
+		RunE: changing(c, func(ctx context.Context, s *clikit.Session, l row, tag string) (*http.Response, error) {
+			return s.ExtendLease(ctx, l.ID, &apiclient.ExtendLeaseParams{IfMatch: &tag}, apiclient.ExtendLeaseJSONRequestBody{By: clikit.Some(by)})
+		}),
 	}
 	cmd.Flags().StringVar(&by, "by", "", "how much longer, such as 90m, 8h or 7d")
 	return cmd
@@ -193,21 +200,9 @@ func transferCommand(c *clikit.CLI) *cobra.Command {
 		Use: "transfer [NAME] --to USER", Short: "Give a lease another owner, who is warned from then on", Args: clikit.Args(0, 1), ValidArgsFunction: c.Complete(1, c.Resources),
 		Long:    "Give a lease another owner, who is warned from then on." + naming,
 		Example: "  fairlead lease transfer orders --to ada\n  fairlead lease transfer -e shop/dev --to ada",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := c.Session()
-			if err != nil {
-				return err
-			}
-			l, tag, err := find(cmd.Context(), c, s, args, false)
-			if err != nil {
-				return err
-			}
-			l, err = clikit.Read[row](s.TransferLease(cmd.Context(), l.ID, &apiclient.TransferLeaseParams{IfMatch: &tag}, apiclient.TransferLeaseJSONRequestBody{To: to}))
-			if err != nil {
-				return err
-			}
-			return printLease(c, l)
-		},
+		RunE: changing(c, func(ctx context.Context, s *clikit.Session, l row, tag string) (*http.Response, error) {
+			return s.TransferLease(ctx, l.ID, &apiclient.TransferLeaseParams{IfMatch: &tag}, apiclient.TransferLeaseJSONRequestBody{To: to})
+		}),
 	}
 	cmd.Flags().StringVar(&to, "to", "", "who owns it from now on")
 	_ = cmd.MarkFlagRequired("to")

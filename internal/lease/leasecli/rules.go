@@ -19,21 +19,26 @@ func ruleCommand(c *clikit.CLI) *cobra.Command {
 }
 
 func listRules(c *clikit.CLI) *cobra.Command {
-	return &cobra.Command{
+	var class, kind, team, template string
+	cmd := &cobra.Command{
 		Use: "ls", Aliases: []string{"list"}, Short: "List the rules", Args: clikit.Args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := c.Session()
 			if err != nil {
 				return err
 			}
-			p, err := clikit.Read[apiclient.PageLeaseRule](s.ListLeaseRules(cmd.Context()))
+			items, err := clikit.Pages(0, func(limit *int64, cursor *string) ([]rule, *string, error) {
+				p, err := clikit.Read[apiclient.PageLeaseRule](s.ListLeaseRules(cmd.Context(), &apiclient.ListLeaseRulesParams{Limit: limit, Cursor: cursor, Team: clikit.Some(team),
+					Template: clikit.Some(template), Class: clikit.Some(apiclient.ListLeaseRulesParamsClass(class)), Kind: clikit.Some(apiclient.ListLeaseRulesParamsKind(kind))}))
+				return p.Items, p.Next, err
+			})
 			if err != nil {
 				return err
 			}
 			text := func(title string, cell func(rule) string) clikit.Column[rule] {
 				return clikit.Column[rule]{Title: title, Cell: cell}
 			}
-			return clikit.PrintList(c, p.Items, func(r rule) string { return r.ID }, "no rules: what asks for no lease has none; set one: fairlead lease rule set development --default 8h",
+			return clikit.PrintList(c, items, func(r rule) string { return r.ID }, "no rules: what asks for no lease has none; set one: fairlead lease rule set development --default 8h",
 				text("CLASS", func(r rule) string { return string(r.Class) }),
 				text("FOR", func(r rule) string { return orAny(string(clikit.Or(r.Kind)), "both") }),
 				text("TEAM", func(r rule) string { return orAny(clikit.Or(r.Team), "any") }),
@@ -56,6 +61,22 @@ func listRules(c *clikit.CLI) *cobra.Command {
 				text("ID", func(r rule) string { return r.ID }))
 		},
 	}
+	fl := cmd.Flags()
+	fl.StringVar(&class, "class", "", "only rules for this class of environment")
+	_ = cmd.RegisterFlagCompletionFunc("class", clikit.Fixed("development", "staging", "production"))
+	narrowing(c, cmd, &kind, &team, &template)
+	return cmd
+}
+
+// narrowing adds the flags that say for what a rule is.
+func narrowing(c *clikit.CLI, cmd *cobra.Command, kind, team, template *string) {
+	fl := cmd.Flags()
+	fl.StringVar(kind, "for", "", "resource or environment; both when left out")
+	_ = cmd.RegisterFlagCompletionFunc("for", clikit.Fixed("resource", "environment"))
+	fl.StringVar(team, "team", "", "only this team's")
+	c.CompleteFlag(cmd, "team", c.Teams)
+	fl.StringVar(template, "template", "", "only resources of this template")
+	c.CompleteFlag(cmd, "template", c.Templates)
 }
 
 func orAny(s, any string) string {
@@ -100,12 +121,7 @@ func setRule(c *clikit.CLI) *cobra.Command {
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&kind, "for", "", "resource or environment; both when left out")
-	_ = cmd.RegisterFlagCompletionFunc("for", clikit.Fixed("resource", "environment"))
-	fl.StringVar(&team, "team", "", "only this team's")
-	c.CompleteFlag(cmd, "team", c.Teams)
-	fl.StringVar(&template, "template", "", "only resources of this template")
-	c.CompleteFlag(cmd, "template", c.Templates)
+	narrowing(c, cmd, &kind, &team, &template)
 	fl.StringVar(&given, "default", "", "given to who asks for none, such as 8h")
 	fl.StringVar(&most, "max", "", "at most, extensions included, such as 7d")
 	fl.StringVar(&by, "extend-by", "", "at most at a time; the default when left out")
