@@ -222,12 +222,16 @@ func (s store) ruleByID(ctx context.Context, id string) (Rule, error) {
 	return scanRule(s.db.Read().QueryRowContext(ctx, ruleColumns+` WHERE u.id = $1`, id))
 }
 
-var rules = sqldb.List[Rule]{
+var rulePages = sqldb.List[Rule]{
 	Select: ruleColumns, Scan: scanRule, Default: "class",
 	Orders: map[string]sqldb.Order[Rule]{
 		"class":   {Columns: []string{"u.class", "u.team_id", "u.template", "u.kind"}, Key: func(r Rule) []any { return []any{r.Class, r.TeamID, r.Template, string(r.Kind)} }},
 		"created": {Columns: []string{"u.id"}, Key: func(r Rule) []any { return []any{r.ID} }},
 	},
+}
+
+func (s store) allRules(ctx context.Context) ([]Rule, error) {
+	return sqldb.Collect(ctx, s.db.Read(), scanRule, ruleColumns+` ORDER BY u.class, u.team_id, u.template, u.kind`)
 }
 
 func (s store) putRule(ctx context.Context, tx *sqldb.Tx, r Rule, by string) error {

@@ -53,7 +53,7 @@ func (c *inForce) all(ctx context.Context, s store) ([]Rule, error) {
 	if time.Since(c.read) < rulesTTL {
 		return c.rules, nil
 	}
-	rules, err := s.rules(ctx)
+	rules, err := s.allRules(ctx)
 	if err == nil {
 		c.read, c.rules = time.Now(), rules
 	}

@@ -218,7 +218,7 @@ func (s *Service) Rules(ctx context.Context, f RuleFilter, page sqldb.Page) (ite
 	default:
 		w.And(`(u.team_id = ? OR t.name = ?)`, f.Team)
 	}
-	return rules.Page(ctx, s.DB.Read(), w, f.Sort, page)
+	return rulePages.Page(ctx, s.DB.Read(), w, f.Sort, page)
 }
 
 // RemoveRule takes a rule away. The leases that it gave stay. ifVersion 0 is any.
