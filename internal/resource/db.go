@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,36 +18,18 @@ import (
 // store is the SQL of resources, revisions and references.
 type store struct{ db *sqldb.DB }
 
-// names are a resource's ids and names, of which none is null and none has a
-// control character, as one column: the SQLite driver pays several locks and
-// allocations for each column of each row.
-var names = strings.Join([]string{
-	"r.id", "r.name", "r.environment_id", "e.name", "e.class", "r.project_id", "p.name", "r.team_id", "t.name",
-	"r.template", "r.engine", "r.phase", "r.created_by", "v.template_version", "v.template_digest", "v.created_by", "e.attributes",
-	"coalesce((SELECT u.id FROM runs u WHERE u.resource_id = r.id ORDER BY u.number DESC LIMIT 1), '')",
+// A resource is read as one column of all that has no control character in it,
+// and three that may: the SQLite driver pays several locks and allocations for
+// each column of each row, and a list has many rows.
+var resourceColumns = `concat_ws('` + unit + `', ` + strings.Join([]string{
+	"r.id", "r.name", "r.environment_id", "e.name", "e.class", "e.attributes", "r.project_id", "p.name", "r.team_id", "t.name",
+	"r.template", "r.engine", "r.phase", "r.reason", "r.created_by", "v.template_version", "v.template_digest", "v.created_by",
+	"coalesce((SELECT u.id FROM runs u WHERE u.resource_id = r.id ORDER BY u.number DESC LIMIT 1), '')", "r.rotation", "r.applied_rotation",
+	"r.revision", "r.applied_revision", "r.version", "r.wanted_version", "r.paused", "r.created_at", "r.updated_at",
+	"coalesce(r.observed_at, 0)", "coalesce(r.retire_due_at, 0)", "coalesce(r.destroy_wanted_at, 0)", "coalesce(r.destroyed_at, 0)",
+	"v.inputs", "v.sealed", "r.outputs", "r.objects", "r.drift",
 	"coalesce(c.name, r.created_by)", // the last: no rule of ours says what a person is called
-}, "||'"+unit+"'||")
-
-const unit = "\x1f"
-
-// readNames takes names apart again.
-func readNames(s string, r *Resource) error {
-	for _, into := range [...]*string{
-		&r.ID, &r.Name, &r.EnvironmentID, &r.Environment, &r.Class, &r.ProjectID, &r.Project, &r.TeamID, &r.Team,
-		&r.Template, &r.Engine, (*string)(&r.Phase), &r.CreatedBy, &r.TemplateVersion, &r.templateDigest, &r.author, &r.attributes, &r.RunID,
-	} {
-		var ok bool
-		if *into, s, ok = strings.Cut(s, unit); !ok {
-			return errors.New("a resource's names cannot be told apart")
-		}
-	}
-	r.CreatedByName = s
-	return nil
-}
-
-var resourceColumns = names + `, r.reason, r.message, r.hint, r.revision, r.applied_revision, r.outputs, r.objects, r.state, r.drift,
-	r.observed_at, r.rotation, r.applied_rotation, r.retire_due_at, r.destroy_wanted_at, r.destroyed_at,
-	r.created_at, r.updated_at, r.version, r.wanted_version, r.paused, v.inputs, v.sealed
+}, ", ") + `), r.message, r.hint, r.state
 	FROM resources r
 	JOIN revisions v ON v.resource_id = r.id AND v.number = r.revision
 	JOIN environments e ON e.id = r.environment_id
@@ -54,35 +37,74 @@ var resourceColumns = names + `, r.reason, r.message, r.hint, r.revision, r.appl
 	JOIN teams t ON t.id = r.team_id
 	LEFT JOIN principals c ON c.id = r.created_by`
 
+const unit = "\x1f"
+
 func scanResource(row sqldb.Row) (Resource, error) {
 	var r Resource
-	var texts, outputs, objects, drift, inputs, sealed string
-	var observed, retire, destroyWanted, destroyed sql.NullInt64
-	var created, updated int64
-	var paused int
-	err := row.Scan(&texts, &r.Reason, &r.Message, &r.Hint, &r.Revision, &r.AppliedRevision, &outputs, &objects, &r.state, &drift,
-		&observed, &r.rotation, &r.appliedRotation, &retire, &destroyWanted, &destroyed,
-		&created, &updated, &r.Version, &r.wantedVersion, &paused, &inputs, &sealed)
-	if err == nil {
-		err = readNames(texts, &r)
-	}
-	if err != nil {
+	var packed string
+	if err := row.Scan(&packed, &r.Message, &r.Hint, &r.state); err != nil {
 		return r, err
 	}
-	r.ObservedAt, r.RetireAt = sqldb.TimeOrZero(observed), sqldb.TimeOrZero(retire)
+	f := fields{rest: packed}
+	for _, into := range [...]*string{
+		&r.ID, &r.Name, &r.EnvironmentID, &r.Environment, &r.Class, &r.attributes, &r.ProjectID, &r.Project, &r.TeamID, &r.Team,
+		&r.Template, &r.Engine, (*string)(&r.Phase), &r.Reason, &r.CreatedBy, &r.TemplateVersion, &r.templateDigest, &r.author,
+		&r.RunID, &r.rotation, &r.appliedRotation,
+	} {
+		*into = f.text()
+	}
+	var paused int64
+	for _, into := range [...]*int64{&r.Revision, &r.AppliedRevision, &r.Version, &r.wantedVersion, &paused} {
+		*into = f.number()
+	}
 	r.Paused = paused == 1
-	r.DestroyWantedAt, r.DestroyedAt = sqldb.TimeOrZero(destroyWanted), sqldb.TimeOrZero(destroyed)
-	r.CreatedAt, r.UpdatedAt = sqldb.Time(created), sqldb.Time(updated)
+	for _, into := range [...]*time.Time{&r.CreatedAt, &r.UpdatedAt, &r.ObservedAt, &r.RetireAt, &r.DestroyWantedAt, &r.DestroyedAt} {
+		if us := f.number(); us != 0 {
+			*into = sqldb.Time(us)
+		}
+	}
+	inputs, sealed, outputs, objects, drift := f.text(), f.text(), f.text(), f.text(), f.text()
+	r.CreatedByName = f.rest
+	if f.err != nil {
+		return r, f.err
+	}
+	var err error
 	if r.Inputs, err = readInputs(inputs); err != nil {
 		return r, err
 	}
 	return r, errors.Join(readOutputs(outputs, &r.Outputs), array(objects, &r.Objects), array(drift, &r.Drift), array(sealed, &r.sealed))
 }
 
+// fields takes a packed column apart.
+type fields struct {
+	rest string
+	err  error
+}
+
+func (f *fields) text() string {
+	s, rest, ok := strings.Cut(f.rest, unit)
+	if !ok && f.err == nil {
+		f.err = errors.New("a resource's fields cannot be told apart")
+	}
+	f.rest = rest
+	return s
+}
+
+func (f *fields) number() int64 {
+	n, err := strconv.ParseInt(f.text(), 10, 64)
+	if f.err == nil {
+		f.err = err
+	}
+	return n
+}
+
 // readInputs reads recorded inputs with numbers as a template's Check gives
 // them.
 func readInputs(s string) (map[string]any, error) {
 	m := map[string]any{}
+	if s == "{}" {
+		return m, nil
+	}
 	err := fromJSON(s, &m)
 	if m == nil {
 		m = map[string]any{}
