@@ -33,8 +33,8 @@ var resourceColumns = `concat_ws('` + unit + `', ` + strings.Join([]string{
 	FROM resources r
 	JOIN revisions v ON v.resource_id = r.id AND v.number = r.revision
 	JOIN environments e ON e.id = r.environment_id
-	JOIN projects p ON p.id = r.project_id
-	JOIN teams t ON t.id = r.team_id
+	JOIN projects p ON p.id = e.project_id
+	JOIN teams t ON t.id = p.team_id
 	LEFT JOIN principals c ON c.id = r.created_by`
 
 const unit = "\x1f"
