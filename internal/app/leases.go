@@ -104,5 +104,5 @@ func (f firstLeases) Of(ctx context.Context, r resource.Resource) (why.Lease, bo
 		return why.Lease{}, false, err
 	}
 	can, err := f.svc.Can(ctx, l)
-	return why.Lease{Of: string(l.Kind), Ends: l.EndsAt, Owner: l.Owner, Can: can}, true, err
+	return why.Lease{Of: string(l.Kind), Ends: l.EndsAt, Owner: l.Owner, Can: can, Problem: l.Problem}, true, err
 }

@@ -39,6 +39,7 @@ type subject struct {
 	id, name    string
 	template    string
 	asked, gone bool
+	refused     bool // the gates refused its end since the lease is ending
 	reason      string
 	message     string
 }
@@ -66,10 +67,16 @@ func (s *Service) takeAway(ctx context.Context, l Lease) error {
 }
 
 // ask asks for the end of each resource, what refers before what it refers to,
-// and says what stands in the way.
+// and says what stands in the way. Where the gates refused an end it is asked
+// for again each time: rules change.
 func (s *Service) ask(ctx context.Context, l Lease, left []subject) (problem string) {
 	var open []subject
 	for _, r := range left {
+		if r.refused && problem == "" {
+			if problem = l.Problem; !r.asked && r.reason != "" {
+				problem = r.name + ": " + r.message
+			}
+		}
 		if !r.asked {
 			open = append(open, r)
 			continue
@@ -248,17 +255,15 @@ func (s *Service) Proof(ctx context.Context, id string) (Lease, Proof, error) {
 // subjects gives the resources that an ending is about: those that were there
 // when it began, or came since.
 func (s store) subjects(ctx context.Context, l Lease) ([]subject, error) {
-	where, args := `r.id = $1`, []any{l.SubjectID}
+	where, args := `r.id = $1`, []any{l.SubjectID, l.EndingAt.UnixMicro()}
 	if l.Kind == Environment {
 		where = `r.environment_id = $1 AND (r.destroyed_at IS NULL OR r.destroyed_at >= $2)`
-		args = append(args, l.EndingAt.UnixMicro())
 	}
 	return sqldb.Collect(ctx, s.db.Read(), func(row sqldb.Row) (r subject, err error) {
-		var asked, gone int
-		err = row.Scan(&r.id, &r.name, &r.template, &asked, &gone, &r.reason, &r.message)
-		r.asked, r.gone = asked == 1, gone == 1
+		err = row.Scan(&r.id, &r.name, &r.template, &r.asked, &r.gone, &r.refused, &r.reason, &r.message)
 		return r, err
-	}, `SELECT r.id, r.name, r.template, CASE WHEN r.destroy_wanted_at IS NULL THEN 0 ELSE 1 END, CASE WHEN r.destroyed_at IS NULL THEN 0 ELSE 1 END, r.reason, r.message
+	}, `SELECT r.id, r.name, r.template, r.destroy_wanted_at IS NOT NULL, r.destroyed_at IS NOT NULL,
+		EXISTS (SELECT 1 FROM runs u WHERE u.resource_id = r.id AND u.kind = 'destroy' AND u.status = 'failed' AND u.created_at >= $2), r.reason, r.message
 		FROM resources r WHERE `+where+` ORDER BY r.id DESC`, args...)
 }
 

@@ -303,6 +303,53 @@ func TestWhatIsReferredToWaitsForItsUsersAndSaysSo(t *testing.T) {
 	})
 }
 
+func TestARuleThatDeniesTheDestroyHoldsAnEndingAndIsTold(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		w.Work()
+		r := w.get("db", hour)
+		w.UntilPhase(r.ID, resource.Ready)
+		w.Gates.Say("p1", func(f gate.Facts) []gate.Verdict {
+			if f.Stage == gate.Plan && f.RunKind == "destroy" {
+				return []gate.Verdict{{Source: "guardrail", Rule: "keep-data", Strength: gate.Deny, Message: "nothing with data is deleted", Remedy: "export it first"}}
+			}
+			return nil
+		})
+		w.later(2 * hour)
+		refused := func(n int64) {
+			t.Helper()
+			w.Until(r.ID, "refused", func(x resource.Resource) bool {
+				var runs int64
+				w.must(w.DB.Read().QueryRowContext(t.Context(), `SELECT count(*) FROM runs WHERE resource_id = $1 AND kind = 'destroy' AND status = 'failed'`, r.ID).Scan(&runs))
+				return runs >= n && x.Reason == "guardrail_denied"
+			})
+		}
+		w.turn()
+		refused(1)
+		w.later(time.Minute)
+		w.turn()
+		l := w.of(r.ID)
+		if l.State != lease.Ending || !strings.Contains(l.Problem, "nothing with data is deleted") || l.Attempts != 1 {
+			t.Fatalf("%s after %d attempts: %q", l.State, l.Attempts, l.Problem)
+		}
+		refused(2) // it was asked for again
+		w.later(time.Minute)
+		w.turn()
+		if l = w.of(r.ID); l.Attempts != 2 || l.Problem == "" {
+			t.Errorf("%d attempts: %q", l.Attempts, l.Problem)
+		}
+		if got := w.events("lease.stuck", r.ID); len(got) != 1 {
+			t.Errorf("stuck: %v", got)
+		}
+		// The rule goes, and by itself so does the resource.
+		refused(3)
+		w.Gates.Say("p2", nil)
+		w.later(hour)
+		w.turn()
+		w.settled(l.ID)
+		w.Gone(r.ID)
+	})
+}
+
 func TestAnEndingGoesOnWhenTheEngineIsBack(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		w.Work()

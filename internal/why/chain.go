@@ -255,14 +255,19 @@ func (c *chain) lease(ctx context.Context, r resource.Resource) error {
 	if lease.Can != "" {
 		l.Text += "; " + lease.Can
 	}
+	command, name := "fairlead lease extend ", r.Name
+	if lease.Of != "resource" {
+		name = "-e " + r.Project + "/" + r.Environment
+	}
 	if !lease.Ends.After(c.now) {
+		command = "fairlead lease show "
 		l.State, l.Text = Waiting, "the lease of the "+lease.Of+" has ended: it is being taken away"
 	}
-	if lease.Of == "resource" {
-		l.Next = []string{"fairlead lease extend " + r.Name}
-	} else {
-		l.Next = []string{"fairlead lease extend -e " + r.Project + "/" + r.Environment}
+	if lease.Problem != "" {
+		l.State = Failing
+		l.Text = "the lease of the " + lease.Of + " has ended, and it could not be destroyed yet: " + lease.Problem + "; it is tried again by itself"
 	}
+	l.Next = []string{command + name}
 	c.add(l)
 	return nil
 }

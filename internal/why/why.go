@@ -74,6 +74,8 @@ type Lease struct {
 	Ends  time.Time
 	Owner string
 	Can   string // whether and how far it can be extended
+	// Problem is what keeps an ending from its end. It is tried again by itself.
+	Problem string
 }
 
 // Leases is what package lease knows.
