@@ -46,6 +46,7 @@ type CLI struct {
 	session     *Session
 	failed      error
 	interrupted <-chan struct{} // closed at the first Ctrl-C
+	passedOver  bool            // it was said that XDG_CONFIG_HOME does not count
 }
 
 // New makes a CLI.

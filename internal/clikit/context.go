@@ -47,10 +47,15 @@ func (f *contexts) server(u string) *Known {
 }
 
 // contextPath is where the context file is; XDG_CONFIG_HOME counts when it is
-// absolute, as its specification says.
+// absolute, as its specification says, and is said to be passed over otherwise.
 func (c *CLI) contextPath() (string, error) {
-	if dir := c.getenv("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
+	dir := c.getenv("XDG_CONFIG_HOME")
+	if filepath.IsAbs(dir) {
 		return filepath.Join(dir, "fairlead", "config.yaml"), nil
+	}
+	if dir != "" && !c.passedOver {
+		c.passedOver = true
+		c.Warn("XDG_CONFIG_HOME is %q, which is no absolute path; ~/.config is used instead", dir)
 	}
 	home := c.getenv("HOME")
 	if home == "" {

@@ -278,6 +278,34 @@ func TestBundlesThatAreNot(t *testing.T) {
 	}
 }
 
+// Nothing is released yet; rules about it are held against the schema and
+// tested like others, so that they are right when something is.
+func TestRulesOfTheStageReleaseAreHeldAgainstTheSchemaAndTested(t *testing.T) {
+	t.Parallel()
+	s := newService(t, nil)
+	bundle := func(rule string) guardrailtest.Files {
+		return guardrailtest.Files{"policy.yaml": guardrailtest.Manifest("scanned", "1.0.0", "scanned", "release"),
+			"scanned.rego": "package scanned\n\ndeny contains {\"msg\": f.id, \"remedy\": f.fixed} if {\n\tsome scan in input.release.scans\n\tsome f in scan.findings\n\t" + rule + "\n}\n",
+			"scanned_test.rego": `package scanned_test
+
+import data.scanned
+
+release(severity) := {"artifact": "shop:1", "scans": [{"tool": "grype", "findings": [{"id": "CVE-1", "severity": severity, "fixed": "1.2"}]}]}
+
+test_critical if count(scanned.deny) == 1 with input as {"release": release("critical")}
+
+test_low if count(scanned.deny) == 0 with input as {"release": release("low")}
+`}
+	}
+	if _, _, err := s.Test(as(t, ada), bundle(`f.severty == "critical"`).Tar(t), ""); fault.From(err).Code == "" || !strings.Contains(fmt.Sprint(fault.From(err).Violations), "scanned.rego:6") {
+		t.Errorf("a misspelt field: %v", err)
+	}
+	_, report, err := s.Test(as(t, ada), bundle(`f.severity == "critical"`).Tar(t), "")
+	if err != nil || len(report.Cases) != 2 || !report.Passed() {
+		t.Fatalf("%+v %v", report, err)
+	}
+}
+
 // The schema describes what gate gives: each field of a full document.
 func TestTheSchemaFitsTheFacts(t *testing.T) {
 	t.Parallel()
