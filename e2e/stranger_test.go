@@ -25,6 +25,7 @@ var open = map[string]string{
 	"list-teams": "a list of what one may see", "list-users": "a list of what one may see", "list-robots": "a list of what one may see",
 	"list-templates": "templates are for all who sign in", "get-template": "templates are for all who sign in",
 	"list-template-versions": "templates are for all who sign in", "get-template-version": "templates are for all who sign in",
+	"list-engines":         "what templates run on is for all who sign in",
 	"get-template-archive": "templates are for all who sign in", "get-template-docs": "templates are for all who sign in",
 	"get-access-schema":      "the vocabulary of policies is in the documentation",
 	"explain-access":         "one may ask about oneself",

@@ -18,6 +18,7 @@ var actions = []Action{
 	EnvironmentView, EnvironmentCreate, EnvironmentUpdate, EnvironmentDelete,
 	TemplateView, TemplatePush, TemplateUse,
 	ResourceView, ResourceCreate, ResourceUpdate, ResourceDestroy, ResourceReveal, ResourceRotate,
+	StateView, StatePull, StateRollback,
 	LeaseExtend, ApprovalDecide, ApprovalBypass, ApprovalReview, QuotaView, QuotaManage, CalendarManage,
 	GuardrailView, GuardrailPush, GuardrailEnable, WebhookManage,
 	AccessView, AccessUpdate, AuditView, AuditExport, SystemView, SystemManage,

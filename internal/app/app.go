@@ -21,6 +21,7 @@ import (
 	"fairlead/internal/cost"
 	"fairlead/internal/egress"
 	"fairlead/internal/engine"
+	"fairlead/internal/engine/iac/iacstate"
 	"fairlead/internal/fault"
 	"fairlead/internal/gate"
 	"fairlead/internal/guardrail"
@@ -38,6 +39,7 @@ import (
 	"fairlead/internal/secret"
 	"fairlead/internal/secret/embedded"
 	"fairlead/internal/sqldb"
+	"fairlead/internal/state"
 	"fairlead/internal/template"
 	"fairlead/internal/why"
 	"fairlead/templates"
@@ -71,6 +73,8 @@ type App struct {
 	gates        *gate.Service
 	why          *why.Service
 	resources    *resource.Service
+	iacStates    *iacstate.Store
+	states       *state.Service
 	backups      *backup.Service
 	web          *httpx.Server
 
@@ -102,6 +106,7 @@ func Build(ctx context.Context, c conf.Server, log *slog.Logger, fatal func(erro
 		{"guardrails", a.buildGuardrails},
 		{"gates", a.buildGates},
 		{"resources", a.buildResources},
+		{"states", a.buildStates},
 		{"compliance", a.buildCompliance},
 		{"why", a.buildWhy},
 		{"backup", a.buildBackup},

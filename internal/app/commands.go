@@ -10,6 +10,7 @@ import (
 	"fairlead/internal/calendar/calendarcli"
 	"fairlead/internal/clikit"
 	"fairlead/internal/cost/costcli"
+	"fairlead/internal/engines/enginescli"
 	"fairlead/internal/guardrail/guardrailcli"
 	"fairlead/internal/identity/identitycli"
 	"fairlead/internal/lease/leasecli"
@@ -17,6 +18,7 @@ import (
 	"fairlead/internal/project/projectcli"
 	"fairlead/internal/quota/quotacli"
 	"fairlead/internal/resource/resourcecli"
+	"fairlead/internal/state/statecli"
 	"fairlead/internal/template/templatecli"
 	"fairlead/internal/why/whycli"
 )
@@ -25,7 +27,7 @@ import (
 func clientCommands(kit *clikit.CLI) []*cobra.Command {
 	var out []*cobra.Command
 	for _, face := range []func(*clikit.CLI) []*cobra.Command{
-		resourcecli.Commands, identitycli.Commands, projectcli.Commands, templatecli.Commands, approvalcli.Commands,
+		resourcecli.Commands, identitycli.Commands, projectcli.Commands, templatecli.Commands, statecli.Commands, enginescli.Commands, approvalcli.Commands,
 		whycli.Commands, leasecli.Commands, calendarcli.Commands, guardrailcli.Commands, accesscli.Commands, quotacli.Commands, costcli.Commands, notifycli.Commands, auditcli.Commands, backupcli.Commands,
 	} {
 		out = append(out, face(kit)...)

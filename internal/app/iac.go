@@ -14,7 +14,8 @@ func newIaC(_ context.Context, a *App, raw conf.Raw) (engine.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := iac.New(iac.Options{Config: c, States: iacstate.New(iacstate.Options{DB: a.db, Secrets: a.secrets, Log: a.log}), Log: a.log})
+	a.iacStates = iacstate.New(iacstate.Options{DB: a.db, Secrets: a.secrets, Log: a.log})
+	e, err := iac.New(iac.Options{Config: c, States: a.iacStates, Log: a.log})
 	if err != nil {
 		return nil, err
 	}

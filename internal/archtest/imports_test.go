@@ -98,6 +98,8 @@ var (
 		"internal/secret":     {"internal/keyfile"},
 		"internal/template":   {"internal/engine", "internal/template/bundle", "internal/yamlx"},
 		"internal/resource":   {"internal/engine", "internal/queue", "internal/gate", "internal/event", "internal/yamlx"},
+		"internal/engines":    {"internal/engine"},
+		"internal/state":      {"internal/resource", "internal/event"},
 		"internal/gate":       {"internal/engine", "internal/event"},
 		"internal/why":        {"internal/engine", "internal/gate", "internal/queue", "internal/resource"},
 		"internal/guardrail":  {"internal/gate", "internal/engine", "internal/rego", "internal/event", "internal/template/bundle", "internal/yamlx"},

@@ -134,6 +134,20 @@ type Pauser interface {
 	CanPause(t Template) bool
 }
 
+// Runner is an Engine that runs a program.
+type Runner interface {
+	// Program tells of it, as far as it can: an error says why the engine
+	// cannot work on this server.
+	Program(ctx context.Context) (Program, error)
+}
+
+// Program is what a Runner runs.
+type Program struct {
+	Name      string // as "tofu"
+	Version   string
+	Isolation string // how what it runs is kept apart from the server
+}
+
 // Ref names one resource for ever. External names and ownership markers are
 // derived from it and from nothing else.
 type Ref struct {

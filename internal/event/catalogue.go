@@ -61,6 +61,7 @@ var catalogue = []Type{
 	{"quota.changed", "a quota or a budget was set or removed"},
 	{QuotaWarned, "a quota is nearly used up"},
 	{RequestDenied, "a request was refused by guardrails, quotas or budgets"},
+	{"state.rolledback", "an older version of a module's state is the current one again"},
 	{WebhookPing, "somebody tries a webhook; it goes to that one alone"},
 }
 

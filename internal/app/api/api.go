@@ -17,6 +17,8 @@ import (
 	"fairlead/internal/compliance/complianceapi"
 	"fairlead/internal/cost"
 	"fairlead/internal/cost/costapi"
+	"fairlead/internal/engines"
+	"fairlead/internal/engines/enginesapi"
 	"fairlead/internal/gate"
 	"fairlead/internal/gate/gateapi"
 	"fairlead/internal/guardrail"
@@ -38,6 +40,8 @@ import (
 	"fairlead/internal/resource/resourceapi"
 	"fairlead/internal/secret"
 	"fairlead/internal/secret/secretapi"
+	"fairlead/internal/state"
+	"fairlead/internal/state/stateapi"
 	"fairlead/internal/template"
 	"fairlead/internal/template/templateapi"
 	"fairlead/internal/why"
@@ -52,6 +56,7 @@ type Services struct {
 	Calendar   *calendar.Service
 	Backup     *backup.Service
 	Costs      *cost.Service
+	Engines    *engines.Service
 	Identity   *identity.Service
 	Leases     *lease.Service
 	MasterKey  *secret.Service
@@ -64,6 +69,7 @@ type Services struct {
 	Backtests  *replay.Service
 	Compliance *compliance.Service
 	Why        *why.Service
+	States     *state.Service
 	Templates  *template.Service
 	Secure     bool // people come by https alone
 }
@@ -75,7 +81,9 @@ func Register(api huma.API, s Services) {
 	accessapi.Register(api, s.Access)
 	auditapi.Register(api, s.Audit)
 	templateapi.Register(api, s.Templates)
+	enginesapi.Register(api, s.Engines)
 	resourceapi.Register(api, s.Resources)
+	stateapi.Register(api, s.States)
 	gateapi.Register(api, s.Gates)
 	guardrailapi.Register(api, s.Guardrails)
 	replayapi.Register(api, s.Backtests)

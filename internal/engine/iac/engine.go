@@ -59,6 +59,7 @@ type Engine struct {
 var (
 	_ engine.Engine    = (*Engine)(nil)
 	_ engine.Validator = (*Engine)(nil)
+	_ engine.Runner    = (*Engine)(nil)
 )
 
 // New makes the engine. It starts no program and makes no folder before the
@@ -200,6 +201,12 @@ func (e *Engine) ready(ctx context.Context) error {
 	e.version = v.Version
 	e.o.Log.Info("the iac engine", "program", e.program, "version", e.version, "isolation", string(e.level))
 	return nil
+}
+
+// Program implements engine.Runner.
+func (e *Engine) Program(ctx context.Context) (engine.Program, error) {
+	program, version, level, err := e.About(ctx)
+	return engine.Program{Name: program, Version: version, Isolation: string(level)}, err
 }
 
 // About tells which program runs and how it is kept apart.

@@ -90,11 +90,9 @@ func (t table) version(ctx context.Context, q sqldb.Querier, state string, versi
 	return v, sealed, err
 }
 
-func (t table) versions(ctx context.Context, q sqldb.Querier, state string) ([]Version, error) {
-	return sqldb.Collect(ctx, q, func(r sqldb.Row) (v Version, err error) {
-		var at int64
-		err = r.Scan(&v.Version, &v.Serial, &v.Lineage, &v.Size, &v.Run, &at)
-		v.CreatedAt = sqldb.Time(at)
-		return v, err
-	}, `SELECT `+versionColumns+` FROM iac_state_versions WHERE state = $1 ORDER BY version DESC`, state)
+func scanVersion(r sqldb.Row) (v Version, err error) {
+	var at int64
+	err = r.Scan(&v.Version, &v.Serial, &v.Lineage, &v.Size, &v.Run, &at)
+	v.CreatedAt = sqldb.Time(at)
+	return v, err
 }

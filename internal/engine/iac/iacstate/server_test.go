@@ -74,6 +74,12 @@ func TestTheBackendProtocol(t *testing.T) {
 		{"a wrong checksum", "POST", path + "?ID=l1", body, []string{"Content-MD5", "AAAA"}, 400},
 		{"another's lock id", "POST", path + "?ID=l2", body, nil, 409},
 		{"the write", "POST", path + "?ID=l1", body, []string{"Content-MD5", good}, 200},
+		{"the same again: its answer was lost", "POST", path + "?ID=l1", body, nil, 200},
+		{"another lineage", "POST", path + "?ID=l1", string(state(2, "other", "", 1)), nil, 409},
+		{"a lower serial", "POST", path + "?ID=l1", string(state(0, "lin", "", 1)), nil, 409},
+		{"the same serial with something else", "POST", path + "?ID=l1", string(state(1, "lin", "x", 1)), nil, 409},
+		{"no JSON", "POST", path + "?ID=l1", "state", nil, 400},
+		{"no lineage", "POST", path + "?ID=l1", `{"version":4,"serial":2}`, nil, 400},
 		{"the state", "GET", path, "", nil, 200},
 		{"its deletion", "DELETE", path, "", nil, 405},
 		{"unlock with another id", "UNLOCK", path, `{"ID":"l2"}`, nil, 423},
@@ -96,6 +102,34 @@ func TestTheBackendProtocol(t *testing.T) {
 	end()
 	if got, _ := c.do("GET", path, ""); got != http.StatusUnauthorized {
 		t.Errorf("the token outlived its run: %d", got)
+	}
+}
+
+// Fifty megabytes are a state like any other; more than the limit is refused
+// without being kept in memory twice.
+func TestALargeState(t *testing.T) {
+	t.Parallel()
+	store, srv := open(t, sqldbtest.SQLite(t)), serve(t)
+	token, end := srv.Admit(claim(t, store, "res_a"))
+	defer end()
+	c := client{t, srv.Address(), iacstate.User, token.Reveal()}
+	path := iacstate.Path("res_a")
+	if got, text := c.do("LOCK", path, `{"ID":"l1"}`); got != 200 {
+		t.Fatal(text)
+	}
+	word := "0123456789abcdefghijklmnopqrstuvwxyz-of-an-attribute "
+	large := string(state(1, "lin", strings.Repeat(word, 50<<20/len(word)), 100))
+	if got, text := c.do("POST", path+"?ID=l1", large); got != 200 {
+		t.Fatalf("%d %s", got, text)
+	}
+	if got, text := c.do("GET", path, ""); got != 200 || text != large {
+		t.Fatalf("%d, %d bytes of %d", got, len(text), len(large))
+	}
+	if got, text := c.do("POST", path+"?ID=l1", string(state(2, "lin", strings.Repeat("x", iacstate.MaxSize), 1))); got != http.StatusRequestEntityTooLarge || !strings.Contains(text, "larger than") {
+		t.Fatalf("%d %s", got, text)
+	}
+	if v, err := store.Version(t.Context(), "res_a", 1); err != nil || v.Size != int64(len(large)) {
+		t.Fatalf("%+v %v", v, err)
 	}
 }
 

@@ -64,7 +64,7 @@ func (s *Store) Read(ctx context.Context, state string) ([]byte, Meta, error) {
 func (s *Store) ReadVersion(ctx context.Context, state string, version int64) ([]byte, error) {
 	v, sealed, err := s.db.version(ctx, s.db.Read(), state, version)
 	if errors.Is(err, sql.ErrNoRows) {
-		return nil, fault.New(fault.NotFound, "state_version_not_found", "there is no version %d of the state", version)
+		return nil, noVersion(version)
 	}
 	if err != nil {
 		return nil, err
@@ -76,9 +76,18 @@ func (s *Store) ReadVersion(ctx context.Context, state string, version int64) ([
 	return unseal(key, sealed, bind(state, v.Version, v.Serial, v.Lineage))
 }
 
-// Versions lists what is kept, the newest first.
-func (s *Store) Versions(ctx context.Context, state string) ([]Version, error) {
-	return s.db.versions(ctx, s.db.Read(), state)
+func noVersion(version int64) error {
+	return fault.New(fault.NotFound, "state_version_not_found", "there is no version %d of the state", version).
+		WithHint("see those that are kept: fairlead state ls")
+}
+
+// Version tells of one version that is kept.
+func (s *Store) Version(ctx context.Context, state string, version int64) (Version, error) {
+	v, _, err := s.db.version(ctx, s.db.Read(), state, version)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = noVersion(version)
+	}
+	return v, err
 }
 
 // Claim makes the caller the only one who may write to a state: whoever

@@ -73,7 +73,7 @@ func TestAStateIsKeptAndSealed(t *testing.T) {
 		if err != nil || !bytes.Equal(body, state(iacstate.Kept+3, "lin", secret, 2)) || m.Objects != 2 || m.Serial != iacstate.Kept+3 || m.Lock != nil {
 			t.Fatalf("%s %+v %v", body, m, err)
 		}
-		kept, err := s.Versions(t.Context(), "res_a")
+		kept, _, err := s.Versions(t.Context(), "res_a", sqldb.Page{Limit: 100})
 		if err != nil || len(kept) != iacstate.Kept || kept[0].Version != iacstate.Kept+3 {
 			t.Fatalf("%d versions, %v", len(kept), err)
 		}
@@ -226,7 +226,7 @@ func TestForgetRemovesStateAndKey(t *testing.T) {
 		if err := c.Forget(ctx); err != nil {
 			t.Fatal(err)
 		}
-		if kept, err := s.Versions(ctx, "res_a"); len(kept) > 0 || err != nil {
+		if kept, _, err := s.Versions(ctx, "res_a", sqldb.Page{}); len(kept) > 0 || err != nil {
 			t.Fatalf("%v %v", kept, err)
 		}
 		again := claim(t, s, "res_a")

@@ -1,0 +1,2 @@
+// Package enginesapi shows a server's engines over HTTP.
+package enginesapi

@@ -1,0 +1,2 @@
+// Package enginescli is the command about a server's engines.
+package enginescli

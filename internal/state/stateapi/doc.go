@@ -1,0 +1,2 @@
+// Package stateapi shows the states of modules over HTTP.
+package stateapi

@@ -1,0 +1,2 @@
+// Package statecli is the commands about the states of modules.
+package statecli
