@@ -4,5 +4,5 @@ import "embed"
 
 // FS has one bundle a folder.
 //
-//go:embed baseline guard
+//go:embed baseline guard modules
 var FS embed.FS

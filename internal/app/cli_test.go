@@ -82,7 +82,11 @@ func TestCommandsAlone(t *testing.T) {
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) {
 			t.Parallel()
-			runScripts(t, testscript.Params{Files: []string{file}}, "")
+			program := ""
+			if here := iactest.Known(); len(here) > 0 {
+				program = fmt.Sprintf("binary: %q, ", here[0].Path)
+			}
+			runScripts(t, testscript.Params{Files: []string{file}}, program)
 		})
 	}
 }

@@ -88,6 +88,12 @@ func Programs(t testing.TB) []Program {
 	return list
 }
 
+// Known gives the programs that are here, perhaps none.
+func Known() []Program {
+	list, _ := known()
+	return list
+}
+
 // Here tells whether any program can be had, or must be.
 func Here() bool {
 	list, _ := known()
