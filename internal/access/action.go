@@ -49,6 +49,8 @@ const (
 	StateView       Action = "state:view"       // versions and lock of a module's state, not its content
 	StatePull       Action = "state:pull"       // its content, which holds every secret that the module knows
 	StateRollback   Action = "state:rollback"   // make an older version the current one
+	DriftAccept     Action = "drift:accept"     // say that what somebody changed by hand is fine
+	DriftRelease    Action = "drift:release"    // let repairs go on that the mass-drift brake holds
 	LeaseExtend     Action = "lease:extend"     // let an environment or a resource live longer, as far as its rules go
 	ApprovalDecide  Action = "approval:decide"  // approve or reject what others asked for; who is needed is said by the approval
 	ApprovalBypass  Action = "approval:bypass"  // break glass: go ahead without, to be reviewed afterwards

@@ -19,6 +19,7 @@ var actions = []Action{
 	TemplateView, TemplatePush, TemplateUse,
 	ResourceView, ResourceCreate, ResourceUpdate, ResourceDestroy, ResourceReveal, ResourceRotate,
 	StateView, StatePull, StateRollback,
+	DriftAccept, DriftRelease,
 	LeaseExtend, ApprovalDecide, ApprovalBypass, ApprovalReview, QuotaView, QuotaManage, CalendarManage,
 	GuardrailView, GuardrailPush, GuardrailEnable, WebhookManage,
 	AccessView, AccessUpdate, AuditView, AuditExport, SystemView, SystemManage,

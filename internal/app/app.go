@@ -19,6 +19,7 @@ import (
 	"fairlead/internal/compliance"
 	"fairlead/internal/conf"
 	"fairlead/internal/cost"
+	"fairlead/internal/drift"
 	"fairlead/internal/egress"
 	"fairlead/internal/engine"
 	"fairlead/internal/engine/iac/iacstate"
@@ -72,6 +73,7 @@ type App struct {
 	compliance   *compliance.Service
 	gates        *gate.Service
 	why          *why.Service
+	drifts       *drift.Service
 	resources    *resource.Service
 	iacStates    *iacstate.Store
 	states       *state.Service
@@ -105,6 +107,7 @@ func Build(ctx context.Context, c conf.Server, log *slog.Logger, fatal func(erro
 		{"quotas", a.buildQuotas},
 		{"guardrails", a.buildGuardrails},
 		{"gates", a.buildGates},
+		{"drift", a.buildDrift},
 		{"resources", a.buildResources},
 		{"states", a.buildStates},
 		{"compliance", a.buildCompliance},
@@ -229,7 +232,7 @@ func (a *App) buildTemplates(ctx context.Context) error {
 
 func (a *App) buildResources(ctx context.Context) error {
 	a.resources = resource.New(resource.Options{
-		DB: a.db, Access: a.access, Environments: environments{a.projects}, Templates: &templateBridge{svc: a.templates}, Secrets: a.secrets, Gates: a.gates,
+		DB: a.db, Access: a.access, Environments: environments{a.projects}, Templates: &templateBridge{svc: a.templates}, Secrets: a.secrets, Gates: a.gates, Drifts: a.drifts, Acceptances: a.drifts, Checks: a.drifts,
 		Engines: a.engines, Inventories: a.inventories(), Installation: a.installation, ObserveEvery: time.Duration(a.conf.ObserveEvery), Log: a.log,
 	})
 	if !a.conf.Replicated() { // the data directory is locked: no other worker can be alive
@@ -243,10 +246,7 @@ func (a *App) buildResources(ctx context.Context) error {
 	}
 	a.runner = queue.NewRunner(queue.Options{DB: a.db, Lanes: lanes, Handle: a.resources.Reconcile, Lease: time.Duration(a.conf.Lease), Log: a.log})
 	group := loop.NewGroup(a.db, a.log)
-	a.run(func(ctx context.Context) error {
-		group.Run(ctx, loop.Loop{Name: "observe", Every: min(time.Duration(a.conf.ObserveEvery)/4, 5*time.Second), Once: true, Do: a.resources.ObserveDue})
-		return nil
-	})
+	a.observe(group)
 	a.run(func(ctx context.Context) error {
 		group.Run(ctx, loop.Loop{Name: "suspects", Every: 10 * time.Minute, Once: true, Do: func(ctx context.Context) error {
 			_, err := a.resources.SweepSuspects(ctx, 5*time.Second)

@@ -39,6 +39,7 @@ type Server struct {
 	Lease        Duration       `yaml:"lease"`        // of a worker on a resource
 	ObserveEvery Duration       `yaml:"observeEvery"` // how often each resource is looked at
 	Workers      map[string]int `yaml:"workers"`      // how many resources an engine works on at once
+	Drift        Drift          `yaml:"drift"`        // when repairs are held
 
 	Engines map[string]Raw `yaml:"engines"` // each engine's own section
 
@@ -52,6 +53,15 @@ type Server struct {
 type Rate struct {
 	PerSecond float64 `yaml:"perSecond"`
 	Burst     int     `yaml:"burst"`
+}
+
+// Drift says when repairs are held, because so much seems to need one.
+type Drift struct {
+	Brake struct {
+		Share  float64  `yaml:"share"`  // of what was looked at last, or lives
+		Least  int      `yaml:"least"`  // so many are never held
+		Window Duration `yaml:"window"` // in which repairs are counted, and for which a release holds
+	} `yaml:"brake"`
 }
 
 // Duration is a time.Duration written as "30s" or "5m".
@@ -97,7 +107,10 @@ func strict(r io.Reader, v any) error {
 
 // Default is the configuration of a bare machine.
 func Default() Server {
+	d := Drift{}
+	d.Brake.Share, d.Brake.Least, d.Brake.Window = 0.2, 5, Duration(time.Hour)
 	return Server{
+		Drift:  d,
 		Listen: "127.0.0.1:8080", Data: ".fairlead", Store: "sqlite", LogFormat: "text", LogLevel: "info",
 		Rate: Rate{PerSecond: 100, Burst: 1200}, Lease: Duration(30 * time.Second), ObserveEvery: Duration(time.Minute), KeepEvents: Duration(30 * 24 * time.Hour),
 		Workers: map[string]int{"iac": 4, "postgres": 8, "null": 64}, Engines: map[string]Raw{},
@@ -190,6 +203,9 @@ func (c *Server) Check() error {
 	}
 	if c.Data, err = filepath.Abs(c.Data); err != nil {
 		return fault.New(fault.Invalid, "invalid_config", "data: %q is no path", c.Data).WithCause(err)
+	}
+	if b := c.Drift.Brake; b.Share < 0 || b.Share > 1 || b.Least < 0 || b.Window <= 0 {
+		return fault.New(fault.Invalid, "invalid_config", "drift.brake: share is between 0 and 1, least is not negative, window is a length of time")
 	}
 	if c.PublicURL == "" {
 		if host == "" || host == "0.0.0.0" || host == "::" {

@@ -114,6 +114,17 @@ type DryPlanner interface {
 	PlanNew(ctx context.Context, req Request) (Plan, error)
 }
 
+// Looker is an Engine of which each look has a price, such as a program that
+// is started. Observing is then spread.
+type Looker interface {
+	// ObserveAtOnce is how many targets one call of Observe is handed at most,
+	// so that what was seen is soon recorded.
+	ObserveAtOnce() int
+	// ObserveEvery is how often a resource is looked at whose template says
+	// nothing; 0 is the server's own interval.
+	ObserveEvery() time.Duration
+}
+
 // Snapshotter is an Engine whose Destroy can keep a last snapshot.
 type Snapshotter interface {
 	// CanSnapshot tells whether it can keep one of this resource, as it is
@@ -184,6 +195,10 @@ type Request struct {
 	LifeCycle LifeCycle
 	Previous  *Result // what the last successful Apply or Rotate gave; nil before the first
 	Paused    bool    // wanted to be there with all its data, and stopped; only of a Pauser
+
+	// Background says that nobody waits for the answer of an Observe: an engine
+	// that has only so much room leaves enough of it to others.
+	Background bool
 
 	// Fenced tells whether the caller still has the right to act: nil as long
 	// as it does, an error that is to be returned as it is from then on. An

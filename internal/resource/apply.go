@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"fairlead/internal/drift"
 	"fairlead/internal/engine"
 	"fairlead/internal/fault"
 	"fairlead/internal/redact"
@@ -30,6 +31,9 @@ func (w *work) apply(ctx context.Context) error {
 	}
 	w.log.step("planning", "plan: %s", PlanSummary(plan))
 	shown := veil(plan, secretTexts(w.tmpl, req.Inputs))
+	if w.destructive(req, plan) {
+		return w.refuseRepair(ctx, shown)
+	}
 	if on, err := w.enter(ctx, "run.apply", Applying, shown); !on {
 		return err
 	}
@@ -133,6 +137,15 @@ func (w *work) succeed(ctx context.Context, result engine.Result, set func(r *Re
 		if err != nil {
 			return err
 		}
+		if len(r.Drift) > 0 || w.run.Kind == RunHeal {
+			how := drift.Changed
+			if w.run.Kind == RunHeal {
+				how = drift.Healed
+			}
+			if err := w.s.Drifts.Settle(ctx, tx, r.subject(), how); err != nil {
+				return err
+			}
+		}
 		if err := w.keep(ctx, tx, &r, result); err != nil {
 			return err
 		}
@@ -144,7 +157,7 @@ func (w *work) succeed(ctx context.Context, result engine.Result, set func(r *Re
 		if err := w.s.db.finish(ctx, tx, w.run.ID, RunSucceeded, "", "", ""); err != nil {
 			return err
 		}
-		r.observeAt = tx.Now().Add(w.s.observeEvery(w.tmpl))
+		r.observeAt = tx.Now().Add(spread(w.s.interval(w.res.Engine, w.tmpl)))
 		w.audit(ctx, tx, "run:succeed", map[string]any{"kind": w.run.Kind, "objects": r.Objects, "planDigest": w.run.PlanDigest})
 		if newest && r.rotation != r.appliedRotation { // asked for before, overtaken by this
 			r, err = w.s.startRun(ctx, tx, r, RunRotate)
@@ -287,15 +300,6 @@ func (w *work) waitFor(ctx context.Context, waiting errWaiting) error {
 		}
 		return w.claim.Done(ctx, tx, again)
 	})
-}
-
-func (s *Service) observeEvery(t Template) time.Duration {
-	if t != nil {
-		if every := t.Info().ObserveEvery; every > 0 {
-			return every
-		}
-	}
-	return s.ObserveEvery
 }
 
 func equalDrift(a, b []engine.Drift) bool {

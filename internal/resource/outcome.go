@@ -107,7 +107,7 @@ func (w *work) giveUp(ctx context.Context, phase Phase, code, message, hint stri
 				return err
 			}
 			if phase == Lost { // it may come back: somebody restores it
-				if err := w.s.db.scheduleObservation(ctx, tx, r.ID, tx.Now().Add(w.s.observeEvery(w.tmpl))); err != nil {
+				if err := w.s.db.scheduleObservation(ctx, tx, r.ID, tx.Now().Add(spread(w.s.interval(r.Engine, w.tmpl)))); err != nil {
 					return err
 				}
 			}

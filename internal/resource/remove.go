@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"fairlead/internal/drift"
 	"fairlead/internal/engine"
 	"fairlead/internal/fault"
 	"fairlead/internal/gate"
@@ -103,6 +104,11 @@ func (w *work) destroyed(ctx context.Context, snapshot string) error {
 			return err
 		}
 		gone := r.Objects
+		if len(r.Drift) > 0 {
+			if err := w.s.Drifts.Settle(ctx, tx, r.subject(), drift.Destroyed); err != nil {
+				return err
+			}
+		}
 		r.Phase, r.Reason, r.Message, r.Hint = Destroyed, "", "", ""
 		r.DestroyedAt, r.Outputs, r.Objects, r.Drift, r.state = tx.Now(), map[string]Output{}, nil, nil, ""
 		r.RetireAt = time.Time{}

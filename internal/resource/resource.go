@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"fairlead/internal/access"
+	"fairlead/internal/drift"
 	"fairlead/internal/engine"
 	"fairlead/internal/gate"
 )
@@ -228,7 +229,8 @@ type TemplateInfo struct {
 	Version      string
 	Digest       string
 	Engine       string
-	ObserveEvery time.Duration   // 0 is the service's default
+	ObserveEvery time.Duration // 0 is the engine's, or the service's default
+	Drift        drift.Policy
 	Outputs      map[string]bool // name -> sensitive
 	Attributes   map[string]string
 

@@ -53,6 +53,9 @@ type Options struct {
 	Templates    Templates
 	Secrets      Secrets
 	Gates        Gates
+	Drifts       Drifts
+	Acceptances  Acceptances
+	Checks       Checks
 	Engines      map[string]engine.Engine
 	Inventories  map[string]Inventory // of the engines that can list what they made
 	Installation string               // this control plane's id

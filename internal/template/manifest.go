@@ -43,6 +43,7 @@ type Manifest struct {
 	CostFile        string            // a Rego file in the folder; "" for none
 	Approval        *Approval         // nil: none of its own
 	Lease           Lease
+	Drift           Drift
 }
 
 // Output is one thing that a resource gives.
@@ -111,7 +112,7 @@ type manifestParser struct {
 }
 
 func (p *manifestParser) all() {
-	top := p.r.Object(p.root, "apiVersion", "kind", "metadata", "engine", "inputs", "outputs", "spec", "lifecycle", "access", "docs", "units", "cost", "approval", "lease", "tests")
+	top := p.r.Object(p.root, "apiVersion", "kind", "metadata", "engine", "inputs", "outputs", "spec", "lifecycle", "access", "docs", "units", "cost", "approval", "lease", "drift", "tests")
 	if p.root.Kind != yamlx.Object {
 		return
 	}
@@ -136,6 +137,7 @@ func (p *manifestParser) all() {
 	p.approval(top.Node("approval"))
 	p.lease(top.Node("lease"))
 	top.Bool("tests")
+	p.drift(top.Node("drift"))
 	if p.v.schema != nil {
 		p.units(top.Node("units"))
 		p.spec(top.Node("spec"))

@@ -232,12 +232,29 @@ func (c *chain) over(ctx context.Context, r resource.Resource) error {
 	return nil
 }
 
+// causes say why something is not as wanted.
+var causes = map[engine.Cause]string{
+	engine.CauseNoise: "noise of the provider", engine.CausePerson: "somebody changed it", engine.CauseDeleted: "somebody deleted it",
+	engine.CauseDesired: "something else is wanted than what was made",
+}
+
 func (c *chain) drift(r resource.Resource) {
+	place := r.Name + " -e " + r.Project + "/" + r.Environment
 	for _, d := range r.Drift {
 		l := Link{Kind: "drift", State: Waiting, Since: r.ObservedAt, Text: fmt.Sprintf("%s of %s is %v, wanted is %v", d.Field, d.Address, d.Got, d.Want),
 			Who: "nobody needs to: it is repaired by itself"}
-		if d.Severity == engine.Alert {
-			l.State, l.Who, l.Next = Failing, whoMends(r), []string{"fairlead describe " + r.Name, "fairlead retry " + r.Name}
+		if cause := causes[d.Cause]; cause != "" {
+			l.Text += ": " + cause
+		}
+		switch {
+		case d.Severity == engine.Ignore:
+			l.State, l.Who, l.Next = Done, "", nil
+			l.Text += "; somebody said that this is fine"
+		case r.Reason == "drift_asks":
+			l.Who = whoMends(r) + ": heal it, or say that it is fine"
+			l.Next = []string{"fairlead drift heal " + place, "fairlead drift accept " + place + " --reason TEXT"}
+		case d.Severity == engine.Alert:
+			l.State, l.Who, l.Next = Failing, whoMends(r), []string{"fairlead drift show " + place, "fairlead drift heal " + place}
 		}
 		c.add(l)
 	}

@@ -99,7 +99,10 @@ func TestEveryStateHasItsCauseAndWhatToDo(t *testing.T) {
 		{"denied at the plan", records{byName: one(orders(resource.Failed, "guardrail_denied", "no", "")), run: resource.Run{ID: "run_1"},
 			decision: &gate.Record{ID: "dec_1", Outcome: "denied", At: then, Verdicts: []gate.Verdict{{Rule: "public", Strength: gate.Deny, Message: "is public", Remedy: "make it private"}}}},
 			why.Link{Kind: "gates", State: why.Refused, Code: "guardrail_denied"}, "fairlead why denied dec_1", "make it private", 2},
-		{"drift that needs a person", records{byName: one(drifted(engine.Alert))}, why.Link{Kind: "drift", State: why.Failing}, "fairlead describe orders", "limit of role", 3},
+		{"drift that needs a person", records{byName: one(drifted(engine.Alert))}, why.Link{Kind: "drift", State: why.Failing}, "fairlead drift heal orders -e shop/dev", "limit of role", 3},
+		{"drift that waits for a person", records{byName: one(asking())}, why.Link{Kind: "drift", State: why.Waiting, Who: "the team alpha: heal it, or say that it is fine"},
+			"fairlead drift accept orders -e shop/dev --reason TEXT", "somebody changed it", 3},
+		{"drift that somebody accepted", records{byName: one(drifted(engine.Ignore))}, why.Link{Kind: "drift", State: why.Done}, "", "as wanted", 3},
 		{"its lease ends", records{byName: one(orders(resource.Ready, "", "", "")), lease: &why.Lease{Of: "environment", Ends: now.Add(time.Hour), Owner: "ann"}},
 			why.Link{Kind: "lease", State: why.Coming, Who: "ann"}, "fairlead lease extend -e shop/dev", "as wanted", 3},
 		{"its lease has ended", records{byName: one(orders(resource.Destroying, "", "", "")), lease: &why.Lease{Of: "resource", Ends: then}, turn: queue.Turn{Held: true}},
@@ -134,6 +137,12 @@ func one(r resource.Resource) map[string]resource.Resource {
 func drifted(s engine.Severity) resource.Resource {
 	r := orders(resource.Ready, "", "", "")
 	r.Drift = []engine.Drift{{Address: "role", Field: "limit", Want: 5, Got: 9, Severity: s}}
+	return r
+}
+
+func asking() resource.Resource {
+	r := drifted(engine.Alert)
+	r.Reason, r.Message, r.Drift[0].Cause = "drift_asks", "it waits for a person", engine.CausePerson
 	return r
 }
 

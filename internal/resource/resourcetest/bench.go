@@ -11,6 +11,7 @@ import (
 	"fairlead/internal/access/accesstest"
 	"fairlead/internal/audit"
 	"fairlead/internal/audit/audittest"
+	"fairlead/internal/drift"
 	"fairlead/internal/engine"
 	"fairlead/internal/gate/gatetest"
 	"fairlead/internal/principal"
@@ -27,6 +28,7 @@ type Bench struct {
 	Svc    *resource.Service
 	Engine *Engine
 	Audit  *audit.Log
+	Drifts *drift.Service
 	Gates  *gatetest.Gates
 	Ctx    context.Context
 }
@@ -59,6 +61,7 @@ func New(t testing.TB, db *sqldb.DB) *Bench {
 	if err != nil {
 		t.Fatalf("make the world: %v", err)
 	}
+	b.Drifts = drift.New(drift.Options{DB: db, Access: accesstest.Teams{}, Log: slog.New(slog.DiscardHandler)})
 	b.Svc = b.Service(db, accesstest.Teams{})
 	return b
 }
@@ -67,6 +70,7 @@ func New(t testing.TB, db *sqldb.DB) *Bench {
 func (b *Bench) Service(db *sqldb.DB, a access.Authorizer) *resource.Service {
 	return resource.New(resource.Options{
 		DB: db, Access: a, Environments: environments{db, a}, Templates: Templates{}, Secrets: secrets{db}, Gates: b.Gates.Service(db, a),
+		Drifts: b.Drifts, Acceptances: b.Drifts, Checks: b.Drifts,
 		Engines: map[string]engine.Engine{"fake": b.Engine}, Installation: "inst", ObserveEvery: time.Millisecond, Log: slog.New(slog.DiscardHandler),
 	})
 }

@@ -26,6 +26,7 @@ type Engine struct {
 	overlaps []string
 	calls    map[string]int
 	name     func(inputs map[string]any) any // of the output; nil: the fake's own
+	replaces bool                            // every plan replaces something
 }
 
 // NewEngine makes an Engine on a world of its own.
@@ -92,9 +93,21 @@ func (e *Engine) do(ctx context.Context, op, id string, call func() error) error
 	return step(ctx, call)
 }
 
+// Replaces has every plan replace something, or not.
+func (e *Engine) Replaces(on bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.replaces = on
+}
+
 // Plan implements engine.Engine.
 func (e *Engine) Plan(ctx context.Context, req engine.Request) (p engine.Plan, err error) {
 	err = e.do(ctx, "plan", "", func() error { p, err = e.fake.Plan(ctx, req); return err })
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.replaces && err == nil {
+		p.Changes = append(p.Changes, engine.Change{Address: "store.other", Kind: "store", Action: engine.Replace})
+	}
 	return p, err
 }
 

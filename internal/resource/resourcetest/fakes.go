@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"fairlead/internal/access"
+	"fairlead/internal/drift"
 	"fairlead/internal/engine"
 	"fairlead/internal/fault"
 	"fairlead/internal/gate"
@@ -63,7 +64,8 @@ func (f environments) Load(ctx context.Context, id string) (resource.Environment
 // Templates knows the template "store" in versions 1.0.0 and 1.1.0, whose
 // inputs are size (a number), label (a text), password (a secret) and list (of
 // objects with a secret "token"); its outputs are name and the secret key.
-// The template "orphan" has an engine that is not there.
+// The template "orphan" has an engine that is not there; "careful" asks what
+// becomes of what people change.
 type Templates struct{}
 
 type version struct{ info resource.TemplateInfo }
@@ -76,15 +78,18 @@ func (Templates) Find(_ context.Context, name, v string) (resource.Template, err
 	if v == "" {
 		v = "1.1.0"
 	}
-	if name != "store" && name != "orphan" || v != "1.0.0" && v != "1.1.0" {
+	if name != "store" && name != "orphan" && name != "careful" || v != "1.0.0" && v != "1.1.0" {
 		return nil, fault.New(fault.NotFound, "unknown_template", "there is no template %s %s", name, v).WithField("/template")
 	}
-	engineName := "fake"
+	engineName, how := "fake", drift.Policy{}
+	if name == "careful" {
+		how.Answers = map[engine.Cause]drift.Answer{engine.CausePerson: drift.Ask}
+	}
 	if name == "orphan" {
 		engineName = "nowhere"
 	}
 	digest := "digest-of-" + name + v
-	return version{resource.TemplateInfo{Name: name, Version: v, Digest: digest, Engine: engineName,
+	return version{resource.TemplateInfo{Name: name, Version: v, Digest: digest, Engine: engineName, Drift: how,
 		Outputs: map[string]bool{"name": false, "key": true},
 		Gate: func(map[string]any) gate.Template {
 			return gate.Template{Name: name, Version: v, Digest: digest, Engine: engineName}
