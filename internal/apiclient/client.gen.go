@@ -507,6 +507,180 @@ func (e DeliveryDetailStatus) Valid() bool {
 	}
 }
 
+// Defines values for DriftAnswer.
+const (
+	DriftAnswerAlert  DriftAnswer = "alert"
+	DriftAnswerAsk    DriftAnswer = "ask"
+	DriftAnswerHeal   DriftAnswer = "heal"
+	DriftAnswerHeld   DriftAnswer = "held"
+	DriftAnswerIgnore DriftAnswer = "ignore"
+	DriftAnswerLost   DriftAnswer = "lost"
+)
+
+// Valid indicates whether the value is a known member of the DriftAnswer enum.
+func (e DriftAnswer) Valid() bool {
+	switch e {
+	case DriftAnswerAlert:
+		return true
+	case DriftAnswerAsk:
+		return true
+	case DriftAnswerHeal:
+		return true
+	case DriftAnswerHeld:
+		return true
+	case DriftAnswerIgnore:
+		return true
+	case DriftAnswerLost:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DriftCause.
+const (
+	DriftCauseDeleted DriftCause = "deleted"
+	DriftCauseDesired DriftCause = "desired"
+	DriftCauseNoise   DriftCause = "noise"
+	DriftCausePerson  DriftCause = "person"
+)
+
+// Valid indicates whether the value is a known member of the DriftCause enum.
+func (e DriftCause) Valid() bool {
+	switch e {
+	case DriftCauseDeleted:
+		return true
+	case DriftCauseDesired:
+		return true
+	case DriftCauseNoise:
+		return true
+	case DriftCausePerson:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DriftPresence.
+const (
+	DriftPresenceAbsent  DriftPresence = "absent"
+	DriftPresenceLost    DriftPresence = "lost"
+	DriftPresencePartial DriftPresence = "partial"
+	DriftPresencePresent DriftPresence = "present"
+)
+
+// Valid indicates whether the value is a known member of the DriftPresence enum.
+func (e DriftPresence) Valid() bool {
+	switch e {
+	case DriftPresenceAbsent:
+		return true
+	case DriftPresenceLost:
+		return true
+	case DriftPresencePartial:
+		return true
+	case DriftPresencePresent:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DriftResolution.
+const (
+	DriftResolutionAccepted  DriftResolution = "accepted"
+	DriftResolutionChanged   DriftResolution = "changed"
+	DriftResolutionDestroyed DriftResolution = "destroyed"
+	DriftResolutionGone      DriftResolution = "gone"
+	DriftResolutionHealed    DriftResolution = "healed"
+)
+
+// Valid indicates whether the value is a known member of the DriftResolution enum.
+func (e DriftResolution) Valid() bool {
+	switch e {
+	case DriftResolutionAccepted:
+		return true
+	case DriftResolutionChanged:
+		return true
+	case DriftResolutionDestroyed:
+		return true
+	case DriftResolutionGone:
+		return true
+	case DriftResolutionHealed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DriftCheckOutcome.
+const (
+	DriftCheckOutcomeAsWanted DriftCheckOutcome = "as_wanted"
+	DriftCheckOutcomeDrifted  DriftCheckOutcome = "drifted"
+	DriftCheckOutcomeFailed   DriftCheckOutcome = "failed"
+)
+
+// Valid indicates whether the value is a known member of the DriftCheckOutcome enum.
+func (e DriftCheckOutcome) Valid() bool {
+	switch e {
+	case DriftCheckOutcomeAsWanted:
+		return true
+	case DriftCheckOutcomeDrifted:
+		return true
+	case DriftCheckOutcomeFailed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DriftCheckState.
+const (
+	DriftCheckStateDone    DriftCheckState = "done"
+	DriftCheckStateLooking DriftCheckState = "looking"
+	DriftCheckStateWaiting DriftCheckState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the DriftCheckState enum.
+func (e DriftCheckState) Valid() bool {
+	switch e {
+	case DriftCheckStateDone:
+		return true
+	case DriftCheckStateLooking:
+		return true
+	case DriftCheckStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DriftDifferenceNoise.
+const (
+	DriftDifferenceNoiseEmpty    DriftDifferenceNoise = "empty"
+	DriftDifferenceNoiseListed   DriftDifferenceNoise = "listed"
+	DriftDifferenceNoiseOrder    DriftDifferenceNoise = "order"
+	DriftDifferenceNoiseProvider DriftDifferenceNoise = "provider"
+	DriftDifferenceNoiseText     DriftDifferenceNoise = "text"
+)
+
+// Valid indicates whether the value is a known member of the DriftDifferenceNoise enum.
+func (e DriftDifferenceNoise) Valid() bool {
+	switch e {
+	case DriftDifferenceNoiseEmpty:
+		return true
+	case DriftDifferenceNoiseListed:
+		return true
+	case DriftDifferenceNoiseOrder:
+		return true
+	case DriftDifferenceNoiseProvider:
+		return true
+	case DriftDifferenceNoiseText:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for EnvironmentClass.
 const (
 	EnvironmentClassDevelopment EnvironmentClass = "development"
@@ -1107,10 +1281,35 @@ func (e ResourcePhase) Valid() bool {
 	}
 }
 
+// Defines values for ResourceDriftCause.
+const (
+	ResourceDriftCauseDeleted ResourceDriftCause = "deleted"
+	ResourceDriftCauseDesired ResourceDriftCause = "desired"
+	ResourceDriftCauseNoise   ResourceDriftCause = "noise"
+	ResourceDriftCausePerson  ResourceDriftCause = "person"
+)
+
+// Valid indicates whether the value is a known member of the ResourceDriftCause enum.
+func (e ResourceDriftCause) Valid() bool {
+	switch e {
+	case ResourceDriftCauseDeleted:
+		return true
+	case ResourceDriftCauseDesired:
+		return true
+	case ResourceDriftCauseNoise:
+		return true
+	case ResourceDriftCausePerson:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ResourceDriftSeverity.
 const (
-	ResourceDriftSeverityAlert ResourceDriftSeverity = "alert"
-	ResourceDriftSeverityHeal  ResourceDriftSeverity = "heal"
+	ResourceDriftSeverityAlert  ResourceDriftSeverity = "alert"
+	ResourceDriftSeverityHeal   ResourceDriftSeverity = "heal"
+	ResourceDriftSeverityIgnore ResourceDriftSeverity = "ignore"
 )
 
 // Valid indicates whether the value is a known member of the ResourceDriftSeverity enum.
@@ -1119,6 +1318,8 @@ func (e ResourceDriftSeverity) Valid() bool {
 	case ResourceDriftSeverityAlert:
 		return true
 	case ResourceDriftSeverityHeal:
+		return true
+	case ResourceDriftSeverityIgnore:
 		return true
 	default:
 		return false
@@ -1770,6 +1971,78 @@ func (e ListDecisionsParamsStage) Valid() bool {
 	case ListDecisionsParamsStageRelease:
 		return true
 	case ListDecisionsParamsStageRequest:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetDriftCheckParamsState.
+const (
+	GetDriftCheckParamsStateLooking GetDriftCheckParamsState = "looking"
+	GetDriftCheckParamsStateWaiting GetDriftCheckParamsState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the GetDriftCheckParamsState enum.
+func (e GetDriftCheckParamsState) Valid() bool {
+	switch e {
+	case GetDriftCheckParamsStateLooking:
+		return true
+	case GetDriftCheckParamsStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListDriftsParamsCause.
+const (
+	ListDriftsParamsCauseDeleted ListDriftsParamsCause = "deleted"
+	ListDriftsParamsCauseDesired ListDriftsParamsCause = "desired"
+	ListDriftsParamsCauseNoise   ListDriftsParamsCause = "noise"
+	ListDriftsParamsCausePerson  ListDriftsParamsCause = "person"
+)
+
+// Valid indicates whether the value is a known member of the ListDriftsParamsCause enum.
+func (e ListDriftsParamsCause) Valid() bool {
+	switch e {
+	case ListDriftsParamsCauseDeleted:
+		return true
+	case ListDriftsParamsCauseDesired:
+		return true
+	case ListDriftsParamsCauseNoise:
+		return true
+	case ListDriftsParamsCausePerson:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListDriftsParamsAnswer.
+const (
+	ListDriftsParamsAnswerAlert  ListDriftsParamsAnswer = "alert"
+	ListDriftsParamsAnswerAsk    ListDriftsParamsAnswer = "ask"
+	ListDriftsParamsAnswerHeal   ListDriftsParamsAnswer = "heal"
+	ListDriftsParamsAnswerHeld   ListDriftsParamsAnswer = "held"
+	ListDriftsParamsAnswerIgnore ListDriftsParamsAnswer = "ignore"
+	ListDriftsParamsAnswerLost   ListDriftsParamsAnswer = "lost"
+)
+
+// Valid indicates whether the value is a known member of the ListDriftsParamsAnswer enum.
+func (e ListDriftsParamsAnswer) Valid() bool {
+	switch e {
+	case ListDriftsParamsAnswerAlert:
+		return true
+	case ListDriftsParamsAnswerAsk:
+		return true
+	case ListDriftsParamsAnswerHeal:
+		return true
+	case ListDriftsParamsAnswerHeld:
+		return true
+	case ListDriftsParamsAnswerIgnore:
+		return true
+	case ListDriftsParamsAnswerLost:
 		return true
 	default:
 		return false
@@ -2590,6 +2863,12 @@ func (e ListWebhookDeliveriesParamsStatus) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// AcceptDriftRequest defines model for Accept-driftRequest.
+type AcceptDriftRequest struct {
+	// Reason Why; it is recorded
+	Reason string `json:"reason"`
 }
 
 // AccessExplanation defines model for AccessExplanation.
@@ -3621,36 +3900,122 @@ type DesiredResource struct {
 	Version *string `json:"version,omitempty"`
 }
 
-// Engine defines model for Engine.
-type Engine struct {
-	// Isolation How what it runs is kept apart; for those who may see the system
-	Isolation *string `json:"isolation,omitempty"`
+// Drift defines model for Drift.
+type Drift struct {
+	// Answer What is done about it
+	Answer DriftAnswer `json:"answer"`
 
-	// Name Example: iac
-	Name    string         `json:"name"`
-	Problem *EngineProblem `json:"problem,omitempty"`
+	// Cause noise: another way to write the same; person: somebody changed it; deleted: somebody deleted it; desired: something else is wanted than what was made
+	Cause DriftCause `json:"cause"`
 
-	// Program What it works with
+	// ChangedAt When differences or answer became what they are
+	ChangedAt   time.Time         `json:"changedAt"`
+	DetectedAt  time.Time         `json:"detectedAt"`
+	Differences []DriftDifference `json:"differences"`
+	Engine      string            `json:"engine"`
+	Environment string            `json:"environment"`
+
+	// ID Example: drf_01jd2v8n5k3q7x9w4m6p8r0t2y
+	ID   string `json:"id"`
+	Open bool   `json:"open"`
+
+	// Presence What was found of the resource
+	Presence DriftPresence `json:"presence"`
+	Project  string        `json:"project"`
+
+	// Reason Why they did
+	Reason *string `json:"reason,omitempty"`
+
+	// Resolution gone: it was as wanted again by itself; changed: another run made the resource anew
+	Resolution *DriftResolution `json:"resolution,omitempty"`
+	ResolvedAt *time.Time       `json:"resolvedAt,omitempty"`
+
+	// ResolvedBy Name of who accepted it
+	ResolvedBy *string `json:"resolvedBy,omitempty"`
+
+	// Resource Its name
+	Resource   string `json:"resource"`
+	ResourceID string `json:"resourceId"`
+
+	// RunID The run that repairs it
+	RunID    *string `json:"runId,omitempty"`
+	Team     string  `json:"team"`
+	Template string  `json:"template"`
+}
+
+// DriftAnswer What is done about it
+type DriftAnswer string
+
+// DriftCause noise: another way to write the same; person: somebody changed it; deleted: somebody deleted it; desired: something else is wanted than what was made
+type DriftCause string
+
+// DriftPresence What was found of the resource
+type DriftPresence string
+
+// DriftResolution gone: it was as wanted again by itself; changed: another run made the resource anew
+type DriftResolution string
+
+// DriftBrake defines model for DriftBrake.
+type DriftBrake struct {
+	// FreeUntil Until when a person released it
+	FreeUntil  *time.Time `json:"freeUntil,omitempty"`
+	Held       bool       `json:"held"`
+	HeldAt     *time.Time `json:"heldAt,omitempty"`
+	Reason     *string    `json:"reason,omitempty"`
+	ReleasedAt *time.Time `json:"releasedAt,omitempty"`
+	ReleasedBy *string    `json:"releasedBy,omitempty"`
+
+	// Scope server/HOST, template/NAME or engine/NAME
 	//
-	// Example: tofu
-	Program *string `json:"program,omitempty"`
-	Ready   bool    `json:"ready"`
-
-	// Version Of the program
-	Version *string `json:"version,omitempty"`
+	// Example: server/db1:5432
+	Scope string  `json:"scope"`
+	Why   *string `json:"why,omitempty"`
 }
 
-// EngineList defines model for EngineList.
-type EngineList struct {
-	Items []Engine `json:"items"`
+// DriftCheck defines model for DriftCheck.
+type DriftCheck struct {
+	// Ahead How many looks are before it, while it waits
+	Ahead   int64      `json:"ahead"`
+	AskedAt time.Time  `json:"askedAt"`
+	BeganAt *time.Time `json:"beganAt,omitempty"`
+	EndedAt *time.Time `json:"endedAt,omitempty"`
+
+	// ID Example: chk_01jd2v8n5k3q7x9w4m6p8r0t2y
+	ID string `json:"id"`
+
+	// Message The outcome in words
+	Message *string `json:"message,omitempty"`
+
+	// Outcome Once it is done
+	Outcome    *DriftCheckOutcome `json:"outcome,omitempty"`
+	ResourceID string             `json:"resourceId"`
+	State      DriftCheckState    `json:"state"`
 }
 
-// EngineProblem defines model for EngineProblem.
-type EngineProblem struct {
-	Code    string  `json:"code"`
-	Hint    *string `json:"hint,omitempty"`
-	Message string  `json:"message"`
+// DriftCheckOutcome Once it is done
+type DriftCheckOutcome string
+
+// DriftCheckState defines model for DriftCheck.State.
+type DriftCheckState string
+
+// DriftDifference defines model for DriftDifference.
+type DriftDifference struct {
+	// Address Example: aws_instance.web
+	Address string `json:"address"`
+
+	// Field Example: tags.env
+	Field string      `json:"field"`
+	Got   interface{} `json:"got"`
+
+	// Noise Why it counts for nothing
+	Noise *DriftDifferenceNoise `json:"noise,omitempty"`
+
+	// Want Secrets are shown as [redacted]
+	Want interface{} `json:"want"`
 }
+
+// DriftDifferenceNoise Why it counts for nothing
+type DriftDifferenceNoise string
 
 // Environment defines model for Environment.
 type Environment struct {
@@ -4489,6 +4854,24 @@ type PageDelivery struct {
 	Next *string `json:"next,omitempty"`
 }
 
+// PageDrift defines model for PageDrift.
+type PageDrift struct {
+	// Items This page's items
+	Items []Drift `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
+// PageDriftBrake defines model for PageDriftBrake.
+type PageDriftBrake struct {
+	// Items This page's items
+	Items []DriftBrake `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
 // PageEnvironment defines model for PageEnvironment.
 type PageEnvironment struct {
 	// Items This page's items
@@ -4637,15 +5020,6 @@ type PageRun struct {
 type PageSession struct {
 	// Items This page's items
 	Items []Session `json:"items"`
-
-	// Next Cursor of the next page; absent on the last one
-	Next *string `json:"next,omitempty"`
-}
-
-// PageStateVersion defines model for PageStateVersion.
-type PageStateVersion struct {
-	// Items This page's items
-	Items []StateVersion `json:"items"`
 
 	// Next Cursor of the next page; absent on the last one
 	Next *string `json:"next,omitempty"`
@@ -4969,6 +5343,15 @@ type RejectApprovalRequest struct {
 	Digest string `json:"digest"`
 }
 
+// ReleaseDriftBrakeRequest defines model for Release-drift-brakeRequest.
+type ReleaseDriftBrakeRequest struct {
+	// Reason Why; it is recorded
+	Reason string `json:"reason"`
+
+	// Scope Example: server/db1:5432
+	Scope string `json:"scope"`
+}
+
 // Resource defines model for Resource.
 type Resource struct {
 	// AppliedRevision The revision last made real; 0 before the first
@@ -5087,16 +5470,22 @@ type ResourceCredentials struct {
 
 // ResourceDrift defines model for ResourceDrift.
 type ResourceDrift struct {
-	Address string      `json:"address"`
-	Field   string      `json:"field"`
-	Got     interface{} `json:"got"`
+	Address string `json:"address"`
 
-	// Severity heal: repaired by itself; alert: needs a person
+	// Cause person: somebody changed it; deleted: somebody deleted it; desired: something else is wanted than what was made
+	Cause *ResourceDriftCause `json:"cause,omitempty"`
+	Field string              `json:"field"`
+	Got   interface{}         `json:"got"`
+
+	// Severity heal: repaired by itself; alert: needs a person; ignore: somebody said that it is fine
 	Severity ResourceDriftSeverity `json:"severity"`
 	Want     interface{}           `json:"want"`
 }
 
-// ResourceDriftSeverity heal: repaired by itself; alert: needs a person
+// ResourceDriftCause person: somebody changed it; deleted: somebody deleted it; desired: something else is wanted than what was made
+type ResourceDriftCause string
+
+// ResourceDriftSeverity heal: repaired by itself; alert: needs a person; ignore: somebody said that it is fine
 type ResourceDriftSeverity string
 
 // ResourceObject defines model for ResourceObject.
@@ -5205,20 +5594,6 @@ type ResourceRevision struct {
 	Template        string `json:"template"`
 	TemplateDigest  string `json:"templateDigest"`
 	TemplateVersion string `json:"templateVersion"`
-}
-
-// ResourceState defines model for ResourceState.
-type ResourceState struct {
-	Lineage *string    `json:"lineage,omitempty"`
-	Lock    *StateLock `json:"lock,omitempty"`
-
-	// Objects Managed objects in it
-	Objects   int64     `json:"objects"`
-	Serial    int64     `json:"serial"`
-	UpdatedAt time.Time `json:"updatedAt"`
-
-	// Version Counts its writes; 0 when nothing is written yet
-	Version int64 `json:"version"`
 }
 
 // ReviewApprovalRequest defines model for Review-approvalRequest.
@@ -5371,57 +5746,6 @@ type SignInLink struct {
 
 	// Value Redeem it with POST /api/v1/session/link, once
 	Value string `json:"value"`
-}
-
-// StateChoice defines model for StateChoice.
-type StateChoice struct {
-	// Version The current one when absent
-	Version *int64 `json:"version,omitempty"`
-}
-
-// StateContent defines model for StateContent.
-type StateContent struct {
-	// By Example: apply
-	By        string    `json:"by"`
-	CreatedAt time.Time `json:"createdAt"`
-	Lineage   string    `json:"lineage"`
-	Serial    int64     `json:"serial"`
-
-	// Size In bytes
-	Size int64 `json:"size"`
-
-	// State As the program wrote it, secrets and all
-	State   interface{} `json:"state"`
-	Version int64       `json:"version"`
-}
-
-// StateLock defines model for StateLock.
-type StateLock struct {
-	ID        string  `json:"id"`
-	Operation *string `json:"operation,omitempty"`
-
-	// Program Version of the program
-	Program *string `json:"program,omitempty"`
-	Since   *string `json:"since,omitempty"`
-	Who     *string `json:"who,omitempty"`
-}
-
-// StateRollback defines model for StateRollback.
-type StateRollback struct {
-	Version int64 `json:"version"`
-}
-
-// StateVersion defines model for StateVersion.
-type StateVersion struct {
-	// By Example: apply
-	By        string    `json:"by"`
-	CreatedAt time.Time `json:"createdAt"`
-	Lineage   string    `json:"lineage"`
-	Serial    int64     `json:"serial"`
-
-	// Size In bytes
-	Size    int64 `json:"size"`
-	Version int64 `json:"version"`
 }
 
 // StopSchedule defines model for StopSchedule.
@@ -6151,6 +6475,50 @@ type ListDelegationsParams struct {
 	Ended *bool `form:"ended,omitempty" json:"ended,omitempty"`
 }
 
+// GetDriftCheckParams defines parameters for GetDriftCheck.
+type GetDriftCheckParams struct {
+	// State What the caller knows
+	State *GetDriftCheckParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Wait Seconds to wait for it to be done; answers with what is there when they are over
+	Wait *int64 `form:"wait,omitempty" json:"wait,omitempty"`
+}
+
+// GetDriftCheckParamsState defines parameters for GetDriftCheck.
+type GetDriftCheckParamsState string
+
+// ListDriftsParams defines parameters for ListDrifts.
+type ListDriftsParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Project Name or id
+	Project *string `form:"project,omitempty" json:"project,omitempty"`
+
+	// Environment Name or id
+	Environment *string `form:"environment,omitempty" json:"environment,omitempty"`
+
+	// Resource Name or id
+	Resource *string                 `form:"resource,omitempty" json:"resource,omitempty"`
+	Cause    *ListDriftsParamsCause  `form:"cause,omitempty" json:"cause,omitempty"`
+	Answer   *ListDriftsParamsAnswer `form:"answer,omitempty" json:"answer,omitempty"`
+
+	// Open Only what is not over
+	Open *bool `form:"open,omitempty" json:"open,omitempty"`
+
+	// Ignored Also what is ignored
+	Ignored *bool `form:"ignored,omitempty" json:"ignored,omitempty"`
+}
+
+// ListDriftsParamsCause defines parameters for ListDrifts.
+type ListDriftsParamsCause string
+
+// ListDriftsParamsAnswer defines parameters for ListDrifts.
+type ListDriftsParamsAnswer string
+
 // ListAllEnvironmentsParams defines parameters for ListAllEnvironments.
 type ListAllEnvironmentsParams struct {
 	// Limit How many items at most
@@ -6554,15 +6922,6 @@ type ListRunsParams struct {
 type StartResourceParams struct {
 	// IfMatch Change only if the ETag is still this one
 	IfMatch *string `json:"If-Match,omitempty"`
-}
-
-// ListStateVersionsParams defines parameters for ListStateVersions.
-type ListStateVersionsParams struct {
-	// Limit How many items at most
-	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
-
-	// Cursor Where to go on: the next of the page before
-	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
 // StopResourceParams defines parameters for StopResource.
@@ -6997,6 +7356,9 @@ type PutPricesJSONRequestBody = PutPricesRequest
 // CreateDelegationJSONRequestBody defines body for CreateDelegation for application/json ContentType.
 type CreateDelegationJSONRequestBody = CreateDelegationRequest
 
+// ReleaseDriftBrakeJSONRequestBody defines body for ReleaseDriftBrake for application/json ContentType.
+type ReleaseDriftBrakeJSONRequestBody = ReleaseDriftBrakeRequest
+
 // EvaluateGuardrailsJSONRequestBody defines body for EvaluateGuardrails for application/json ContentType.
 type EvaluateGuardrailsJSONRequestBody = EvaluateInputBody
 
@@ -7051,17 +7413,14 @@ type ChangeResourceJSONRequestBody = ResourceChange
 // PutResourceJSONRequestBody defines body for PutResource for application/json ContentType.
 type PutResourceJSONRequestBody = DesiredResource
 
+// AcceptDriftJSONRequestBody defines body for AcceptDrift for application/json ContentType.
+type AcceptDriftJSONRequestBody = AcceptDriftRequest
+
 // PlanResourceChangeJSONRequestBody defines body for PlanResourceChange for application/json ContentType.
 type PlanResourceChangeJSONRequestBody = ResourceChange
 
 // RollbackResourceJSONRequestBody defines body for RollbackResource for application/json ContentType.
 type RollbackResourceJSONRequestBody = RollbackResourceRequest
-
-// PullStateJSONRequestBody defines body for PullState for application/json ContentType.
-type PullStateJSONRequestBody = StateChoice
-
-// RollbackStateJSONRequestBody defines body for RollbackState for application/json ContentType.
-type RollbackStateJSONRequestBody = StateRollback
 
 // SetQuotaJSONRequestBody defines body for SetQuota for application/json ContentType.
 type SetQuotaJSONRequestBody = QuotaSetting
@@ -7622,12 +7981,44 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v1/deliveries/{delivery}/redeliver (the `Redeliver` operationId).
 	Redeliver(ctx context.Context, delivery string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListEngines The engines of this server
+	// ListDriftBrakes What the mass-drift brake holds
 	//
-	// What templates run on: the program of each, its version, and whether it can work here.
+	// And what a person released, for as long as that lasts.
 	//
-	// Corresponds with GET /api/v1/engines (the `ListEngines` operationId).
-	ListEngines(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+	// Corresponds with GET /api/v1/drift-brakes (the `ListDriftBrakes` operationId).
+	ListDriftBrakes(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReleaseDriftBrakeWithBody Let repairs go on that the brake holds
+	//
+	// For a while; the brake acts again afterwards.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/drift-brakes/release (the `ReleaseDriftBrake` operationId).
+	ReleaseDriftBrakeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReleaseDriftBrake Let repairs go on that the brake holds
+	//
+	// For a while; the brake acts again afterwards.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/drift-brakes/release (the `ReleaseDriftBrake` operationId).
+	ReleaseDriftBrake(ctx context.Context, body ReleaseDriftBrakeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetDriftCheck Get a look that somebody asked for
+	//
+	// With wait it answers when the look has gone further than state, when it is done, or when the time is over.
+	//
+	// Corresponds with GET /api/v1/drift-checks/{check} (the `GetDriftCheck` operationId).
+	GetDriftCheck(ctx context.Context, check string, params *GetDriftCheckParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListDrifts The history of drift of what the caller may see
+	//
+	// The newest first. What is ignored is left out unless it is asked for.
+	//
+	// Corresponds with GET /api/v1/drifts (the `ListDrifts` operationId).
+	ListDrifts(ctx context.Context, params *ListDriftsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListAllEnvironments Environments of all projects that the caller may see
 	//
@@ -8177,6 +8568,38 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/credentials (the `RevealCredentials` operationId).
 	RevealCredentials(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// AcceptDriftWithBody Say that what is not as wanted is fine
+	//
+	// Until it changes again, or the resource is made anew.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/drift/accept (the `AcceptDrift` operationId).
+	AcceptDriftWithBody(ctx context.Context, project string, environment string, resource string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AcceptDrift Say that what is not as wanted is fine
+	//
+	// Until it changes again, or the resource is made anew.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/drift/accept (the `AcceptDrift` operationId).
+	AcceptDrift(ctx context.Context, project string, environment string, resource string, body AcceptDriftJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CheckDrift Have a resource looked at now
+	//
+	// Answers at once; follow the look by its id. One that is under way is given again.
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/drift/check (the `CheckDrift` operationId).
+	CheckDrift(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// HealDrift Put right what is not as wanted
+	//
+	// A run that makes the resource as it is wanted, whatever its template says of drift and whatever the brake holds.
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/drift/heal (the `HealDrift` operationId).
+	HealDrift(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// PlanResourceChangeWithBody See what a change would do
 	//
 	// Changes nothing. An empty body shows what the wanted revision would change.
@@ -8252,56 +8675,6 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/start (the `StartResource` operationId).
 	StartResource(ctx context.Context, project string, environment string, resource string, params *StartResourceParams, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// GetResourceState The state of a resource's module
-	//
-	// Its serial, and who holds its lock; not its content.
-	//
-	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state (the `GetResourceState` operationId).
-	GetResourceState(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// PullStateWithBody Download a state
-	//
-	// It holds every secret that the module knows. Recorded in the audit log before the answer is given.
-	//
-	// Takes any type of body and a specified content type.
-	//
-	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/pull (the `PullState` operationId).
-	PullStateWithBody(ctx context.Context, project string, environment string, resource string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// PullState Download a state
-	//
-	// It holds every secret that the module knows. Recorded in the audit log before the answer is given.
-	//
-	// Takes a body of the `application/json` content type.
-	//
-	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/pull (the `PullState` operationId).
-	PullState(ctx context.Context, project string, environment string, resource string, body PullStateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// RollbackStateWithBody Go back to an older state
-	//
-	// Its content becomes the current one under a newer serial. What exists is not touched; a run under way is cut off from the state, and refused while one holds the lock.
-	//
-	// Takes any type of body and a specified content type.
-	//
-	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/rollback (the `RollbackState` operationId).
-	RollbackStateWithBody(ctx context.Context, project string, environment string, resource string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// RollbackState Go back to an older state
-	//
-	// Its content becomes the current one under a newer serial. What exists is not touched; a run under way is cut off from the state, and refused while one holds the lock.
-	//
-	// Takes a body of the `application/json` content type.
-	//
-	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/rollback (the `RollbackState` operationId).
-	RollbackState(ctx context.Context, project string, environment string, resource string, body RollbackStateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
-
-	// ListStateVersions Versions of a state that are kept
-	//
-	// Newest first.
-	//
-	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/versions (the `ListStateVersions` operationId).
-	ListStateVersions(ctx context.Context, project string, environment string, resource string, params *ListStateVersionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// StopResource Stop a resource
 	//
@@ -9908,13 +10281,85 @@ func (c *Client) Redeliver(ctx context.Context, delivery string, reqEditors ...R
 	return c.Client.Do(req)
 }
 
-// ListEngines The engines of this server
+// ListDriftBrakes What the mass-drift brake holds
 //
-// What templates run on: the program of each, its version, and whether it can work here.
+// And what a person released, for as long as that lasts.
 //
-// Corresponds with GET /api/v1/engines (the `ListEngines` operationId).
-func (c *Client) ListEngines(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewListEnginesRequest(c.Server)
+// Corresponds with GET /api/v1/drift-brakes (the `ListDriftBrakes` operationId).
+func (c *Client) ListDriftBrakes(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListDriftBrakesRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReleaseDriftBrakeWithBody Let repairs go on that the brake holds
+//
+// For a while; the brake acts again afterwards.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/drift-brakes/release (the `ReleaseDriftBrake` operationId).
+func (c *Client) ReleaseDriftBrakeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReleaseDriftBrakeRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReleaseDriftBrake Let repairs go on that the brake holds
+//
+// For a while; the brake acts again afterwards.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/drift-brakes/release (the `ReleaseDriftBrake` operationId).
+func (c *Client) ReleaseDriftBrake(ctx context.Context, body ReleaseDriftBrakeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReleaseDriftBrakeRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetDriftCheck Get a look that somebody asked for
+//
+// With wait it answers when the look has gone further than state, when it is done, or when the time is over.
+//
+// Corresponds with GET /api/v1/drift-checks/{check} (the `GetDriftCheck` operationId).
+func (c *Client) GetDriftCheck(ctx context.Context, check string, params *GetDriftCheckParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetDriftCheckRequest(c.Server, check, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListDrifts The history of drift of what the caller may see
+//
+// The newest first. What is ignored is left out unless it is asked for.
+//
+// Corresponds with GET /api/v1/drifts (the `ListDrifts` operationId).
+func (c *Client) ListDrifts(ctx context.Context, params *ListDriftsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListDriftsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -11233,6 +11678,78 @@ func (c *Client) RevealCredentials(ctx context.Context, project string, environm
 	return c.Client.Do(req)
 }
 
+// AcceptDriftWithBody Say that what is not as wanted is fine
+//
+// Until it changes again, or the resource is made anew.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/drift/accept (the `AcceptDrift` operationId).
+func (c *Client) AcceptDriftWithBody(ctx context.Context, project string, environment string, resource string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAcceptDriftRequestWithBody(c.Server, project, environment, resource, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AcceptDrift Say that what is not as wanted is fine
+//
+// Until it changes again, or the resource is made anew.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/drift/accept (the `AcceptDrift` operationId).
+func (c *Client) AcceptDrift(ctx context.Context, project string, environment string, resource string, body AcceptDriftJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAcceptDriftRequest(c.Server, project, environment, resource, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CheckDrift Have a resource looked at now
+//
+// Answers at once; follow the look by its id. One that is under way is given again.
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/drift/check (the `CheckDrift` operationId).
+func (c *Client) CheckDrift(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCheckDriftRequest(c.Server, project, environment, resource)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// HealDrift Put right what is not as wanted
+//
+// A run that makes the resource as it is wanted, whatever its template says of drift and whatever the brake holds.
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/drift/heal (the `HealDrift` operationId).
+func (c *Client) HealDrift(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewHealDriftRequest(c.Server, project, environment, resource)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // PlanResourceChangeWithBody See what a change would do
 //
 // Changes nothing. An empty body shows what the wanted revision would change.
@@ -11399,116 +11916,6 @@ func (c *Client) ListRuns(ctx context.Context, project string, environment strin
 // Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/start (the `StartResource` operationId).
 func (c *Client) StartResource(ctx context.Context, project string, environment string, resource string, params *StartResourceParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewStartResourceRequest(c.Server, project, environment, resource, params)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// GetResourceState The state of a resource's module
-//
-// Its serial, and who holds its lock; not its content.
-//
-// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state (the `GetResourceState` operationId).
-func (c *Client) GetResourceState(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewGetResourceStateRequest(c.Server, project, environment, resource)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// PullStateWithBody Download a state
-//
-// It holds every secret that the module knows. Recorded in the audit log before the answer is given.
-//
-// Takes any type of body and a specified content type.
-//
-// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/pull (the `PullState` operationId).
-func (c *Client) PullStateWithBody(ctx context.Context, project string, environment string, resource string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPullStateRequestWithBody(c.Server, project, environment, resource, contentType, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// PullState Download a state
-//
-// It holds every secret that the module knows. Recorded in the audit log before the answer is given.
-//
-// Takes a body of the `application/json` content type.
-//
-// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/pull (the `PullState` operationId).
-func (c *Client) PullState(ctx context.Context, project string, environment string, resource string, body PullStateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewPullStateRequest(c.Server, project, environment, resource, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// RollbackStateWithBody Go back to an older state
-//
-// Its content becomes the current one under a newer serial. What exists is not touched; a run under way is cut off from the state, and refused while one holds the lock.
-//
-// Takes any type of body and a specified content type.
-//
-// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/rollback (the `RollbackState` operationId).
-func (c *Client) RollbackStateWithBody(ctx context.Context, project string, environment string, resource string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewRollbackStateRequestWithBody(c.Server, project, environment, resource, contentType, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// RollbackState Go back to an older state
-//
-// Its content becomes the current one under a newer serial. What exists is not touched; a run under way is cut off from the state, and refused while one holds the lock.
-//
-// Takes a body of the `application/json` content type.
-//
-// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/rollback (the `RollbackState` operationId).
-func (c *Client) RollbackState(ctx context.Context, project string, environment string, resource string, body RollbackStateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewRollbackStateRequest(c.Server, project, environment, resource, body)
-	if err != nil {
-		return nil, err
-	}
-	req = req.WithContext(ctx)
-	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
-		return nil, err
-	}
-	return c.Client.Do(req)
-}
-
-// ListStateVersions Versions of a state that are kept
-//
-// Newest first.
-//
-// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/versions (the `ListStateVersions` operationId).
-func (c *Client) ListStateVersions(ctx context.Context, project string, environment string, resource string, params *ListStateVersionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
-	req, err := NewListStateVersionsRequest(c.Server, project, environment, resource, params)
 	if err != nil {
 		return nil, err
 	}
@@ -15663,8 +16070,8 @@ func NewRedeliverRequest(server string, delivery string) (*http.Request, error) 
 	return req, nil
 }
 
-// NewListEnginesRequest constructs an http.Request for the ListEngines method
-func NewListEnginesRequest(server string) (*http.Request, error) {
+// NewListDriftBrakesRequest constructs an http.Request for the ListDriftBrakes method
+func NewListDriftBrakesRequest(server string) (*http.Request, error) {
 	var err error
 
 	serverURL, err := url.Parse(server)
@@ -15672,7 +16079,7 @@ func NewListEnginesRequest(server string) (*http.Request, error) {
 		return nil, err
 	}
 
-	operationPath := fmt.Sprintf("/api/v1/engines")
+	operationPath := fmt.Sprintf("/api/v1/drift-brakes")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -15680,6 +16087,269 @@ func NewListEnginesRequest(server string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReleaseDriftBrakeRequest calls the generic ReleaseDriftBrake builder with application/json body
+func NewReleaseDriftBrakeRequest(server string, body ReleaseDriftBrakeJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReleaseDriftBrakeRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewReleaseDriftBrakeRequestWithBody constructs an http.Request for the ReleaseDriftBrake method, with any body, and a specified content type
+func NewReleaseDriftBrakeRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/drift-brakes/release")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetDriftCheckRequest constructs an http.Request for the GetDriftCheck method
+func NewGetDriftCheckRequest(server string, check string, params *GetDriftCheckParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "check", check, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/drift-checks/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Wait != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "wait", *params.Wait, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListDriftsRequest constructs an http.Request for the ListDrifts method
+func NewListDriftsRequest(server string, params *ListDriftsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/drifts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Project != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "project", *params.Project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Environment != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "environment", *params.Environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Resource != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "resource", *params.Resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cause != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cause", *params.Cause, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Answer != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "answer", *params.Answer, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Open != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "open", *params.Open, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Ignored != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "ignored", *params.Ignored, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -19186,6 +19856,163 @@ func NewRevealCredentialsRequest(server string, project string, environment stri
 	return req, nil
 }
 
+// NewAcceptDriftRequest calls the generic AcceptDrift builder with application/json body
+func NewAcceptDriftRequest(server string, project string, environment string, resource string, body AcceptDriftJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAcceptDriftRequestWithBody(server, project, environment, resource, "application/json", bodyReader)
+}
+
+// NewAcceptDriftRequestWithBody constructs an http.Request for the AcceptDrift method, with any body, and a specified content type
+func NewAcceptDriftRequestWithBody(server string, project string, environment string, resource string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "environment", environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "resource", resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/projects/%s/environments/%s/resources/%s/drift/accept", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewCheckDriftRequest constructs an http.Request for the CheckDrift method
+func NewCheckDriftRequest(server string, project string, environment string, resource string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "environment", environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "resource", resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/projects/%s/environments/%s/resources/%s/drift/check", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewHealDriftRequest constructs an http.Request for the HealDrift method
+func NewHealDriftRequest(server string, project string, environment string, resource string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "environment", environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "resource", resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/projects/%s/environments/%s/resources/%s/drift/heal", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewPlanResourceChangeRequest calls the generic PlanResourceChange builder with application/json body
 func NewPlanResourceChangeRequest(server string, project string, environment string, resource string, params *PlanResourceChangeParams, body PlanResourceChangeJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -19729,263 +20556,6 @@ func NewStartResourceRequest(server string, project string, environment string, 
 			req.Header.Set("If-Match", headerParam0)
 		}
 
-	}
-
-	return req, nil
-}
-
-// NewGetResourceStateRequest constructs an http.Request for the GetResourceState method
-func NewGetResourceStateRequest(server string, project string, environment string, resource string) (*http.Request, error) {
-	var err error
-
-	var pathParam0 string
-
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	var pathParam1 string
-
-	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "environment", environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	var pathParam2 string
-
-	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "resource", resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/api/v1/projects/%s/environments/%s/resources/%s/state", pathParam0, pathParam1, pathParam2)
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
-	}
-
-	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-
-	return req, nil
-}
-
-// NewPullStateRequest calls the generic PullState builder with application/json body
-func NewPullStateRequest(server string, project string, environment string, resource string, body PullStateJSONRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	buf, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	bodyReader = bytes.NewReader(buf)
-	return NewPullStateRequestWithBody(server, project, environment, resource, "application/json", bodyReader)
-}
-
-// NewPullStateRequestWithBody constructs an http.Request for the PullState method, with any body, and a specified content type
-func NewPullStateRequestWithBody(server string, project string, environment string, resource string, contentType string, body io.Reader) (*http.Request, error) {
-	var err error
-
-	var pathParam0 string
-
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	var pathParam1 string
-
-	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "environment", environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	var pathParam2 string
-
-	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "resource", resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/api/v1/projects/%s/environments/%s/resources/%s/state/pull", pathParam0, pathParam1, pathParam2)
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
-	}
-
-	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
-	if err != nil {
-		return nil, err
-	}
-
-	req.Header.Add("Content-Type", contentType)
-
-	return req, nil
-}
-
-// NewRollbackStateRequest calls the generic RollbackState builder with application/json body
-func NewRollbackStateRequest(server string, project string, environment string, resource string, body RollbackStateJSONRequestBody) (*http.Request, error) {
-	var bodyReader io.Reader
-	buf, err := json.Marshal(body)
-	if err != nil {
-		return nil, err
-	}
-	bodyReader = bytes.NewReader(buf)
-	return NewRollbackStateRequestWithBody(server, project, environment, resource, "application/json", bodyReader)
-}
-
-// NewRollbackStateRequestWithBody constructs an http.Request for the RollbackState method, with any body, and a specified content type
-func NewRollbackStateRequestWithBody(server string, project string, environment string, resource string, contentType string, body io.Reader) (*http.Request, error) {
-	var err error
-
-	var pathParam0 string
-
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	var pathParam1 string
-
-	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "environment", environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	var pathParam2 string
-
-	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "resource", resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/api/v1/projects/%s/environments/%s/resources/%s/state/rollback", pathParam0, pathParam1, pathParam2)
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
-	}
-
-	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
-	if err != nil {
-		return nil, err
-	}
-
-	req.Header.Add("Content-Type", contentType)
-
-	return req, nil
-}
-
-// NewListStateVersionsRequest constructs an http.Request for the ListStateVersions method
-func NewListStateVersionsRequest(server string, project string, environment string, resource string, params *ListStateVersionsParams) (*http.Request, error) {
-	var err error
-
-	var pathParam0 string
-
-	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	var pathParam1 string
-
-	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "environment", environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	var pathParam2 string
-
-	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "resource", resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
-	if err != nil {
-		return nil, err
-	}
-
-	serverURL, err := url.Parse(server)
-	if err != nil {
-		return nil, err
-	}
-
-	operationPath := fmt.Sprintf("/api/v1/projects/%s/environments/%s/resources/%s/state/versions", pathParam0, pathParam1, pathParam2)
-	if operationPath[0] == '/' {
-		operationPath = "." + operationPath
-	}
-
-	queryURL, err := serverURL.Parse(operationPath)
-	if err != nil {
-		return nil, err
-	}
-
-	if params != nil {
-		// queryValues collects non-styled parameters (passthrough, JSON)
-		// that are safe to round-trip through url.Values.Encode().
-		queryValues := queryURL.Query()
-		// rawQueryFragments collects pre-encoded query fragments from
-		// styled parameters, preserving literal commas as delimiters
-		// per the OpenAPI spec (e.g. "color=blue,black,brown").
-		var rawQueryFragments []string
-
-		if params.Limit != nil {
-
-			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
-				return nil, err
-			} else {
-				for _, qp := range strings.Split(queryFrag, "&") {
-					rawQueryFragments = append(rawQueryFragments, qp)
-				}
-			}
-
-		}
-
-		if params.Cursor != nil {
-
-			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			} else {
-				for _, qp := range strings.Split(queryFrag, "&") {
-					rawQueryFragments = append(rawQueryFragments, qp)
-				}
-			}
-
-		}
-
-		if encoded := queryValues.Encode(); encoded != "" {
-			rawQueryFragments = append(rawQueryFragments, encoded)
-		}
-		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
-	}
-
-	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
-	if err != nil {
-		return nil, err
 	}
 
 	return req, nil
@@ -24308,14 +24878,50 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/v1/deliveries/{delivery}/redeliver (the `Redeliver` operationId).
 	RedeliverWithResponse(ctx context.Context, delivery string, reqEditors ...RequestEditorFn) (*RedeliverReply, error)
 
-	// ListEnginesWithResponse The engines of this server
+	// ListDriftBrakesWithResponse What the mass-drift brake holds
 	//
-	// What templates run on: the program of each, its version, and whether it can work here.
+	// And what a person released, for as long as that lasts.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
-	// Corresponds with GET /api/v1/engines (the `ListEngines` operationId).
-	ListEnginesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListEnginesReply, error)
+	// Corresponds with GET /api/v1/drift-brakes (the `ListDriftBrakes` operationId).
+	ListDriftBrakesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListDriftBrakesReply, error)
+
+	// ReleaseDriftBrakeWithBodyWithResponse Let repairs go on that the brake holds
+	//
+	// For a while; the brake acts again afterwards.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/drift-brakes/release (the `ReleaseDriftBrake` operationId).
+	ReleaseDriftBrakeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReleaseDriftBrakeReply, error)
+
+	// ReleaseDriftBrakeWithResponse Let repairs go on that the brake holds
+	//
+	// For a while; the brake acts again afterwards.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/drift-brakes/release (the `ReleaseDriftBrake` operationId).
+	ReleaseDriftBrakeWithResponse(ctx context.Context, body ReleaseDriftBrakeJSONRequestBody, reqEditors ...RequestEditorFn) (*ReleaseDriftBrakeReply, error)
+
+	// GetDriftCheckWithResponse Get a look that somebody asked for
+	//
+	// With wait it answers when the look has gone further than state, when it is done, or when the time is over.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/drift-checks/{check} (the `GetDriftCheck` operationId).
+	GetDriftCheckWithResponse(ctx context.Context, check string, params *GetDriftCheckParams, reqEditors ...RequestEditorFn) (*GetDriftCheckReply, error)
+
+	// ListDriftsWithResponse The history of drift of what the caller may see
+	//
+	// The newest first. What is ignored is left out unless it is asked for.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/drifts (the `ListDrifts` operationId).
+	ListDriftsWithResponse(ctx context.Context, params *ListDriftsParams, reqEditors ...RequestEditorFn) (*ListDriftsReply, error)
 
 	// ListAllEnvironmentsWithResponse Environments of all projects that the caller may see
 	//
@@ -24939,6 +25545,42 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/credentials (the `RevealCredentials` operationId).
 	RevealCredentialsWithResponse(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*RevealCredentialsReply, error)
 
+	// AcceptDriftWithBodyWithResponse Say that what is not as wanted is fine
+	//
+	// Until it changes again, or the resource is made anew.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/drift/accept (the `AcceptDrift` operationId).
+	AcceptDriftWithBodyWithResponse(ctx context.Context, project string, environment string, resource string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AcceptDriftReply, error)
+
+	// AcceptDriftWithResponse Say that what is not as wanted is fine
+	//
+	// Until it changes again, or the resource is made anew.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/drift/accept (the `AcceptDrift` operationId).
+	AcceptDriftWithResponse(ctx context.Context, project string, environment string, resource string, body AcceptDriftJSONRequestBody, reqEditors ...RequestEditorFn) (*AcceptDriftReply, error)
+
+	// CheckDriftWithResponse Have a resource looked at now
+	//
+	// Answers at once; follow the look by its id. One that is under way is given again.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/drift/check (the `CheckDrift` operationId).
+	CheckDriftWithResponse(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*CheckDriftReply, error)
+
+	// HealDriftWithResponse Put right what is not as wanted
+	//
+	// A run that makes the resource as it is wanted, whatever its template says of drift and whatever the brake holds.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/drift/heal (the `HealDrift` operationId).
+	HealDriftWithResponse(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*HealDriftReply, error)
+
 	// PlanResourceChangeWithBodyWithResponse See what a change would do
 	//
 	// Changes nothing. An empty body shows what the wanted revision would change.
@@ -25026,60 +25668,6 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/start (the `StartResource` operationId).
 	StartResourceWithResponse(ctx context.Context, project string, environment string, resource string, params *StartResourceParams, reqEditors ...RequestEditorFn) (*StartResourceReply, error)
-
-	// GetResourceStateWithResponse The state of a resource's module
-	//
-	// Its serial, and who holds its lock; not its content.
-	//
-	// Returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state (the `GetResourceState` operationId).
-	GetResourceStateWithResponse(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*GetResourceStateReply, error)
-
-	// PullStateWithBodyWithResponse Download a state
-	//
-	// It holds every secret that the module knows. Recorded in the audit log before the answer is given.
-	//
-	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/pull (the `PullState` operationId).
-	PullStateWithBodyWithResponse(ctx context.Context, project string, environment string, resource string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PullStateReply, error)
-
-	// PullStateWithResponse Download a state
-	//
-	// It holds every secret that the module knows. Recorded in the audit log before the answer is given.
-	//
-	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/pull (the `PullState` operationId).
-	PullStateWithResponse(ctx context.Context, project string, environment string, resource string, body PullStateJSONRequestBody, reqEditors ...RequestEditorFn) (*PullStateReply, error)
-
-	// RollbackStateWithBodyWithResponse Go back to an older state
-	//
-	// Its content becomes the current one under a newer serial. What exists is not touched; a run under way is cut off from the state, and refused while one holds the lock.
-	//
-	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/rollback (the `RollbackState` operationId).
-	RollbackStateWithBodyWithResponse(ctx context.Context, project string, environment string, resource string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RollbackStateReply, error)
-
-	// RollbackStateWithResponse Go back to an older state
-	//
-	// Its content becomes the current one under a newer serial. What exists is not touched; a run under way is cut off from the state, and refused while one holds the lock.
-	//
-	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/rollback (the `RollbackState` operationId).
-	RollbackStateWithResponse(ctx context.Context, project string, environment string, resource string, body RollbackStateJSONRequestBody, reqEditors ...RequestEditorFn) (*RollbackStateReply, error)
-
-	// ListStateVersionsWithResponse Versions of a state that are kept
-	//
-	// Newest first.
-	//
-	// Returns a wrapper object for the known response body format(s).
-	//
-	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/versions (the `ListStateVersions` operationId).
-	ListStateVersionsWithResponse(ctx context.Context, project string, environment string, resource string, params *ListStateVersionsParams, reqEditors ...RequestEditorFn) (*ListStateVersionsReply, error)
 
 	// StopResourceWithResponse Stop a resource
 	//
@@ -27648,25 +28236,25 @@ func (r RedeliverReply) ContentType() string {
 	return ""
 }
 
-type ListEnginesReply struct {
+type ListDriftBrakesReply struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *EngineList
+	JSON200 *PageDriftBrake
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r ListEnginesReply) GetJSON200() *EngineList {
+func (r ListDriftBrakesReply) GetJSON200() *PageDriftBrake {
 	return r.JSON200
 }
 
 // GetBody returns the raw response body bytes
-func (r ListEnginesReply) GetBody() []byte {
+func (r ListDriftBrakesReply) GetBody() []byte {
 	return r.Body
 }
 
 // Status returns HTTPResponse.Status
-func (r ListEnginesReply) Status() string {
+func (r ListDriftBrakesReply) Status() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Status
 	}
@@ -27674,7 +28262,7 @@ func (r ListEnginesReply) Status() string {
 }
 
 // StatusCode returns HTTPResponse.StatusCode
-func (r ListEnginesReply) StatusCode() int {
+func (r ListDriftBrakesReply) StatusCode() int {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.StatusCode
 	}
@@ -27682,7 +28270,130 @@ func (r ListEnginesReply) StatusCode() int {
 }
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r ListEnginesReply) ContentType() string {
+func (r ListDriftBrakesReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReleaseDriftBrakeReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DriftBrake
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReleaseDriftBrakeReply) GetJSON200() *DriftBrake {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ReleaseDriftBrakeReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReleaseDriftBrakeReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReleaseDriftBrakeReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReleaseDriftBrakeReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetDriftCheckReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *DriftCheck
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetDriftCheckReply) GetJSON200() *DriftCheck {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetDriftCheckReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetDriftCheckReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetDriftCheckReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetDriftCheckReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListDriftsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageDrift
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListDriftsReply) GetJSON200() *PageDrift {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListDriftsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListDriftsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListDriftsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListDriftsReply) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -30179,6 +30890,145 @@ func (r RevealCredentialsReply) ContentType() string {
 	return ""
 }
 
+// AcceptDriftReply200Headers the declared response headers of an HTTP 200 response for AcceptDrift
+type AcceptDriftReply200Headers struct {
+	ETag     *string
+	Location *string
+}
+
+type AcceptDriftReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Resource
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *AcceptDriftReply200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r AcceptDriftReply) GetJSON200() *Resource {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r AcceptDriftReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AcceptDriftReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AcceptDriftReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AcceptDriftReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CheckDriftReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *DriftCheck
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r CheckDriftReply) GetJSON202() *DriftCheck {
+	return r.JSON202
+}
+
+// GetBody returns the raw response body bytes
+func (r CheckDriftReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CheckDriftReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CheckDriftReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CheckDriftReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// HealDriftReply200Headers the declared response headers of an HTTP 200 response for HealDrift
+type HealDriftReply200Headers struct {
+	ETag     *string
+	Location *string
+}
+
+type HealDriftReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Resource
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *HealDriftReply200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r HealDriftReply) GetJSON200() *Resource {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r HealDriftReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r HealDriftReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r HealDriftReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r HealDriftReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type PlanResourceChangeReply struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -30533,177 +31383,6 @@ func (r StartResourceReply) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r StartResourceReply) ContentType() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Header.Get("Content-Type")
-	}
-	return ""
-}
-
-type GetResourceStateReply struct {
-	Body         []byte
-	HTTPResponse *http.Response
-	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *ResourceState
-}
-
-// GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r GetResourceStateReply) GetJSON200() *ResourceState {
-	return r.JSON200
-}
-
-// GetBody returns the raw response body bytes
-func (r GetResourceStateReply) GetBody() []byte {
-	return r.Body
-}
-
-// Status returns HTTPResponse.Status
-func (r GetResourceStateReply) Status() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Status
-	}
-	return http.StatusText(0)
-}
-
-// StatusCode returns HTTPResponse.StatusCode
-func (r GetResourceStateReply) StatusCode() int {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.StatusCode
-	}
-	return 0
-}
-
-// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r GetResourceStateReply) ContentType() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Header.Get("Content-Type")
-	}
-	return ""
-}
-
-// PullStateReply200Headers the declared response headers of an HTTP 200 response for PullState
-type PullStateReply200Headers struct {
-	CacheControl *string
-}
-
-type PullStateReply struct {
-	Body         []byte
-	HTTPResponse *http.Response
-	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *StateContent
-	// Headers200 the parsed response headers for an HTTP 200 response
-	Headers200 *PullStateReply200Headers
-}
-
-// GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r PullStateReply) GetJSON200() *StateContent {
-	return r.JSON200
-}
-
-// GetBody returns the raw response body bytes
-func (r PullStateReply) GetBody() []byte {
-	return r.Body
-}
-
-// Status returns HTTPResponse.Status
-func (r PullStateReply) Status() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Status
-	}
-	return http.StatusText(0)
-}
-
-// StatusCode returns HTTPResponse.StatusCode
-func (r PullStateReply) StatusCode() int {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.StatusCode
-	}
-	return 0
-}
-
-// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r PullStateReply) ContentType() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Header.Get("Content-Type")
-	}
-	return ""
-}
-
-type RollbackStateReply struct {
-	Body         []byte
-	HTTPResponse *http.Response
-	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *ResourceState
-}
-
-// GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r RollbackStateReply) GetJSON200() *ResourceState {
-	return r.JSON200
-}
-
-// GetBody returns the raw response body bytes
-func (r RollbackStateReply) GetBody() []byte {
-	return r.Body
-}
-
-// Status returns HTTPResponse.Status
-func (r RollbackStateReply) Status() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Status
-	}
-	return http.StatusText(0)
-}
-
-// StatusCode returns HTTPResponse.StatusCode
-func (r RollbackStateReply) StatusCode() int {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.StatusCode
-	}
-	return 0
-}
-
-// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r RollbackStateReply) ContentType() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Header.Get("Content-Type")
-	}
-	return ""
-}
-
-type ListStateVersionsReply struct {
-	Body         []byte
-	HTTPResponse *http.Response
-	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *PageStateVersion
-}
-
-// GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r ListStateVersionsReply) GetJSON200() *PageStateVersion {
-	return r.JSON200
-}
-
-// GetBody returns the raw response body bytes
-func (r ListStateVersionsReply) GetBody() []byte {
-	return r.Body
-}
-
-// Status returns HTTPResponse.Status
-func (r ListStateVersionsReply) Status() string {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.Status
-	}
-	return http.StatusText(0)
-}
-
-// StatusCode returns HTTPResponse.StatusCode
-func (r ListStateVersionsReply) StatusCode() int {
-	if r.HTTPResponse != nil {
-		return r.HTTPResponse.StatusCode
-	}
-	return 0
-}
-
-// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
-func (r ListStateVersionsReply) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -34313,19 +34992,79 @@ func (c *ClientWithResponses) RedeliverWithResponse(ctx context.Context, deliver
 	return ParseRedeliverReply(rsp)
 }
 
-// ListEnginesWithResponse The engines of this server
+// ListDriftBrakesWithResponse What the mass-drift brake holds
 //
-// What templates run on: the program of each, its version, and whether it can work here.
+// And what a person released, for as long as that lasts.
 //
 // Returns a wrapper object for the known response body format(s).
 //
-// Corresponds with GET /api/v1/engines (the `ListEngines` operationId).
-func (c *ClientWithResponses) ListEnginesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListEnginesReply, error) {
-	rsp, err := c.ListEngines(ctx, reqEditors...)
+// Corresponds with GET /api/v1/drift-brakes (the `ListDriftBrakes` operationId).
+func (c *ClientWithResponses) ListDriftBrakesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListDriftBrakesReply, error) {
+	rsp, err := c.ListDriftBrakes(ctx, reqEditors...)
 	if err != nil {
 		return nil, err
 	}
-	return ParseListEnginesReply(rsp)
+	return ParseListDriftBrakesReply(rsp)
+}
+
+// ReleaseDriftBrakeWithBodyWithResponse Let repairs go on that the brake holds
+//
+// For a while; the brake acts again afterwards.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/drift-brakes/release (the `ReleaseDriftBrake` operationId).
+func (c *ClientWithResponses) ReleaseDriftBrakeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReleaseDriftBrakeReply, error) {
+	rsp, err := c.ReleaseDriftBrakeWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReleaseDriftBrakeReply(rsp)
+}
+
+// ReleaseDriftBrakeWithResponse Let repairs go on that the brake holds
+//
+// For a while; the brake acts again afterwards.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/drift-brakes/release (the `ReleaseDriftBrake` operationId).
+func (c *ClientWithResponses) ReleaseDriftBrakeWithResponse(ctx context.Context, body ReleaseDriftBrakeJSONRequestBody, reqEditors ...RequestEditorFn) (*ReleaseDriftBrakeReply, error) {
+	rsp, err := c.ReleaseDriftBrake(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReleaseDriftBrakeReply(rsp)
+}
+
+// GetDriftCheckWithResponse Get a look that somebody asked for
+//
+// With wait it answers when the look has gone further than state, when it is done, or when the time is over.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/drift-checks/{check} (the `GetDriftCheck` operationId).
+func (c *ClientWithResponses) GetDriftCheckWithResponse(ctx context.Context, check string, params *GetDriftCheckParams, reqEditors ...RequestEditorFn) (*GetDriftCheckReply, error) {
+	rsp, err := c.GetDriftCheck(ctx, check, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetDriftCheckReply(rsp)
+}
+
+// ListDriftsWithResponse The history of drift of what the caller may see
+//
+// The newest first. What is ignored is left out unless it is asked for.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/drifts (the `ListDrifts` operationId).
+func (c *ClientWithResponses) ListDriftsWithResponse(ctx context.Context, params *ListDriftsParams, reqEditors ...RequestEditorFn) (*ListDriftsReply, error) {
+	rsp, err := c.ListDrifts(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListDriftsReply(rsp)
 }
 
 // ListAllEnvironmentsWithResponse Environments of all projects that the caller may see
@@ -35406,6 +36145,66 @@ func (c *ClientWithResponses) RevealCredentialsWithResponse(ctx context.Context,
 	return ParseRevealCredentialsReply(rsp)
 }
 
+// AcceptDriftWithBodyWithResponse Say that what is not as wanted is fine
+//
+// Until it changes again, or the resource is made anew.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/drift/accept (the `AcceptDrift` operationId).
+func (c *ClientWithResponses) AcceptDriftWithBodyWithResponse(ctx context.Context, project string, environment string, resource string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AcceptDriftReply, error) {
+	rsp, err := c.AcceptDriftWithBody(ctx, project, environment, resource, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAcceptDriftReply(rsp)
+}
+
+// AcceptDriftWithResponse Say that what is not as wanted is fine
+//
+// Until it changes again, or the resource is made anew.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/drift/accept (the `AcceptDrift` operationId).
+func (c *ClientWithResponses) AcceptDriftWithResponse(ctx context.Context, project string, environment string, resource string, body AcceptDriftJSONRequestBody, reqEditors ...RequestEditorFn) (*AcceptDriftReply, error) {
+	rsp, err := c.AcceptDrift(ctx, project, environment, resource, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAcceptDriftReply(rsp)
+}
+
+// CheckDriftWithResponse Have a resource looked at now
+//
+// Answers at once; follow the look by its id. One that is under way is given again.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/drift/check (the `CheckDrift` operationId).
+func (c *ClientWithResponses) CheckDriftWithResponse(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*CheckDriftReply, error) {
+	rsp, err := c.CheckDrift(ctx, project, environment, resource, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCheckDriftReply(rsp)
+}
+
+// HealDriftWithResponse Put right what is not as wanted
+//
+// A run that makes the resource as it is wanted, whatever its template says of drift and whatever the brake holds.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/drift/heal (the `HealDrift` operationId).
+func (c *ClientWithResponses) HealDriftWithResponse(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*HealDriftReply, error) {
+	rsp, err := c.HealDrift(ctx, project, environment, resource, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseHealDriftReply(rsp)
+}
+
 // PlanResourceChangeWithBodyWithResponse See what a change would do
 //
 // Changes nothing. An empty body shows what the wanted revision would change.
@@ -35552,96 +36351,6 @@ func (c *ClientWithResponses) StartResourceWithResponse(ctx context.Context, pro
 		return nil, err
 	}
 	return ParseStartResourceReply(rsp)
-}
-
-// GetResourceStateWithResponse The state of a resource's module
-//
-// Its serial, and who holds its lock; not its content.
-//
-// Returns a wrapper object for the known response body format(s).
-//
-// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state (the `GetResourceState` operationId).
-func (c *ClientWithResponses) GetResourceStateWithResponse(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*GetResourceStateReply, error) {
-	rsp, err := c.GetResourceState(ctx, project, environment, resource, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseGetResourceStateReply(rsp)
-}
-
-// PullStateWithBodyWithResponse Download a state
-//
-// It holds every secret that the module knows. Recorded in the audit log before the answer is given.
-//
-// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/pull (the `PullState` operationId).
-func (c *ClientWithResponses) PullStateWithBodyWithResponse(ctx context.Context, project string, environment string, resource string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PullStateReply, error) {
-	rsp, err := c.PullStateWithBody(ctx, project, environment, resource, contentType, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParsePullStateReply(rsp)
-}
-
-// PullStateWithResponse Download a state
-//
-// It holds every secret that the module knows. Recorded in the audit log before the answer is given.
-//
-// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/pull (the `PullState` operationId).
-func (c *ClientWithResponses) PullStateWithResponse(ctx context.Context, project string, environment string, resource string, body PullStateJSONRequestBody, reqEditors ...RequestEditorFn) (*PullStateReply, error) {
-	rsp, err := c.PullState(ctx, project, environment, resource, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParsePullStateReply(rsp)
-}
-
-// RollbackStateWithBodyWithResponse Go back to an older state
-//
-// Its content becomes the current one under a newer serial. What exists is not touched; a run under way is cut off from the state, and refused while one holds the lock.
-//
-// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/rollback (the `RollbackState` operationId).
-func (c *ClientWithResponses) RollbackStateWithBodyWithResponse(ctx context.Context, project string, environment string, resource string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RollbackStateReply, error) {
-	rsp, err := c.RollbackStateWithBody(ctx, project, environment, resource, contentType, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseRollbackStateReply(rsp)
-}
-
-// RollbackStateWithResponse Go back to an older state
-//
-// Its content becomes the current one under a newer serial. What exists is not touched; a run under way is cut off from the state, and refused while one holds the lock.
-//
-// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
-//
-// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/rollback (the `RollbackState` operationId).
-func (c *ClientWithResponses) RollbackStateWithResponse(ctx context.Context, project string, environment string, resource string, body RollbackStateJSONRequestBody, reqEditors ...RequestEditorFn) (*RollbackStateReply, error) {
-	rsp, err := c.RollbackState(ctx, project, environment, resource, body, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseRollbackStateReply(rsp)
-}
-
-// ListStateVersionsWithResponse Versions of a state that are kept
-//
-// Newest first.
-//
-// Returns a wrapper object for the known response body format(s).
-//
-// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/versions (the `ListStateVersions` operationId).
-func (c *ClientWithResponses) ListStateVersionsWithResponse(ctx context.Context, project string, environment string, resource string, params *ListStateVersionsParams, reqEditors ...RequestEditorFn) (*ListStateVersionsReply, error) {
-	rsp, err := c.ListStateVersions(ctx, project, environment, resource, params, reqEditors...)
-	if err != nil {
-		return nil, err
-	}
-	return ParseListStateVersionsReply(rsp)
 }
 
 // StopResourceWithResponse Stop a resource
@@ -37982,22 +38691,100 @@ func ParseRedeliverReply(rsp *http.Response) (*RedeliverReply, error) {
 	return response, nil
 }
 
-// ParseListEnginesReply parses an HTTP response from a ListEnginesWithResponse call
-func ParseListEnginesReply(rsp *http.Response) (*ListEnginesReply, error) {
+// ParseListDriftBrakesReply parses an HTTP response from a ListDriftBrakesWithResponse call
+func ParseListDriftBrakesReply(rsp *http.Response) (*ListDriftBrakesReply, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
 	defer func() { _ = rsp.Body.Close() }()
 	if err != nil {
 		return nil, err
 	}
 
-	response := &ListEnginesReply{
+	response := &ListDriftBrakesReply{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest EngineList
+		var dest PageDriftBrake
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReleaseDriftBrakeReply parses an HTTP response from a ReleaseDriftBrakeWithResponse call
+func ParseReleaseDriftBrakeReply(rsp *http.Response) (*ReleaseDriftBrakeReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReleaseDriftBrakeReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DriftBrake
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetDriftCheckReply parses an HTTP response from a GetDriftCheckWithResponse call
+func ParseGetDriftCheckReply(rsp *http.Response) (*GetDriftCheckReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetDriftCheckReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest DriftCheck
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListDriftsReply parses an HTTP response from a ListDriftsWithResponse call
+func ParseListDriftsReply(rsp *http.Response) (*ListDriftsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListDriftsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageDrift
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -39787,6 +40574,124 @@ func ParseRevealCredentialsReply(rsp *http.Response) (*RevealCredentialsReply, e
 	return response, nil
 }
 
+// ParseAcceptDriftReply parses an HTTP response from a AcceptDriftWithResponse call
+func ParseAcceptDriftReply(rsp *http.Response) (*AcceptDriftReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AcceptDriftReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Resource
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers AcceptDriftReply200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCheckDriftReply parses an HTTP response from a CheckDriftWithResponse call
+func ParseCheckDriftReply(rsp *http.Response) (*CheckDriftReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CheckDriftReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest DriftCheck
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseHealDriftReply parses an HTTP response from a HealDriftWithResponse call
+func ParseHealDriftReply(rsp *http.Response) (*HealDriftReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &HealDriftReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Resource
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers HealDriftReply200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
 // ParsePlanResourceChangeReply parses an HTTP response from a PlanResourceChangeWithResponse call
 func ParsePlanResourceChangeReply(rsp *http.Response) (*PlanResourceChangeReply, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -40070,123 +40975,6 @@ func ParseStartResourceReply(rsp *http.Response) (*StartResourceReply, error) {
 			headers.Location = &value
 		}
 		response.Headers200 = &headers
-	}
-
-	return response, nil
-}
-
-// ParseGetResourceStateReply parses an HTTP response from a GetResourceStateWithResponse call
-func ParseGetResourceStateReply(rsp *http.Response) (*GetResourceStateReply, error) {
-	bodyBytes, err := io.ReadAll(rsp.Body)
-	defer func() { _ = rsp.Body.Close() }()
-	if err != nil {
-		return nil, err
-	}
-
-	response := &GetResourceStateReply{
-		Body:         bodyBytes,
-		HTTPResponse: rsp,
-	}
-
-	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest ResourceState
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON200 = &dest
-
-	}
-
-	return response, nil
-}
-
-// ParsePullStateReply parses an HTTP response from a PullStateWithResponse call
-func ParsePullStateReply(rsp *http.Response) (*PullStateReply, error) {
-	bodyBytes, err := io.ReadAll(rsp.Body)
-	defer func() { _ = rsp.Body.Close() }()
-	if err != nil {
-		return nil, err
-	}
-
-	response := &PullStateReply{
-		Body:         bodyBytes,
-		HTTPResponse: rsp,
-	}
-
-	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest StateContent
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON200 = &dest
-
-	}
-
-	switch {
-	case rsp.StatusCode == 200:
-		var headers PullStateReply200Headers
-		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.CacheControl = &value
-		}
-		response.Headers200 = &headers
-	}
-
-	return response, nil
-}
-
-// ParseRollbackStateReply parses an HTTP response from a RollbackStateWithResponse call
-func ParseRollbackStateReply(rsp *http.Response) (*RollbackStateReply, error) {
-	bodyBytes, err := io.ReadAll(rsp.Body)
-	defer func() { _ = rsp.Body.Close() }()
-	if err != nil {
-		return nil, err
-	}
-
-	response := &RollbackStateReply{
-		Body:         bodyBytes,
-		HTTPResponse: rsp,
-	}
-
-	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest ResourceState
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON200 = &dest
-
-	}
-
-	return response, nil
-}
-
-// ParseListStateVersionsReply parses an HTTP response from a ListStateVersionsWithResponse call
-func ParseListStateVersionsReply(rsp *http.Response) (*ListStateVersionsReply, error) {
-	bodyBytes, err := io.ReadAll(rsp.Body)
-	defer func() { _ = rsp.Body.Close() }()
-	if err != nil {
-		return nil, err
-	}
-
-	response := &ListStateVersionsReply{
-		Body:         bodyBytes,
-		HTTPResponse: rsp,
-	}
-
-	switch {
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest PageStateVersion
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.JSON200 = &dest
-
 	}
 
 	return response, nil

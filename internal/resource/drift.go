@@ -11,7 +11,6 @@ import (
 	"fairlead/internal/drift"
 	"fairlead/internal/engine"
 	"fairlead/internal/fault"
-	"fairlead/internal/gate"
 	"fairlead/internal/principal"
 	"fairlead/internal/sqldb"
 )
@@ -214,7 +213,7 @@ func (w *work) refuseRepair(ctx context.Context, plan engine.Plan) error {
 		if w.overtaken(r) {
 			return w.claim.Done(ctx, tx, time.Millisecond)
 		}
-		if err := w.recordPlan(ctx, tx, "planning", &gating{plan: plan}); err != nil {
+		if err := w.s.db.waits(ctx, tx, w.run.ID, plan); err != nil {
 			return err
 		}
 		place := r.Name + " -e " + r.Project + "/" + r.Environment
@@ -222,17 +221,12 @@ func (w *work) refuseRepair(ctx context.Context, plan engine.Plan) error {
 		if err := w.s.db.finish(ctx, tx, w.run.ID, RunFailed, "repair_would_destroy", message, hint); err != nil {
 			return err
 		}
-		if err := w.s.Gates.Release(ctx, tx, w.gone(), gate.Canceled); err != nil {
-			return err
-		}
 		if err := w.s.Drifts.Refuse(ctx, tx, r.ID); err != nil {
 			return err
 		}
 		r.Phase, r.Reason, r.Message, r.Hint = Ready, reasonAsks, message, hint
+		r.observeAt = tx.Now().Add(spread(w.s.interval(r.Engine, w.tmpl)))
 		if err := w.s.db.update(ctx, tx, &r); err != nil {
-			return err
-		}
-		if err := w.s.db.scheduleObservation(ctx, tx, r.ID, tx.Now().Add(spread(w.s.interval(r.Engine, w.tmpl)))); err != nil {
 			return err
 		}
 		w.audit(ctx, tx, "run:refuse", map[string]any{"code": "repair_would_destroy", "plan": PlanSummary(plan)})

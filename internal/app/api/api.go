@@ -17,6 +17,8 @@ import (
 	"fairlead/internal/compliance/complianceapi"
 	"fairlead/internal/cost"
 	"fairlead/internal/cost/costapi"
+	"fairlead/internal/drift"
+	"fairlead/internal/drift/driftapi"
 	"fairlead/internal/engines"
 	"fairlead/internal/engines/enginesapi"
 	"fairlead/internal/gate"
@@ -57,6 +59,7 @@ type Services struct {
 	Backup     *backup.Service
 	Costs      *cost.Service
 	Engines    *engines.Service
+	Drifts     *drift.Service
 	Identity   *identity.Service
 	Leases     *lease.Service
 	MasterKey  *secret.Service
@@ -84,6 +87,7 @@ func Register(api huma.API, s Services) {
 	enginesapi.Register(api, s.Engines)
 	resourceapi.Register(api, s.Resources)
 	stateapi.Register(api, s.States)
+	driftapi.Register(api, s.Drifts)
 	gateapi.Register(api, s.Gates)
 	guardrailapi.Register(api, s.Guardrails)
 	replayapi.Register(api, s.Backtests)

@@ -48,6 +48,7 @@ func Register(api huma.API, svc *resource.Service) {
 	registerHistory(api, svc)
 	registerRuns(api, svc)
 	registerSuspects(api, svc)
+	registerDrift(api, svc)
 }
 
 // tagged is a resource with its version, for If-Match, and where it is.

@@ -59,7 +59,8 @@ type ResourceDrift struct {
 	Field    string `json:"field"`
 	Want     any    `json:"want"`
 	Got      any    `json:"got"`
-	Severity string `json:"severity" enum:"heal,alert" doc:"heal: repaired by itself; alert: needs a person"`
+	Severity string `json:"severity" enum:"heal,alert,ignore" doc:"heal: repaired by itself; alert: needs a person; ignore: somebody said that it is fine"`
+	Cause    string `json:"cause,omitempty" enum:"noise,person,deleted,desired" doc:"person: somebody changed it; deleted: somebody deleted it; desired: something else is wanted than what was made"`
 }
 
 func resourceView(r resource.Resource) Resource {
@@ -85,7 +86,7 @@ func resourceView(r resource.Resource) Resource {
 		v.Objects = append(v.Objects, ResourceObject(o))
 	}
 	for _, d := range r.Drift {
-		v.Drift = append(v.Drift, ResourceDrift{d.Address, d.Field, d.Want, d.Got, string(d.Severity)})
+		v.Drift = append(v.Drift, ResourceDrift{d.Address, d.Field, d.Want, d.Got, string(d.Severity), string(d.Cause)})
 	}
 	return v
 }
