@@ -203,8 +203,10 @@ func (w *work) destructive(req engine.Request, plan engine.Plan) bool {
 
 // refuseRepair leaves such a resource as it is, for a person.
 func (w *work) refuseRepair(ctx context.Context, plan engine.Plan) error {
-	message := "to put it right by itself, data might be destroyed: " + PlanSummary(plan)
-	w.log.add("warn", message)
+	place := w.res.Name + " -e " + w.res.Project + "/" + w.res.Environment
+	f := fault.New(fault.Conflict, "repair_would_destroy", "to put it right by itself, data might be destroyed: %s", PlanSummary(plan)).
+		WithHint("see what it would do: fairlead plan --change %[1]s; do it with: fairlead drift heal %[1]s, or say that it is fine with: fairlead drift accept %[1]s --reason TEXT", place)
+	w.log.add("warn", f.Message)
 	return w.write(ctx, "run.refuse", func(tx *sqldb.Tx) error {
 		r, err := w.s.db.lock(ctx, tx, w.res.ID)
 		if err != nil {
@@ -216,20 +218,18 @@ func (w *work) refuseRepair(ctx context.Context, plan engine.Plan) error {
 		if err := w.s.db.waits(ctx, tx, w.run.ID, plan); err != nil {
 			return err
 		}
-		place := r.Name + " -e " + r.Project + "/" + r.Environment
-		hint := "see what it would do: fairlead plan --change " + place + "; do it with: fairlead drift heal " + place + ", or say that it is fine with: fairlead drift accept " + place + " --reason TEXT"
-		if err := w.s.db.finish(ctx, tx, w.run.ID, RunFailed, "repair_would_destroy", message, hint); err != nil {
+		if err := w.s.db.finish(ctx, tx, w.run.ID, RunFailed, f.Code, f.Message, f.Hint); err != nil {
 			return err
 		}
 		if err := w.s.Drifts.Refuse(ctx, tx, r.ID); err != nil {
 			return err
 		}
-		r.Phase, r.Reason, r.Message, r.Hint = Ready, reasonAsks, message, hint
+		r.Phase, r.Reason, r.Message, r.Hint = Ready, reasonAsks, f.Message, f.Hint
 		r.observeAt = tx.Now().Add(spread(w.s.interval(r.Engine, w.tmpl)))
 		if err := w.s.db.update(ctx, tx, &r); err != nil {
 			return err
 		}
-		w.audit(ctx, tx, "run:refuse", map[string]any{"code": "repair_would_destroy", "plan": PlanSummary(plan)})
+		w.audit(ctx, tx, "run:refuse", map[string]any{"code": f.Code, "plan": PlanSummary(plan)})
 		return w.claim.Done(ctx, tx, nextTurn(tx, r))
 	})
 }
