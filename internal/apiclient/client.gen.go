@@ -4017,6 +4017,37 @@ type DriftDifference struct {
 // DriftDifferenceNoise Why it counts for nothing
 type DriftDifferenceNoise string
 
+// Engine defines model for Engine.
+type Engine struct {
+	// Isolation How what it runs is kept apart; for those who may see the system
+	Isolation *string `json:"isolation,omitempty"`
+
+	// Name Example: iac
+	Name    string         `json:"name"`
+	Problem *EngineProblem `json:"problem,omitempty"`
+
+	// Program What it works with
+	//
+	// Example: tofu
+	Program *string `json:"program,omitempty"`
+	Ready   bool    `json:"ready"`
+
+	// Version Of the program
+	Version *string `json:"version,omitempty"`
+}
+
+// EngineList defines model for EngineList.
+type EngineList struct {
+	Items []Engine `json:"items"`
+}
+
+// EngineProblem defines model for EngineProblem.
+type EngineProblem struct {
+	Code    string  `json:"code"`
+	Hint    *string `json:"hint,omitempty"`
+	Message string  `json:"message"`
+}
+
 // Environment defines model for Environment.
 type Environment struct {
 	// Attributes Policies look at them
@@ -5025,6 +5056,15 @@ type PageSession struct {
 	Next *string `json:"next,omitempty"`
 }
 
+// PageStateVersion defines model for PageStateVersion.
+type PageStateVersion struct {
+	// Items This page's items
+	Items []StateVersion `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
 // PageStopSchedule defines model for PageStopSchedule.
 type PageStopSchedule struct {
 	// Items This page's items
@@ -5596,6 +5636,20 @@ type ResourceRevision struct {
 	TemplateVersion string `json:"templateVersion"`
 }
 
+// ResourceState defines model for ResourceState.
+type ResourceState struct {
+	Lineage *string    `json:"lineage,omitempty"`
+	Lock    *StateLock `json:"lock,omitempty"`
+
+	// Objects Managed objects in it
+	Objects   int64     `json:"objects"`
+	Serial    int64     `json:"serial"`
+	UpdatedAt time.Time `json:"updatedAt"`
+
+	// Version Counts its writes; 0 when nothing is written yet
+	Version int64 `json:"version"`
+}
+
 // ReviewApprovalRequest defines model for Review-approvalRequest.
 type ReviewApprovalRequest struct {
 	// Comment What was found
@@ -5746,6 +5800,57 @@ type SignInLink struct {
 
 	// Value Redeem it with POST /api/v1/session/link, once
 	Value string `json:"value"`
+}
+
+// StateChoice defines model for StateChoice.
+type StateChoice struct {
+	// Version The current one when absent
+	Version *int64 `json:"version,omitempty"`
+}
+
+// StateContent defines model for StateContent.
+type StateContent struct {
+	// By Example: apply
+	By        string    `json:"by"`
+	CreatedAt time.Time `json:"createdAt"`
+	Lineage   string    `json:"lineage"`
+	Serial    int64     `json:"serial"`
+
+	// Size In bytes
+	Size int64 `json:"size"`
+
+	// State As the program wrote it, secrets and all
+	State   interface{} `json:"state"`
+	Version int64       `json:"version"`
+}
+
+// StateLock defines model for StateLock.
+type StateLock struct {
+	ID        string  `json:"id"`
+	Operation *string `json:"operation,omitempty"`
+
+	// Program Version of the program
+	Program *string `json:"program,omitempty"`
+	Since   *string `json:"since,omitempty"`
+	Who     *string `json:"who,omitempty"`
+}
+
+// StateRollback defines model for StateRollback.
+type StateRollback struct {
+	Version int64 `json:"version"`
+}
+
+// StateVersion defines model for StateVersion.
+type StateVersion struct {
+	// By Example: apply
+	By        string    `json:"by"`
+	CreatedAt time.Time `json:"createdAt"`
+	Lineage   string    `json:"lineage"`
+	Serial    int64     `json:"serial"`
+
+	// Size In bytes
+	Size    int64 `json:"size"`
+	Version int64 `json:"version"`
 }
 
 // StopSchedule defines model for StopSchedule.
@@ -6924,6 +7029,15 @@ type StartResourceParams struct {
 	IfMatch *string `json:"If-Match,omitempty"`
 }
 
+// ListStateVersionsParams defines parameters for ListStateVersions.
+type ListStateVersionsParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // StopResourceParams defines parameters for StopResource.
 type StopResourceParams struct {
 	// IfMatch Change only if the ETag is still this one
@@ -7421,6 +7535,12 @@ type PlanResourceChangeJSONRequestBody = ResourceChange
 
 // RollbackResourceJSONRequestBody defines body for RollbackResource for application/json ContentType.
 type RollbackResourceJSONRequestBody = RollbackResourceRequest
+
+// PullStateJSONRequestBody defines body for PullState for application/json ContentType.
+type PullStateJSONRequestBody = StateChoice
+
+// RollbackStateJSONRequestBody defines body for RollbackState for application/json ContentType.
+type RollbackStateJSONRequestBody = StateRollback
 
 // SetQuotaJSONRequestBody defines body for SetQuota for application/json ContentType.
 type SetQuotaJSONRequestBody = QuotaSetting
@@ -8019,6 +8139,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/drifts (the `ListDrifts` operationId).
 	ListDrifts(ctx context.Context, params *ListDriftsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListEngines The engines of this server
+	//
+	// What templates run on: the program of each, its version, and whether it can work here.
+	//
+	// Corresponds with GET /api/v1/engines (the `ListEngines` operationId).
+	ListEngines(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListAllEnvironments Environments of all projects that the caller may see
 	//
@@ -8675,6 +8802,56 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/start (the `StartResource` operationId).
 	StartResource(ctx context.Context, project string, environment string, resource string, params *StartResourceParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetResourceState The state of a resource's module
+	//
+	// Its serial, and who holds its lock; not its content.
+	//
+	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state (the `GetResourceState` operationId).
+	GetResourceState(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PullStateWithBody Download a state
+	//
+	// It holds every secret that the module knows. Recorded in the audit log before the answer is given.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/pull (the `PullState` operationId).
+	PullStateWithBody(ctx context.Context, project string, environment string, resource string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PullState Download a state
+	//
+	// It holds every secret that the module knows. Recorded in the audit log before the answer is given.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/pull (the `PullState` operationId).
+	PullState(ctx context.Context, project string, environment string, resource string, body PullStateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RollbackStateWithBody Go back to an older state
+	//
+	// Its content becomes the current one under a newer serial. What exists is not touched; a run under way is cut off from the state, and refused while one holds the lock.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/rollback (the `RollbackState` operationId).
+	RollbackStateWithBody(ctx context.Context, project string, environment string, resource string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RollbackState Go back to an older state
+	//
+	// Its content becomes the current one under a newer serial. What exists is not touched; a run under way is cut off from the state, and refused while one holds the lock.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/rollback (the `RollbackState` operationId).
+	RollbackState(ctx context.Context, project string, environment string, resource string, body RollbackStateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListStateVersions Versions of a state that are kept
+	//
+	// Newest first.
+	//
+	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/versions (the `ListStateVersions` operationId).
+	ListStateVersions(ctx context.Context, project string, environment string, resource string, params *ListStateVersionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// StopResource Stop a resource
 	//
@@ -10370,6 +10547,23 @@ func (c *Client) ListDrifts(ctx context.Context, params *ListDriftsParams, reqEd
 	return c.Client.Do(req)
 }
 
+// ListEngines The engines of this server
+//
+// What templates run on: the program of each, its version, and whether it can work here.
+//
+// Corresponds with GET /api/v1/engines (the `ListEngines` operationId).
+func (c *Client) ListEngines(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListEnginesRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListAllEnvironments Environments of all projects that the caller may see
 //
 // Corresponds with GET /api/v1/environments (the `ListAllEnvironments` operationId).
@@ -11916,6 +12110,116 @@ func (c *Client) ListRuns(ctx context.Context, project string, environment strin
 // Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/start (the `StartResource` operationId).
 func (c *Client) StartResource(ctx context.Context, project string, environment string, resource string, params *StartResourceParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewStartResourceRequest(c.Server, project, environment, resource, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetResourceState The state of a resource's module
+//
+// Its serial, and who holds its lock; not its content.
+//
+// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state (the `GetResourceState` operationId).
+func (c *Client) GetResourceState(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetResourceStateRequest(c.Server, project, environment, resource)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PullStateWithBody Download a state
+//
+// It holds every secret that the module knows. Recorded in the audit log before the answer is given.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/pull (the `PullState` operationId).
+func (c *Client) PullStateWithBody(ctx context.Context, project string, environment string, resource string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPullStateRequestWithBody(c.Server, project, environment, resource, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PullState Download a state
+//
+// It holds every secret that the module knows. Recorded in the audit log before the answer is given.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/pull (the `PullState` operationId).
+func (c *Client) PullState(ctx context.Context, project string, environment string, resource string, body PullStateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPullStateRequest(c.Server, project, environment, resource, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RollbackStateWithBody Go back to an older state
+//
+// Its content becomes the current one under a newer serial. What exists is not touched; a run under way is cut off from the state, and refused while one holds the lock.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/rollback (the `RollbackState` operationId).
+func (c *Client) RollbackStateWithBody(ctx context.Context, project string, environment string, resource string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRollbackStateRequestWithBody(c.Server, project, environment, resource, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RollbackState Go back to an older state
+//
+// Its content becomes the current one under a newer serial. What exists is not touched; a run under way is cut off from the state, and refused while one holds the lock.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/rollback (the `RollbackState` operationId).
+func (c *Client) RollbackState(ctx context.Context, project string, environment string, resource string, body RollbackStateJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRollbackStateRequest(c.Server, project, environment, resource, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListStateVersions Versions of a state that are kept
+//
+// Newest first.
+//
+// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/versions (the `ListStateVersions` operationId).
+func (c *Client) ListStateVersions(ctx context.Context, project string, environment string, resource string, params *ListStateVersionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListStateVersionsRequest(c.Server, project, environment, resource, params)
 	if err != nil {
 		return nil, err
 	}
@@ -16360,6 +16664,33 @@ func NewListDriftsRequest(server string, params *ListDriftsParams) (*http.Reques
 	return req, nil
 }
 
+// NewListEnginesRequest constructs an http.Request for the ListEngines method
+func NewListEnginesRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/engines")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListAllEnvironmentsRequest constructs an http.Request for the ListAllEnvironments method
 func NewListAllEnvironmentsRequest(server string, params *ListAllEnvironmentsParams) (*http.Request, error) {
 	var err error
@@ -20556,6 +20887,263 @@ func NewStartResourceRequest(server string, project string, environment string, 
 			req.Header.Set("If-Match", headerParam0)
 		}
 
+	}
+
+	return req, nil
+}
+
+// NewGetResourceStateRequest constructs an http.Request for the GetResourceState method
+func NewGetResourceStateRequest(server string, project string, environment string, resource string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "environment", environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "resource", resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/projects/%s/environments/%s/resources/%s/state", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPullStateRequest calls the generic PullState builder with application/json body
+func NewPullStateRequest(server string, project string, environment string, resource string, body PullStateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPullStateRequestWithBody(server, project, environment, resource, "application/json", bodyReader)
+}
+
+// NewPullStateRequestWithBody constructs an http.Request for the PullState method, with any body, and a specified content type
+func NewPullStateRequestWithBody(server string, project string, environment string, resource string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "environment", environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "resource", resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/projects/%s/environments/%s/resources/%s/state/pull", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRollbackStateRequest calls the generic RollbackState builder with application/json body
+func NewRollbackStateRequest(server string, project string, environment string, resource string, body RollbackStateJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRollbackStateRequestWithBody(server, project, environment, resource, "application/json", bodyReader)
+}
+
+// NewRollbackStateRequestWithBody constructs an http.Request for the RollbackState method, with any body, and a specified content type
+func NewRollbackStateRequestWithBody(server string, project string, environment string, resource string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "environment", environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "resource", resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/projects/%s/environments/%s/resources/%s/state/rollback", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListStateVersionsRequest constructs an http.Request for the ListStateVersions method
+func NewListStateVersionsRequest(server string, project string, environment string, resource string, params *ListStateVersionsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "environment", environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "resource", resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/projects/%s/environments/%s/resources/%s/state/versions", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -24923,6 +25511,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/drifts (the `ListDrifts` operationId).
 	ListDriftsWithResponse(ctx context.Context, params *ListDriftsParams, reqEditors ...RequestEditorFn) (*ListDriftsReply, error)
 
+	// ListEnginesWithResponse The engines of this server
+	//
+	// What templates run on: the program of each, its version, and whether it can work here.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/engines (the `ListEngines` operationId).
+	ListEnginesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListEnginesReply, error)
+
 	// ListAllEnvironmentsWithResponse Environments of all projects that the caller may see
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -25668,6 +26265,60 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/start (the `StartResource` operationId).
 	StartResourceWithResponse(ctx context.Context, project string, environment string, resource string, params *StartResourceParams, reqEditors ...RequestEditorFn) (*StartResourceReply, error)
+
+	// GetResourceStateWithResponse The state of a resource's module
+	//
+	// Its serial, and who holds its lock; not its content.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state (the `GetResourceState` operationId).
+	GetResourceStateWithResponse(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*GetResourceStateReply, error)
+
+	// PullStateWithBodyWithResponse Download a state
+	//
+	// It holds every secret that the module knows. Recorded in the audit log before the answer is given.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/pull (the `PullState` operationId).
+	PullStateWithBodyWithResponse(ctx context.Context, project string, environment string, resource string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PullStateReply, error)
+
+	// PullStateWithResponse Download a state
+	//
+	// It holds every secret that the module knows. Recorded in the audit log before the answer is given.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/pull (the `PullState` operationId).
+	PullStateWithResponse(ctx context.Context, project string, environment string, resource string, body PullStateJSONRequestBody, reqEditors ...RequestEditorFn) (*PullStateReply, error)
+
+	// RollbackStateWithBodyWithResponse Go back to an older state
+	//
+	// Its content becomes the current one under a newer serial. What exists is not touched; a run under way is cut off from the state, and refused while one holds the lock.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/rollback (the `RollbackState` operationId).
+	RollbackStateWithBodyWithResponse(ctx context.Context, project string, environment string, resource string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RollbackStateReply, error)
+
+	// RollbackStateWithResponse Go back to an older state
+	//
+	// Its content becomes the current one under a newer serial. What exists is not touched; a run under way is cut off from the state, and refused while one holds the lock.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/rollback (the `RollbackState` operationId).
+	RollbackStateWithResponse(ctx context.Context, project string, environment string, resource string, body RollbackStateJSONRequestBody, reqEditors ...RequestEditorFn) (*RollbackStateReply, error)
+
+	// ListStateVersionsWithResponse Versions of a state that are kept
+	//
+	// Newest first.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/versions (the `ListStateVersions` operationId).
+	ListStateVersionsWithResponse(ctx context.Context, project string, environment string, resource string, params *ListStateVersionsParams, reqEditors ...RequestEditorFn) (*ListStateVersionsReply, error)
 
 	// StopResourceWithResponse Stop a resource
 	//
@@ -28394,6 +29045,47 @@ func (r ListDriftsReply) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListDriftsReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListEnginesReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EngineList
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListEnginesReply) GetJSON200() *EngineList {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListEnginesReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListEnginesReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListEnginesReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListEnginesReply) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -31383,6 +32075,177 @@ func (r StartResourceReply) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r StartResourceReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetResourceStateReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ResourceState
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetResourceStateReply) GetJSON200() *ResourceState {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetResourceStateReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetResourceStateReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetResourceStateReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetResourceStateReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PullStateReply200Headers the declared response headers of an HTTP 200 response for PullState
+type PullStateReply200Headers struct {
+	CacheControl *string
+}
+
+type PullStateReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *StateContent
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PullStateReply200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PullStateReply) GetJSON200() *StateContent {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r PullStateReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PullStateReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PullStateReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PullStateReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type RollbackStateReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ResourceState
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RollbackStateReply) GetJSON200() *ResourceState {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r RollbackStateReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RollbackStateReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RollbackStateReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RollbackStateReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListStateVersionsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageStateVersion
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListStateVersionsReply) GetJSON200() *PageStateVersion {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListStateVersionsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListStateVersionsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListStateVersionsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListStateVersionsReply) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -35067,6 +35930,21 @@ func (c *ClientWithResponses) ListDriftsWithResponse(ctx context.Context, params
 	return ParseListDriftsReply(rsp)
 }
 
+// ListEnginesWithResponse The engines of this server
+//
+// What templates run on: the program of each, its version, and whether it can work here.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/engines (the `ListEngines` operationId).
+func (c *ClientWithResponses) ListEnginesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListEnginesReply, error) {
+	rsp, err := c.ListEngines(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListEnginesReply(rsp)
+}
+
 // ListAllEnvironmentsWithResponse Environments of all projects that the caller may see
 //
 // Returns a wrapper object for the known response body format(s).
@@ -36351,6 +37229,96 @@ func (c *ClientWithResponses) StartResourceWithResponse(ctx context.Context, pro
 		return nil, err
 	}
 	return ParseStartResourceReply(rsp)
+}
+
+// GetResourceStateWithResponse The state of a resource's module
+//
+// Its serial, and who holds its lock; not its content.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state (the `GetResourceState` operationId).
+func (c *ClientWithResponses) GetResourceStateWithResponse(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*GetResourceStateReply, error) {
+	rsp, err := c.GetResourceState(ctx, project, environment, resource, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetResourceStateReply(rsp)
+}
+
+// PullStateWithBodyWithResponse Download a state
+//
+// It holds every secret that the module knows. Recorded in the audit log before the answer is given.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/pull (the `PullState` operationId).
+func (c *ClientWithResponses) PullStateWithBodyWithResponse(ctx context.Context, project string, environment string, resource string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PullStateReply, error) {
+	rsp, err := c.PullStateWithBody(ctx, project, environment, resource, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePullStateReply(rsp)
+}
+
+// PullStateWithResponse Download a state
+//
+// It holds every secret that the module knows. Recorded in the audit log before the answer is given.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/pull (the `PullState` operationId).
+func (c *ClientWithResponses) PullStateWithResponse(ctx context.Context, project string, environment string, resource string, body PullStateJSONRequestBody, reqEditors ...RequestEditorFn) (*PullStateReply, error) {
+	rsp, err := c.PullState(ctx, project, environment, resource, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePullStateReply(rsp)
+}
+
+// RollbackStateWithBodyWithResponse Go back to an older state
+//
+// Its content becomes the current one under a newer serial. What exists is not touched; a run under way is cut off from the state, and refused while one holds the lock.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/rollback (the `RollbackState` operationId).
+func (c *ClientWithResponses) RollbackStateWithBodyWithResponse(ctx context.Context, project string, environment string, resource string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RollbackStateReply, error) {
+	rsp, err := c.RollbackStateWithBody(ctx, project, environment, resource, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRollbackStateReply(rsp)
+}
+
+// RollbackStateWithResponse Go back to an older state
+//
+// Its content becomes the current one under a newer serial. What exists is not touched; a run under way is cut off from the state, and refused while one holds the lock.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/rollback (the `RollbackState` operationId).
+func (c *ClientWithResponses) RollbackStateWithResponse(ctx context.Context, project string, environment string, resource string, body RollbackStateJSONRequestBody, reqEditors ...RequestEditorFn) (*RollbackStateReply, error) {
+	rsp, err := c.RollbackState(ctx, project, environment, resource, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRollbackStateReply(rsp)
+}
+
+// ListStateVersionsWithResponse Versions of a state that are kept
+//
+// Newest first.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/state/versions (the `ListStateVersions` operationId).
+func (c *ClientWithResponses) ListStateVersionsWithResponse(ctx context.Context, project string, environment string, resource string, params *ListStateVersionsParams, reqEditors ...RequestEditorFn) (*ListStateVersionsReply, error) {
+	rsp, err := c.ListStateVersions(ctx, project, environment, resource, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListStateVersionsReply(rsp)
 }
 
 // StopResourceWithResponse Stop a resource
@@ -38795,6 +39763,32 @@ func ParseListDriftsReply(rsp *http.Response) (*ListDriftsReply, error) {
 	return response, nil
 }
 
+// ParseListEnginesReply parses an HTTP response from a ListEnginesWithResponse call
+func ParseListEnginesReply(rsp *http.Response) (*ListEnginesReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListEnginesReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EngineList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListAllEnvironmentsReply parses an HTTP response from a ListAllEnvironmentsWithResponse call
 func ParseListAllEnvironmentsReply(rsp *http.Response) (*ListAllEnvironmentsReply, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -40975,6 +41969,123 @@ func ParseStartResourceReply(rsp *http.Response) (*StartResourceReply, error) {
 			headers.Location = &value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetResourceStateReply parses an HTTP response from a GetResourceStateWithResponse call
+func ParseGetResourceStateReply(rsp *http.Response) (*GetResourceStateReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetResourceStateReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ResourceState
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePullStateReply parses an HTTP response from a PullStateWithResponse call
+func ParsePullStateReply(rsp *http.Response) (*PullStateReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PullStateReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest StateContent
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PullStateReply200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRollbackStateReply parses an HTTP response from a RollbackStateWithResponse call
+func ParseRollbackStateReply(rsp *http.Response) (*RollbackStateReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RollbackStateReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ResourceState
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListStateVersionsReply parses an HTTP response from a ListStateVersionsWithResponse call
+func ParseListStateVersionsReply(rsp *http.Response) (*ListStateVersionsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListStateVersionsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageStateVersion
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
 	}
 
 	return response, nil
