@@ -16,6 +16,7 @@ import (
 var golden = map[string]string{
 	"baseline@1.0.0": "f42c0ea8293cb25aa13facf57536e796f0653da2028f61dc63531f407e25b5b6",
 	"guard@1.0.0":    "992b071219f908e2bb145cd4d95d2cb6ff9949a1d191b23448578ecd76e9e324",
+	"modules@1.0.0":  "c17c5fd8e6c8d131debc5dddd71be61b69fb23bddf731af02564ed66c0e08e80",
 }
 
 func TestShippedBundlesAreThereAndNotInForce(t *testing.T) {
