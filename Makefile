@@ -4,7 +4,7 @@
 GO      ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  = -s -w -X fairlead/internal/app.Version=$(VERSION)
-SOURCES  = $(shell git ls-files --cached --others --exclude-standard '*.go' '*.sql' '*.cedar*' '*.html' '*.yaml' '*.md' go.mod go.sum 2>/dev/null)
+SOURCES  = $(shell git ls-files --cached --others --exclude-standard '*.go' '*.sql' '*.cedar*' '*.html' '*.yaml' '*.css' '*.js' '*.svg' '*.md' go.mod go.sum 2>/dev/null)
 
 .PHONY: help demo demo-down build tools test test-race lint generate check-generated bench torture fuzz clean
 
@@ -42,9 +42,10 @@ lint: .cache/golangci-lint ## golangci-lint with the rules of .golangci.yml
 
 generate: ## write generated code again
 	tools/oapi/generate
+	tools/webui/generate
 
 check-generated: generate ## fail when generated code is not current
-	git diff --exit-code -- internal/apiclient
+	git diff --exit-code -- internal/apiclient internal/webui "internal/**/*_templ.go" e2e/testdata
 
 bench: ## the benchmarks of docs/performance.md (ARGS="-only 1,4 -quick")
 	cd bench && $(GO) run . $(ARGS)

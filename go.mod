@@ -6,6 +6,7 @@ require (
 	charm.land/fang/v2 v2.0.1
 	filippo.io/age v1.3.2
 	github.com/Masterminds/semver/v3 v3.5.0
+	github.com/a-h/templ v0.3.977
 	github.com/anishathalye/porcupine v1.0.3
 	github.com/cedar-policy/cedar-go v1.9.0
 	github.com/chromedp/cdproto v0.159.0

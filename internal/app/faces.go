@@ -7,8 +7,8 @@ import (
 	"fairlead/internal/apidoc"
 	"fairlead/internal/app/api"
 	"fairlead/internal/engines"
+	"fairlead/internal/app/pages"
 	"fairlead/internal/httpx"
-	"fairlead/internal/identity/identityweb"
 )
 
 // buildFaces mounts every API and page on one server.
@@ -31,7 +31,10 @@ func (a *App) buildFaces(context.Context) error {
 	})
 	a.registerMetrics(web.Registry())
 	apidoc.Mount(web)
-	identityweb.Mount(web, a.identity, secure)
+	pages.Mount(web, pages.Services{
+		Approvals: a.approvals, Audit: a.audit, Costs: a.costs, Identity: a.identity, Leases: a.leases, Projects: a.projects, Quotas: a.quotas,
+		Resources: a.resources, Templates: a.templates, Why: a.why, Log: a.log, Subscribe: a.db.Subscribe, Gallery: a.conf.Gallery,
+	})
 	a.run(func(ctx context.Context) error { web.Run(ctx); return nil })
 	return nil
 }

@@ -82,6 +82,7 @@ var (
 		"internal/event":     {"internal/ident", "internal/sqldb"},
 		"internal/egress":    {"internal/fault"},
 		"internal/rego":      {"internal/fault"},
+		"internal/webui":     {"internal/audit", "internal/fault", "internal/httpx", "internal/principal", "internal/sqldb"},
 		"docs":               {},
 		"templates":          {},
 		"policies":           {},
@@ -193,7 +194,7 @@ func allowance(at string) (func(string) bool, bool) {
 		}, true
 	case (strings.HasSuffix(last, "api") || strings.HasSuffix(last, "web")) && strings.HasPrefix(last, filepath.Base(root)):
 		return func(dep string) bool {
-			return anyFeature(dep) || dep == "internal/gate/gateapi" // what a verdict looks like is the same everywhere
+			return anyFeature(dep) || dep == "internal/gate/gateapi" || dep == "internal/gate/gateweb" // what a verdict looks like is the same everywhere
 		}, true
 	}
 	return nil, false

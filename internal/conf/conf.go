@@ -33,6 +33,7 @@ type Server struct {
 	TrustedProxies []string `yaml:"trustedProxies"` // address ranges whose X-Forwarded-* is believed
 	LogFormat      string   `yaml:"logFormat"`      // text, json
 	LogLevel       string   `yaml:"logLevel"`       // debug, info, warn, error
+	Gallery        bool     `yaml:"gallery"`        // shows /gallery, the portal's components; for development
 
 	Rate Rate `yaml:"rate"` // what one principal may ask of the API
 

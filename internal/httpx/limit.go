@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"fairlead/internal/fault"
 )
 
 // Rate is how much one caller may ask: PerSecond in the long run, Burst at
@@ -166,4 +168,9 @@ func (s *streams) enter(who caller) (leave func(), ok bool) {
 			delete(s.open, who)
 		}
 	}, true
+}
+
+func tooManyStreams() error {
+	return fault.New(fault.Limited, "too_many_streams", "%d streams are open already", maxStreams).
+		WithHint("close one first").WithRetryAfter(5)
 }

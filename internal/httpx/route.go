@@ -89,8 +89,7 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		leave, ok := rt.srv.streams.enter(who)
 		if !ok {
-			x.problem(fault.New(fault.Limited, "too_many_streams", "%d streams are open already", maxStreams).
-				WithHint("close one first").WithRetryAfter(5), 0)
+			x.problem(tooManyStreams(), 0)
 			return
 		}
 		defer leave()
@@ -176,6 +175,11 @@ func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if len(allowed) == 0 || slices.Contains(allowed, r.Method) {
+		if s.lost != nil && forPeople(r) {
+			ctx := audit.WithOrigin(r.Context(), audit.Origin{Address: x.addrText(), RequestID: x.id[0]})
+			s.lost(w, r.WithContext(exchangeCtx{principal.With(ctx, s.Recognise(r)), x}), errNoPage)
+			return
+		}
 		x.problem(errNoRoute, 0)
 		return
 	}

@@ -60,6 +60,8 @@ type Server struct {
 	mux       *http.ServeMux
 	api       huma.API
 	routes    []*route
+	pages     []PageRoute
+	lost      func(http.ResponseWriter, *http.Request, error)
 	origins   *http.CrossOriginProtection
 	signedIn  *limiter
 	anonymous *limiter

@@ -58,36 +58,10 @@ func Stream(run func(ctx context.Context, out *Events) error) *huma.StreamRespon
 		_, w := humago.Unwrap(hc)
 		ctx, cancel := context.WithCancel(hc.Context())
 		defer cancel()
-		h := w.Header()
-		h.Set("Content-Type", "text/event-stream")
-		h.Set("X-Accel-Buffering", "no")
-		w.WriteHeader(http.StatusOK)
-		out := &Events{w: w, rc: http.NewResponseController(w)}
-		every := 15 * time.Second
-		if x := exchangeFrom(ctx); x != nil {
-			every = x.srv.o.Heartbeat
-		}
-		_ = out.comment("open") // the client sees at once that it is connected
-		var beating sync.WaitGroup
-		beating.Go(func() {
-			t := time.NewTicker(every)
-			defer t.Stop()
-			for {
-				select {
-				case <-t.C:
-					if out.comment("still here") != nil {
-						cancel()
-						return
-					}
-				case <-ctx.Done():
-					return
-				}
-			}
-		})
+		out, stop := EventStream(ctx, w, cancel)
 		err := run(ctx, out)
 		cut := ctx.Err() != nil
-		cancel()
-		beating.Wait()
+		stop()
 		switch {
 		case cut: // neither end nor error: the client comes again
 		case err != nil:

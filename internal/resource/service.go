@@ -178,9 +178,10 @@ type Filter struct {
 	Environment string // with Project it must be one that the caller knows
 	Template    string
 	Phase       Phase
-	Search      string // part of the name
-	Destroyed   bool   // also those that are gone
-	Sort        string // name, created or updated; with - before it the other way round
+	Phases      []Phase // any of these
+	Search      string  // part of the name
+	Destroyed   bool    // also those that are gone
+	Sort        string  // name, created or updated; with - before it the other way round
 }
 
 // List gives the resources that the caller may see, and the key of the

@@ -1,3 +1,3 @@
-// Package identityweb is the page behind a one-time sign-in link, until the
-// portal takes its place: it signs a browser in and says how to go on.
+// Package identityweb is the pages about who one is: signing in by password or
+// by a one-time link, signing out, one's own account.
 package identityweb

@@ -1,67 +1,60 @@
 package identityweb
 
 import (
-	"bytes"
-	"embed"
-	"html/template"
 	"net/http"
 	"strings"
+	"time"
 
 	"fairlead/internal/fault"
 	"fairlead/internal/httpx"
 	"fairlead/internal/identity"
 	"fairlead/internal/principal"
 	"fairlead/internal/redact"
+	"fairlead/internal/sqldb"
+	"fairlead/internal/webui"
 )
 
-//go:embed pages
-var files embed.FS
-
-var pages = template.Must(template.ParseFS(files, "pages/*.html"))
-
-// Web serves the pages.
-type Web struct {
-	srv    *httpx.Server
-	svc    *identity.Service
-	secure bool // people come by https, so cookies stay on it
+type web struct {
+	p   *webui.Portal
+	svc *identity.Service
 }
 
-// Mount adds the pages to a server. The link's GET changes nothing, so that a
-// preview of a mailed link does not use it up; the button's POST does.
-func Mount(s *httpx.Server, svc *identity.Service, secure bool) {
-	w := &Web{s, svc, secure}
-	own := http.NewCrossOriginProtection()
-	s.Handle("GET /{$}", http.HandlerFunc(w.home))
-	s.Handle("GET /sign-in", http.HandlerFunc(w.form))
-	s.Handle("GET /sign-in.css", http.HandlerFunc(style))
-	s.Handle("POST /sign-in", own.Handler(http.HandlerFunc(w.signIn)))
+// Mount adds the pages. The link's GET changes nothing, so that a preview of a
+// mailed link does not use it up; the button's POST does.
+func Mount(p *webui.Portal, svc *identity.Service) {
+	w := &web{p, svc}
+	p.Public("GET /sign-in", w.form)
+	p.Raw("POST /sign-in", true, http.HandlerFunc(w.signIn))
+	p.Raw("POST /sign-out", true, http.HandlerFunc(w.signOut))
+	p.Page("GET /signed-in", func(*webui.Request) (webui.View, error) {
+		return webui.View{Title: "Signed in", Bare: true, Body: signedIn()}, nil
+	})
+	p.Page("GET /account", w.account)
+	p.Action("POST /account/password", w.setPassword)
+	p.Action("POST /account/sessions/{session}/end", w.endSession)
 }
 
-type view struct {
-	Title string
-	Link  string
-	Who   string
-	Error string
-	Hint  string
+// entry is what the sign-in page shows.
+type entry struct {
+	Link, Next, Name string
+	Err              error
 }
 
-func (w *Web) home(rw http.ResponseWriter, r *http.Request) {
-	who := ""
-	if p := w.srv.Recognise(r); p.Kind != principal.Anonymous {
-		who = p.Name
-	}
-	render(rw, http.StatusOK, "home.html", view{Title: "Fairlead", Who: who})
+func (w *web) form(r *webui.Request) (webui.View, error) {
+	next := webui.Local(r.URL.Query().Get("next"))
+	return signInView(entry{Link: r.URL.Query().Get("link"), Next: next}, http.StatusOK), nil
 }
 
-func (w *Web) form(rw http.ResponseWriter, r *http.Request) {
-	render(rw, http.StatusOK, "signin.html", view{Title: "Sign in", Link: r.URL.Query().Get("link")})
+func signInView(e entry, status int) webui.View {
+	return webui.View{Title: "Sign in", Bare: true, Status: status, Body: signInPage(e)}
 }
 
-func (w *Web) signIn(rw http.ResponseWriter, r *http.Request) {
+func (w *web) signIn(rw http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
-		render(rw, http.StatusBadRequest, "signin.html", view{Title: "Sign in", Error: "the form could not be read"})
+		w.p.Show(rw, r, signInView(entry{Err: fault.New(fault.Invalid, "invalid_form", "the form could not be read").WithHint("send it again")}, http.StatusBadRequest))
 		return
 	}
+	next := webui.Local(r.PostForm.Get("next"))
 	in := identity.SignIn{Agent: r.UserAgent()}
 	if link := r.PostForm.Get("link"); link != "" {
 		in.Link = redact.New(link)
@@ -69,43 +62,81 @@ func (w *Web) signIn(rw http.ResponseWriter, r *http.Request) {
 		in.Name, in.Password = strings.TrimSpace(r.PostForm.Get("name")), redact.New(r.PostForm.Get("password"))
 	}
 	// The session that the browser had ends with this sign-in.
-	made, err := w.svc.SignIn(principal.With(r.Context(), w.srv.Recognise(r)), in)
+	made, err := w.svc.SignIn(r.Context(), in)
 	if err != nil {
-		f := fault.From(err)
-		message := f.Message
-		if f.Kind == fault.Internal {
-			message = "internal error"
-		}
-		render(rw, httpx.Status(f.Kind), "signin.html", view{Title: "Sign in", Error: message, Hint: f.Hint})
+		w.p.Show(rw, r, signInView(entry{Next: next, Name: in.Name, Err: err}, httpx.Status(fault.KindOf(err))))
 		return
 	}
-	// As in identityapi: a forged header only makes the forger's own cookie stricter.
-	secure := w.secure || r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
-	cookie := httpx.NewSessionCookie(made.Value.Reveal(), made.Credential.ExpiresAt, secure)
+	cookie := httpx.NewSessionCookie(made.Value.Reveal(), made.Credential.ExpiresAt, w.p.Secure(r))
 	http.SetCookie(rw, &cookie)
-	http.Redirect(rw, r, "/", http.StatusSeeOther)
+	http.Redirect(rw, r, next, http.StatusSeeOther) //nolint:gosec // Local lets only our own addresses through
 }
 
-func style(rw http.ResponseWriter, _ *http.Request) {
-	css, err := files.ReadFile("pages/style.css")
+func (w *web) signOut(rw http.ResponseWriter, r *http.Request) {
+	if principal.From(r.Context()).Kind != principal.Anonymous {
+		if err := w.svc.SignOut(r.Context()); err != nil {
+			w.p.Fail(rw, r, err)
+			return
+		}
+	}
+	for _, secure := range []bool{true, false} {
+		if secure && !w.p.Secure(r) {
+			continue
+		}
+		c := httpx.NewSessionCookie("", time.Unix(1, 0), secure)
+		c.MaxAge = -1
+		http.SetCookie(rw, &c)
+	}
+	rw.Header().Set("Clear-Site-Data", `"cache"`)
+	http.Redirect(rw, r, "/sign-in", http.StatusSeeOther)
+}
+
+// accountView is what the account page shows.
+type accountView struct {
+	me       identity.Me
+	sessions []identity.Session
+	more     bool
+	err      error // of the password form
+	secure   bool
+}
+
+func (w *web) account(r *webui.Request) (webui.View, error) { return w.showAccount(r, nil) }
+
+func (w *web) showAccount(r *webui.Request, failed error) (webui.View, error) {
+	me, err := w.svc.Me(r.Context())
 	if err != nil {
-		http.Error(rw, "internal error", http.StatusInternalServerError)
-		return
+		return webui.View{}, err
 	}
-	rw.Header().Set("Content-Type", "text/css; charset=utf-8")
-	rw.Header().Set("Cache-Control", "max-age=3600")
-	_, _ = rw.Write(css)
+	sessions, next, err := w.svc.Sessions(r.Context(), sqldb.Page{Limit: 20})
+	if err != nil {
+		return webui.View{}, err
+	}
+	v := webui.View{Title: "Account", Body: accountPage(accountView{me: me, sessions: sessions, more: next != "", err: failed}),
+		API: "GET /api/v1/me", CLI: "fairlead whoami", Docs: "/docs/getting-started"}
+	if failed != nil {
+		v.Status = httpx.Status(fault.KindOf(failed))
+	}
+	return v, nil
 }
 
-func render(rw http.ResponseWriter, status int, page string, v view) {
-	var b bytes.Buffer
-	if err := pages.ExecuteTemplate(&b, page, v); err != nil {
-		http.Error(rw, "internal error", http.StatusInternalServerError)
-		return
+func (w *web) setPassword(r *webui.Request) (webui.Answer, error) {
+	next := r.PostForm.Get("next")
+	var err error
+	if next != r.PostForm.Get("again") {
+		err = fault.New(fault.Invalid, "passwords_differ", "the two passwords are not the same").WithHint("type the new one twice")
+	} else {
+		err = w.svc.SetPassword(r.Context(), redact.New(r.PostForm.Get("current")), redact.New(next))
 	}
-	h := rw.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
-	rw.WriteHeader(status)
-	_, _ = rw.Write(b.Bytes())
+	if err != nil {
+		v, verr := w.showAccount(r, err)
+		return webui.Answer{View: &v}, verr
+	}
+	return webui.Answer{To: "/account", Flash: "Your password is set. Your other sessions have ended."}, nil
+}
+
+func (w *web) endSession(r *webui.Request) (webui.Answer, error) {
+	if err := w.svc.RevokeSession(r.Context(), r.Path("session")); err != nil {
+		return webui.Answer{}, err
+	}
+	return webui.Answer{To: "/account", Flash: "The session has ended."}, nil
 }

@@ -15,6 +15,7 @@ import (
 	"fairlead/internal/redact"
 	"fairlead/internal/sqldb"
 	"fairlead/internal/sqldb/sqldbtest"
+	"fairlead/internal/webui"
 )
 
 const password = "three unrelated words here"
@@ -32,7 +33,7 @@ func open(t *testing.T, secure bool) *site {
 		o.Throttle.Window, o.Throttle.PerAccount, o.Throttle.PerAddress, o.Throttle.Block, o.Throttle.Longest = 1<<40, 1000, 3, 1<<40, 1<<40
 	})
 	_, s := httpx.New(httpx.Options{Auth: w.Identity, Secure: secure, AnonymousRate: httpx.Rate{PerSecond: 0.001, Burst: 12}})
-	identityweb.Mount(s, w.Identity, secure)
+	identityweb.Mount(webui.New(webui.Options{Server: s}), w.Identity)
 	return &site{w, t, s}
 }
 
@@ -66,9 +67,10 @@ func (s *site) signIn(user, address string, headers ...string) *http.Cookie {
 	return w.Result().Cookies()[0]
 }
 
+// home is the page that says who is signed in; a way to sign in for nobody.
 func (s *site) home(cookies string) string {
 	s.t.Helper()
-	return s.ask("GET", "/", "10.0.0.9", nil, "Cookie", cookies).Body.String()
+	return s.ask("GET", "/account", "10.0.0.9", nil, "Cookie", cookies).Body.String()
 }
 
 func TestAnotherSiteSignsNobodyIn(t *testing.T) {
@@ -137,10 +139,10 @@ func TestASessionFromBeforeTheSignInEnds(t *testing.T) {
 	if now.Value == old.Value || !now.HttpOnly || now.SameSite != http.SameSiteLaxMode || now.Path != "/" || now.Domain != "" || now.Expires.IsZero() {
 		t.Errorf("cookie %v", now)
 	}
-	if body := s.home(old.String()); strings.Contains(body, "signed in as") {
+	if body := s.home(old.String()); strings.Contains(body, "Your account") {
 		t.Errorf("the planted session lives on: %s", body)
 	}
-	if body := s.home(old.Name + "=fl_ses_chosen-by-somebody-else"); strings.Contains(body, "signed in as") {
+	if body := s.home(old.Name + "=fl_ses_chosen-by-somebody-else"); strings.Contains(body, "Your account") {
 		t.Error("a session of somebody's choice")
 	}
 	if body := s.home(now.String()); !strings.Contains(body, "<strong>bob</strong>") {
@@ -189,7 +191,7 @@ func TestOverHTTPSOnlyTheHostCookieCounts(t *testing.T) {
 		t.Errorf("got %s", body)
 	}
 	// A sister domain can set any other cookie for this one.
-	if body := s.home(httpx.SessionCookie + "=" + cookie.Value); strings.Contains(body, "signed in as") {
+	if body := s.home(httpx.SessionCookie + "=" + cookie.Value); strings.Contains(body, "Your account") {
 		t.Error("a cookie that anybody next door can plant")
 	}
 }
@@ -199,11 +201,11 @@ func TestTheFormEscapesWhatTheLinkSays(t *testing.T) {
 	s := open(t, false)
 	for _, evil := range []string{`"><script>alert(1)</script>`, `javascript:alert(1)`, `' onfocus=alert(1) autofocus='`} {
 		w := s.ask("GET", "/sign-in?link="+url.QueryEscape(evil), "10.0.0.1", nil)
-		if strings.Contains(w.Body.String(), "<script") || strings.Contains(w.Body.String(), `value="'`) {
+		if strings.Contains(w.Body.String(), "<script>") || strings.Contains(w.Body.String(), `value="'`) {
 			t.Errorf("%s: %s", evil, w.Body)
 		}
 		csp := w.Header().Get("Content-Security-Policy")
-		if !strings.HasPrefix(csp, "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'") || w.Header().Get("Referrer-Policy") != "no-referrer" {
+		if !strings.HasPrefix(csp, "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none'") || w.Header().Get("Referrer-Policy") != "no-referrer" {
 			t.Errorf("policy %q", csp)
 		}
 	}

@@ -1,0 +1,79 @@
+package pages
+
+import (
+	"log/slog"
+	"maps"
+
+	"fairlead/internal/approval"
+	"fairlead/internal/approval/approvalweb"
+	"fairlead/internal/audit"
+	"fairlead/internal/audit/auditweb"
+	"fairlead/internal/cost"
+	"fairlead/internal/httpx"
+	"fairlead/internal/identity"
+	"fairlead/internal/identity/identityweb"
+	"fairlead/internal/lease"
+	"fairlead/internal/project"
+	"fairlead/internal/project/projectweb"
+	"fairlead/internal/quota"
+	"fairlead/internal/resource"
+	"fairlead/internal/resource/resourceweb"
+	"fairlead/internal/template"
+	"fairlead/internal/webui"
+	"fairlead/internal/why"
+)
+
+// Services is what the pages show.
+type Services struct {
+	Approvals *approval.Service
+	Audit     *audit.Log
+	Costs     *cost.Service
+	Identity  *identity.Service
+	Leases    *lease.Service
+	Projects  *project.Service
+	Quotas    *quota.Service
+	Resources *resource.Service
+	Templates *template.Service
+	Why       *why.Service
+
+	Log       *slog.Logger
+	Subscribe func(topic string) (wake <-chan string, stop func())
+	Gallery   bool
+}
+
+// navigation is the portal's, in the order that it is shown in. Keys are for
+// after g, and each is one page's alone.
+var navigation = []webui.Nav{
+	{Title: "Home", Href: "/", Icon: "house", Key: "h"},
+	{Title: "Create", Href: "/create", Icon: "plus", Key: "c"},
+	{Title: "Projects", Href: "/projects", Icon: "folder", Key: "p"},
+	{Title: "Resources", Href: "/resources", Icon: "boxes", Key: "r"},
+	{Title: "Approvals", Href: "/approvals", Icon: "inbox", Key: "a"},
+	{Group: "Governance", Title: "Audit log", Href: "/audit", Icon: "scroll-text", Key: "l"},
+}
+
+// Mount mounts the portal: each feature's pages in turn.
+func Mount(server *httpx.Server, s Services) {
+	places := projectweb.Services{
+		Projects: s.Projects, Resources: s.Resources, Approvals: s.Approvals, Leases: s.Leases, Audit: s.Audit,
+		Templates: s.Templates, Identity: s.Identity, Costs: s.Costs, Quotas: s.Quotas,
+	}
+	things := resourceweb.Services{
+		Resources: s.Resources, Templates: s.Templates, Projects: s.Projects, Approvals: s.Approvals, Leases: s.Leases, Costs: s.Costs, Why: s.Why,
+	}
+	finders := map[string]webui.Finder{"start": things.Starts}
+	maps.Copy(finders, places.Finders())
+	portal := webui.New(webui.Options{Server: server, Log: s.Log, Nav: navigation, Finders: finders, Subscribe: s.Subscribe, Gallery: s.Gallery})
+	identityweb.Mount(portal, s.Identity)
+	projectweb.Mount(portal, places)
+	resourceweb.Mount(portal, things)
+	approvalweb.Mount(portal, approvalweb.Services{Approvals: s.Approvals, Resources: s.Resources})
+	auditweb.Mount(portal, s.Audit)
+}
+
+// Describe lists every page there is, without a server that could show it.
+func Describe() []httpx.PageRoute {
+	_, server := httpx.New(httpx.Options{})
+	Mount(server, Services{})
+	return server.Pages()
+}

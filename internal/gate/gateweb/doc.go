@@ -1,0 +1,3 @@
+// Package gateweb is what plans and verdicts look like on every page that has
+// them.
+package gateweb

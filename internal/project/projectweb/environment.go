@@ -1,0 +1,141 @@
+package projectweb
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"fairlead/internal/audit"
+	"fairlead/internal/cost"
+	"fairlead/internal/gate"
+	"fairlead/internal/lease"
+	"fairlead/internal/project"
+	"fairlead/internal/quota"
+	"fairlead/internal/resource"
+	"fairlead/internal/sqldb"
+	"fairlead/internal/webui"
+)
+
+// environmentView is what an environment's page shows.
+type environmentView struct {
+	project.Environment
+	tally     resource.Tally
+	resources []resource.Resource
+	next      string
+	leases    []lease.Lease
+	can       string // whether and how far the lease can be extended
+	monthly   float64
+	spent     float64
+	currency  string
+	quotas    []quota.Limit
+	activity  []webui.Activity
+}
+
+func (w *web) environment(r *webui.Request) (webui.View, error) {
+	v, err := w.lookEnvironment(r)
+	if err != nil {
+		return webui.View{}, err
+	}
+	ctx := r.Context()
+	if v.leases, _, err = w.Leases.List(ctx, lease.Filter{Project: v.ProjectID, Environment: v.ID, Kind: lease.Environment, State: lease.Active}, sqldb.Page{Limit: 1}); allowed(err) != nil {
+		return webui.View{}, err
+	}
+	for _, l := range v.leases {
+		if v.can, err = w.Leases.Can(ctx, l); allowed(err) != nil {
+			return webui.View{}, err
+		}
+	}
+	spent, _, err := w.Costs.Report(ctx, cost.Filter{Project: v.ProjectID, Environment: v.ID, By: "environment", From: monthBegan()}, sqldb.Page{Limit: 5})
+	if allowed(err) != nil {
+		return webui.View{}, err
+	}
+	for _, s := range spent {
+		v.monthly, v.spent, v.currency = v.monthly+s.Monthly, v.spent+s.Spent, s.Currency
+	}
+	if v.quotas, _, err = w.Quotas.List(ctx, quota.Filter{Environment: v.ID, Sort: "-share"}, sqldb.Page{Limit: 6}); allowed(err) != nil {
+		return webui.View{}, err
+	}
+	records, _, err := w.Audit.Search(ctx, audit.Filter{Environment: v.ID}, sqldb.Page{Limit: 8})
+	if allowed(err) != nil {
+		return webui.View{}, err
+	}
+	v.activity = activities(records)
+	where := v.Project + "/" + v.Name
+	return webui.View{Title: where, Project: v.Project, Env: v.Name, Stamp: v.stamp(), Body: environmentPage(r, v),
+		Crumbs: []webui.Crumb{home, {Title: v.Project, Href: webui.To("projects", v.Project)}, {Title: v.Name}},
+		API:    "GET /api/v1/projects/" + v.Project + "/environments/" + v.Name + "/resources", CLI: "fairlead get resources -e " + where}, nil
+}
+
+// lookEnvironment reads what makes the page change.
+func (w *web) lookEnvironment(r *webui.Request) (v environmentView, err error) {
+	ctx := r.Context()
+	if v.Environment, err = w.Projects.Resolve(ctx, r.Path("project"), r.Path("environment")); err != nil {
+		return v, err
+	}
+	page, err := r.PageOf(30)
+	if err != nil {
+		return v, err
+	}
+	f := resource.Filter{Project: v.ProjectID, Environment: v.ID, Search: r.Query("q"), Sort: r.Query("sort"), Destroyed: r.Query("phase") == "destroyed"}
+	switch phase := r.Query("phase"); phase {
+	case "":
+	case "attention":
+		f.Phases = resource.Attention()
+	default:
+		f.Phase = resource.Phase(phase)
+	}
+	if v.resources, v.next, err = w.Resources.List(ctx, f, page); err != nil {
+		return v, err
+	}
+	tallies, err := w.Resources.Tallies(ctx, []string{v.ID})
+	v.tally = tallies[v.ID]
+	return v, err
+}
+
+func (v environmentView) stamp() string {
+	var b strings.Builder
+	b.WriteString(v.tally.Changed.String() + healthText(v.tally))
+	for _, r := range v.resources {
+		b.WriteString(r.ID + string(r.Phase) + r.UpdatedAt.String())
+	}
+	return b.String()
+}
+
+func (w *web) environmentLive(r *webui.Request) (string, []string, error) {
+	v, err := w.lookEnvironment(r)
+	var topics []string
+	for _, res := range v.resources {
+		topics = append(topics, resource.Topic(res.ID))
+	}
+	return v.stamp(), topics, err
+}
+
+// extendLease lets the environment live longer, by what the rules give.
+func (w *web) extendLease(r *webui.Request) (webui.Answer, error) {
+	ctx := r.Context()
+	e, err := w.Projects.Resolve(ctx, r.Path("project"), r.Path("environment"))
+	if err != nil {
+		return webui.Answer{}, err
+	}
+	var by time.Duration
+	if text := r.Field("by"); text != "" {
+		if by, err = gate.ParseLength(text); err != nil {
+			return webui.Answer{}, err
+		}
+	}
+	list, _, err := w.Leases.List(ctx, lease.Filter{Project: e.ProjectID, Environment: e.ID, Kind: lease.Environment, State: lease.Active}, sqldb.Page{Limit: 1})
+	if err != nil {
+		return webui.Answer{}, err
+	}
+	to := webui.Answer{To: webui.To("projects", e.Project, e.Name)}
+	for _, l := range list {
+		if _, err := w.Leases.Extend(ctx, l.ID, by, 0); err != nil {
+			return webui.Answer{}, err
+		}
+		to.Flash = "The lease is extended."
+	}
+	return to, nil
+}
+
+func sorted(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,49 @@
+package webui
+
+import (
+	"strings"
+	"time"
+)
+
+// Activity is one thing that somebody did.
+type Activity struct {
+	Actor  string
+	Robot  bool
+	Action string // as the audit log has it: resource:create
+	Kind   string
+	Target string
+	Href   string // "" when there is no page
+	Denied bool
+	At     time.Time
+}
+
+var verbs = map[string]string{
+	"create": "created", "update": "changed", "delete": "deleted", "destroy": "destroys", "reveal": "looked at the credentials of", "rotate": "rotates the credentials of", "expire": "let expire", "void": "voided",
+	"retry": "tries again", "cancel": "stopped", "stop": "stopped", "start": "started", "grant": "gave a role in", "revoke": "took away", "extend": "extended the lease of",
+	"decide": "decided on", "push": "pushed", "enable": "put in force", "view": "looked at", "sign-in": "signed in", "rollback": "rolled back", "use": "used",
+	"apply": "applied", "bypass": "went ahead without approval of", "review": "reviewed", "disable": "disabled", "issue": "issued",
+}
+
+// doings are the actions that the verb alone says badly.
+var doings = map[string]string{
+	"session:create": "signed in", "session:revoke": "signed out", "run:succeed": "made ready", "run:fail": "could not make ready", "gate:deny": "was refused", "resource:gone": "saw to be gone",
+	"approval:request": "asks for approval of", "approval:approve": "approved", "approval:reject": "rejected", "resource:destroyed": "saw to be gone", "run:cancel": "stopped a run of",
+	"token:create": "made a token", "link:create": "made a sign-in link for", "team:grant": "gave a role in",
+}
+
+// verb says an action as a word.
+func (a Activity) verb() string {
+	if v, ok := doings[a.Action]; ok && !a.Denied {
+		return v
+	}
+	_, word, _ := strings.Cut(a.Action, ":")
+	if v, ok := verbs[word]; ok {
+		word = v
+	} else {
+		word = strings.ReplaceAll(word, "-", " ")
+	}
+	if a.Denied {
+		return "was refused: " + strings.ReplaceAll(a.Action, ":", " ")
+	}
+	return word
+}

@@ -1,0 +1,360 @@
+// What the portal does beyond plain pages, forms and htmx. Everything here is
+// an improvement of something that works without it. There is no inline
+// script: elements say by data attributes what is to be done with them.
+(() => {
+  "use strict";
+  const $ = (sel, of = document) => of.querySelector(sel);
+  const $$ = (sel, of = document) => [...of.querySelectorAll(sel)];
+  const on = (type, sel, f) => document.addEventListener(type, (e) => {
+    const el = e.target.closest?.(sel);
+    if (el) f(e, el);
+  });
+  const say = (text) => { const live = $("#announce"); if (live) live.textContent = text; };
+
+  // --- times: in the reader's zone, the exact one on hover ---------------------
+  const steps = [[60, "second"], [3600, "minute", 60], [86400, "hour", 3600], [86400 * 30, "day", 86400], [86400 * 365, "month", 86400 * 30], [Infinity, "year", 86400 * 365]];
+  const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
+  const exact = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "long" });
+  const short = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  function times(of = document) {
+    for (const el of $$("time[datetime]", of)) {
+      const at = new Date(el.dateTime);
+      if (isNaN(at)) continue;
+      if (!el.title.includes("GMT")) el.title = exact.format(at);
+      if (el.dataset.as === "clock") { el.textContent = short.format(at); continue; }
+      if (el.dataset.as === "exact") { el.textContent = exact.format(at); continue; }
+      const s = (at - Date.now()) / 1000;
+      if (Math.abs(s) < 5) { el.textContent = "now"; continue; }
+      const [, unit, per = 1] = steps.find(([limit]) => Math.abs(s) < limit);
+      const text = relative.format(Math.round(s / per), unit);
+      if (el.textContent !== text) el.textContent = text;
+    }
+  }
+  setInterval(times, 15000);
+
+  // --- copying ------------------------------------------------------------------
+  on("click", "[data-copy]", async (e, el) => {
+    e.preventDefault();
+    const from = el.dataset.copyFrom ? $(el.dataset.copyFrom) : null;
+    const text = from ? (from.value ?? from.textContent) : el.dataset.copy;
+    try { await navigator.clipboard.writeText(text); } catch {
+      const area = document.createElement("textarea");
+      area.value = text; area.className = "sr-only"; document.body.append(area); area.select();
+      document.execCommand("copy"); area.remove();
+    }
+    el.classList.add("copied"); say("Copied");
+    const use = $("use", el), was = use?.getAttribute("href");
+    if (was && !was.endsWith("#check")) {
+      use.setAttribute("href", was.replace(/#.*/, "#check"));
+      setTimeout(() => { use.setAttribute("href", was); el.classList.remove("copied"); }, 1500);
+    }
+  });
+
+  // --- themes: at once, and kept by the form's own POST --------------------------
+  on("submit", "form[data-theme-form]", (e, form) => {
+    e.preventDefault();
+    const theme = e.submitter?.value || "system";
+    if (theme === "system") delete document.documentElement.dataset.theme;
+    else document.documentElement.dataset.theme = theme;
+    $$("form[data-theme-form] button").forEach((b) => b.setAttribute("aria-pressed", String(b.value === theme)));
+    fetch(form.action, { method: "POST", body: new URLSearchParams({ theme }), redirect: "manual" });
+  });
+
+  // --- going anywhere: the palette ------------------------------------------------
+  const palette = () => $("#palette");
+  let chosen = -1;
+  function openPalette(kind) {
+    const dialog = palette();
+    if (!dialog) return;
+    const form = $("form", dialog), input = $("input[name=q]", dialog);
+    form.elements.kind.value = kind || "";
+    input.placeholder = kind === "environment" ? "Go to an environment…" : "Go anywhere, start anything…";
+    if (!dialog.open) { input.value = ""; dialog.showModal(); }
+    input.focus(); choose(-1);
+    window.htmx?.trigger(form, "palette");
+  }
+  const hits = () => $$("#palette .hits a");
+  function choose(i) {
+    const all = hits();
+    chosen = all.length ? (i + all.length) % all.length : -1;
+    if (i < 0 && !all.length) chosen = -1;
+    all.forEach((a, n) => { a.setAttribute("aria-selected", String(n === chosen)); if (!a.id) a.id = "hit-" + n; });
+    const input = $("#palette input[name=q]");
+    if (chosen >= 0) { all[chosen].scrollIntoView({ block: "nearest" }); input?.setAttribute("aria-activedescendant", all[chosen].id); }
+    else input?.removeAttribute("aria-activedescendant");
+  }
+  on("click", "[data-palette]", (e, el) => { if (!palette() || e.ctrlKey || e.metaKey) return; e.preventDefault(); openPalette(el.dataset.palette); });
+  on("click", "#palette", (e, el) => { if (e.target === el) el.close(); });
+  on("keydown", "#palette input", (e) => {
+    if (e.key === "ArrowDown") { e.preventDefault(); choose(chosen + 1); }
+    else if (e.key === "ArrowUp") { e.preventDefault(); choose(chosen - 1); }
+    else if (e.key === "Enter") { e.preventDefault(); const a = hits()[Math.max(chosen, 0)]; if (a) location.href = a.href; }
+  });
+
+  // --- keys -------------------------------------------------------------------------
+  const typing = (el) => el.closest?.("input, textarea, select, [contenteditable], dialog[open]");
+  let pending = "";
+  document.addEventListener("keydown", (e) => {
+    if ((e.ctrlKey || e.metaKey) && e.key.toLowerCase() === "k") { e.preventDefault(); openPalette(""); return; }
+    if (e.ctrlKey || e.metaKey || e.altKey || typing(e.target)) return;
+    const combo = pending + e.key.toLowerCase();
+    const go = $(`[data-key="${CSS.escape(combo)}"]`) || $(`[data-key="${CSS.escape(e.key.toLowerCase())}"]`);
+    pending = e.key === "g" && !pending ? "g " : "";
+    if (e.key === "/") { const search = $("#page input[type=search]"); if (search) { e.preventDefault(); search.focus(); return; } e.preventDefault(); openPalette(""); return; }
+    if (go) { e.preventDefault(); go.matches("input, textarea, select") ? go.focus() : go.click(); }
+  });
+
+  // --- typed confirmation: the button waits for the name ------------------------------
+  function confirmations(of = document) {
+    for (const input of $$("input[data-confirm]", of)) {
+      const button = $("button[type=submit]", input.form);
+      if (button) button.disabled = input.value !== input.dataset.confirm;
+    }
+  }
+  on("input", "input[data-confirm]", (e, el) => confirmations(el.form));
+
+  // --- secrets hide themselves ------------------------------------------------------------
+  const hiding = new WeakSet();
+  function secrets(of = document) {
+    for (const el of $$("[data-hide-after]", of)) {
+      if (hiding.has(el)) continue;
+      hiding.add(el);
+      let left = Number(el.dataset.hideAfter);
+      const count = $("[data-countdown]", el);
+      const tick = setInterval(() => {
+        left--;
+        if (count) count.textContent = String(left);
+        if (left > 0) return;
+        clearInterval(tick);
+        $$("[data-secret]", el).forEach((s) => { s.textContent = "••••••••••••"; s.classList.add("secret"); });
+        $$("[data-copy]", el).forEach((b) => b.remove());
+        $$("[data-when-shown]", el).forEach((b) => (b.hidden = true));
+        $$("[data-when-hidden]", el).forEach((b) => (b.hidden = false));
+        say("The credentials are hidden again");
+      }, 1000);
+    }
+  }
+
+  // --- forms: rows of lists, drafts that survive a closed tab --------------------------------
+  on("click", "[data-add-row]", (e, el) => {
+    e.preventDefault();
+    const list = $(el.dataset.addRow), template = $("template", list.parentElement);
+    const n = Number(list.dataset.next || list.children.length);
+    list.dataset.next = n + 1;
+    const holder = document.createElement("template");
+    holder.innerHTML = template.innerHTML.replaceAll("__N__", String(n));
+    const row = holder.content.firstElementChild;
+    list.append(row);
+    window.htmx?.process(row);
+    $("input, select, textarea", row)?.focus();
+    changed(el.closest("form"));
+  });
+  on("click", "[data-remove-row]", (e, el) => { e.preventDefault(); const form = el.closest("form"); el.closest(".item-row, fieldset")?.remove(); changed(form); });
+  const changed = (form) => form?.dispatchEvent(new Event("input", { bubbles: true }));
+
+  const draftKey = (form) => "fairlead draft " + form.dataset.draft;
+  function saveDraft(form) {
+    const kept = [];
+    for (const el of form.elements) {
+      if (!el.name || el.type === "password" || el.dataset.noDraft !== undefined || el.type === "hidden" || ["submit", "button"].includes(el.type)) continue;
+      if ((el.type === "checkbox" || el.type === "radio") && !el.checked) continue;
+      kept.push([el.name, el.value]);
+    }
+    try { localStorage.setItem(draftKey(form), JSON.stringify({ at: Date.now(), kept })); } catch { /* full or forbidden: no draft */ }
+  }
+  on("input", "form[data-draft]", (e, form) => saveDraft(form));
+  function drafts() {
+    // What was sent and led to another page is done: its draft is gone.
+    const sent = sessionStorage.getItem("fairlead sent");
+    if (sent && !$("form[data-draft]") && !$("form[action='/sign-in']")) try { sessionStorage.removeItem("fairlead sent"); localStorage.removeItem("fairlead draft " + sent); } catch { /* none */ }
+    for (const form of $$("form[data-draft]:not([data-restored])")) {
+      form.dataset.restored = "yes";
+      if (form.dataset.fresh === undefined) continue; // the server shows what was sent
+      let draft;
+      try { draft = JSON.parse(localStorage.getItem(draftKey(form))); } catch { /* none */ }
+      if (!draft || Date.now() - draft.at > 14 * 86400e3 || !draft.kept.some(([, v]) => v)) continue;
+      const by = new Map();
+      draft.kept.forEach(([k, v]) => by.set(k, [...(by.get(k) || []), v]));
+      for (const el of form.elements) {
+        if (!el.name || el.type === "password" || el.type === "hidden") continue;
+        const values = by.get(el.name);
+        if (el.type === "checkbox" || el.type === "radio") el.checked = !!values?.includes(el.value);
+        else if (values) el.value = values.shift() ?? el.value;
+      }
+      const note = $("[data-draft-note]", form);
+      if (note) note.hidden = false;
+      changed(form);
+    }
+  }
+  on("click", "[data-drop-draft]", (e, el) => { e.preventDefault(); try { localStorage.removeItem(draftKey(el.closest("form"))); } catch { /* none */ } location.reload(); });
+
+  // --- a session that ended in mid-form: sign in again, nothing is lost ------------------------
+  document.addEventListener("fl:session-over", () => { const d = $("#session-over"); if (d && !d.open) d.showModal(); });
+  on("click", "#session-over [data-again]", async () => {
+    const ok = await fetch("/session", { headers: { "HX-Request": "true" } }).then((r) => r.ok, () => false);
+    if (!ok) { $("#session-over [data-still]").hidden = false; return; }
+    $("#session-over").close();
+    connect();
+  });
+  on("submit", "form[data-draft]", async (e, form) => {
+    if (form.dataset.checked) { delete form.dataset.checked; sessionStorage.setItem("fairlead sent", form.dataset.draft); return; }
+    e.preventDefault();
+    e.stopImmediatePropagation();
+    const button = e.submitter;
+    if (form.dataset.asking) return;
+    form.dataset.asking = "yes";
+    const status = await fetch("/session", { headers: { "HX-Request": "true" } }).then((r) => r.status, () => 0);
+    delete form.dataset.asking;
+    if (status === 401) { saveDraft(form); document.dispatchEvent(new Event("fl:session-over")); return; }
+    form.dataset.checked = "yes";
+    form.requestSubmit(button);
+  });
+
+  // --- what the server says of fields: shown where somebody was already -------------------------
+  on("focusout", "form[data-draft] [name]", (e, el) => { el.dataset.touched = "yes"; showErrors(el.form); });
+  function showErrors(form) {
+    const holder = $("[data-errors]", form);
+    if (!holder) return;
+    let wrong;
+    try { wrong = JSON.parse(holder.dataset.errors); } catch { return; }
+    for (const note of $$(".wrong[id$='-error']", form)) {
+      const id = note.id.slice(0, -6), el = document.getElementById(id);
+      const text = wrong[id];
+      if (text && el && !el.dataset.touched && el.getAttribute("aria-invalid") !== "true") continue;
+      note.hidden = !text;
+      note.textContent = text || "";
+      if (!el) continue;
+      if (text) { el.setAttribute("aria-invalid", "true"); el.setAttribute("aria-describedby", `${id}-help ${id}-error`); }
+      else el.removeAttribute("aria-invalid");
+    }
+  }
+
+  // --- fields that count only when another has a value ---------------------------------------------
+  function conditions(form) {
+    for (const el of $$("[data-when]", form)) {
+      const when = el.dataset.when, not = when.startsWith("!"), [name, values] = when.slice(not ? 1 : 0).split(/=(.*)/s);
+      const fields = [...form.elements].filter((f) => f.name === name);
+      const box = fields.find((f) => f.type === "checkbox"), checked = fields.find((f) => f.checked);
+      const have = box ? String(box.checked) : checked ? checked.value : fields[0]?.type === "radio" ? "" : fields[0]?.value ?? "";
+      el.hidden = values.split("|").includes(have) === not;
+    }
+  }
+  on("input", "form[data-draft]", (e, form) => conditions(form));
+
+  // --- one click is one request --------------------------------------------------------
+  on("submit", "form[method=post]:not([data-theme-form]):not([hx-post])", (e, form) => {
+    if (form.dataset.sent) { e.preventDefault(); return; }
+    form.dataset.sent = "yes";
+    setTimeout(() => { const b = e.submitter; if (b) b.disabled = true; });
+    setTimeout(() => { delete form.dataset.sent; if (e.submitter) e.submitter.disabled = false; confirmations(form); }, 8000);
+  });
+  addEventListener("pageshow", (e) => { if (e.persisted) $$("form[data-sent]").forEach((f) => { delete f.dataset.sent; $$("button", f).forEach((b) => (b.disabled = false)); }); });
+
+  // --- live: one connection a tab ----------------------------------------------------------------
+  let source, lastId = "", refreshing = false, again = false, failures = 0, timer;
+  const staleNote = (show) => { const el = $("#stale"); if (el) el.hidden = !show; };
+  function connect() {
+    clearTimeout(timer);
+    source?.close(); source = undefined;
+    const page = $("#page[data-live]");
+    if (!page || document.hidden) return;
+    const url = new URL("/live", location.origin);
+    url.searchParams.set("page", location.pathname + location.search);
+    url.searchParams.set("seen", lastId || page.dataset.live);
+    source = new EventSource(url);
+    source.addEventListener("open", () => { failures = 0; staleNote(false); });
+    source.addEventListener("changed", (e) => { lastId = e.lastEventId; refresh(); });
+    source.addEventListener("gone", () => { source.close(); staleNote(true); });
+    source.addEventListener("signin", () => { source.close(); document.dispatchEvent(new Event("fl:session-over")); });
+    source.addEventListener("error", () => {
+      source?.close();
+      if (++failures > 1) staleNote(true);
+      clearTimeout(timer);
+      timer = setTimeout(connect, Math.min(30000, 700 * 2 ** failures) * (0.7 + Math.random() * 0.6));
+    });
+  }
+  document.addEventListener("visibilitychange", () => { if (document.hidden) { source?.close(); source = undefined; } else connect(); });
+  addEventListener("pagehide", () => source?.close());
+  async function refresh() {
+    if (refreshing) { again = true; return; }
+    refreshing = true;
+    try {
+      document.dispatchEvent(new Event("fl:changed"));
+      await window.htmx?.ajax("GET", location.pathname + location.search, { target: "#page", select: "#page", swap: "outerMorph", source: "#page" });
+    } finally {
+      refreshing = false;
+      if (again) { again = false; refresh(); }
+    }
+  }
+
+  // --- a run's log -------------------------------------------------------------------------------
+  function logs(of = document) {
+    for (const log of $$(".log[data-src]", of)) {
+      if (log.dataset.bound) continue;
+      log.dataset.bound = "yes";
+      log.dataset.follow = "yes";
+      log.scrollTop = log.scrollHeight;
+      let busy = false, more = false;
+      const pull = async () => {
+        if (busy) { more = true; return; }
+        busy = true;
+        try {
+          for (let n = 0; n < 40; n++) { // a page keeps so many lines; the file has all
+            const list = $("ol", log), last = list.lastElementChild?.dataset.seq || "0";
+            const answer = await fetch(`${log.dataset.src}?after=${last}`, { headers: { "HX-Request": "true" } });
+            if (!answer.ok) break;
+            const html = await answer.text();
+            if (!html.trim()) break;
+            list.insertAdjacentHTML("beforeend", html);
+            $(".none", log)?.remove();
+            while (list.childElementCount > 5000) list.firstElementChild.remove();
+            times(list); search(log);
+            if (log.dataset.follow === "yes") log.scrollTop = log.scrollHeight;
+          }
+        } finally { busy = false; if (more) { more = false; pull(); } }
+      };
+      document.addEventListener("fl:changed", () => { if (log.isConnected) pull(); });
+      log.addEventListener("scroll", () => {
+        const end = log.scrollHeight - log.scrollTop - log.clientHeight < 30;
+        if (!end) setFollow(log, false);
+      }, { passive: true });
+      pull();
+    }
+  }
+  const logOf = (el) => $(".log", el.closest("[data-logbox]"));
+  function setFollow(log, yes) {
+    log.dataset.follow = yes ? "yes" : "no";
+    const b = $("[data-log-follow]", log.closest("[data-logbox]"));
+    b?.setAttribute("aria-pressed", String(yes));
+    if (yes) log.scrollTop = log.scrollHeight;
+  }
+  function search(log) {
+    const q = ($("[data-log-search]", log.closest("[data-logbox]"))?.value || "").toLowerCase();
+    let n = 0;
+    $$("li", log).forEach((li) => { const hit = !q || li.textContent.toLowerCase().includes(q); li.hidden = !hit; if (hit) n++; });
+    if (q) say(`${n} lines match`);
+  }
+  on("input", "[data-log-search]", (e, el) => search(logOf(el)));
+  on("click", "[data-log-wrap]", (e, el) => el.setAttribute("aria-pressed", String(logOf(el).classList.toggle("wrap"))));
+  on("click", "[data-log-follow]", (e, el) => { const log = logOf(el); setFollow(log, log.dataset.follow !== "yes"); });
+
+  // --- toasts go by themselves, unless somebody is at them -------------------------------------------
+  function toasts() {
+    for (const t of $$(".toast:not([data-timed])")) {
+      t.dataset.timed = "yes";
+      const go = () => { if (!t.matches(":hover, :focus-within")) t.remove(); else setTimeout(go, 2000); };
+      setTimeout(go, 7000);
+    }
+  }
+  on("click", "[data-dismiss]", (e, el) => el.closest(el.dataset.dismiss || ".toast")?.remove());
+  on("click", "[data-close]", (e, el) => el.closest("dialog")?.close());
+  on("click", "[data-retry]", (e) => { e.preventDefault(); location.reload(); });
+  on("change", "[data-submit-on-change]", (e, el) => el.form?.requestSubmit());
+
+  function dress(of) { times(of); confirmations(of); secrets(of); logs(of); toasts(); $$("form[data-draft]").forEach((f) => { conditions(f); showErrors(f); }); }
+  document.addEventListener("DOMContentLoaded", () => { dress(); drafts(); connect(); });
+  document.addEventListener("htmx:after:swap", () => { dress(); if ($("#palette")?.open) choose(chosen < 0 ? 0 : chosen); });
+  document.addEventListener("htmx:before:response", (e) => {
+    if (e.detail?.ctx?.response?.status === 401) { e.preventDefault(); document.dispatchEvent(new Event("fl:session-over")); }
+  });
+})();

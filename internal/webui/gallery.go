@@ -1,0 +1,3 @@
+package webui
+
+func (p *Portal) mountGallery() { p.Page("GET /gallery", showGallery) }

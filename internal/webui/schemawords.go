@@ -1,0 +1,161 @@
+package webui
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+func str(v any) string { s, _ := v.(string); return s }
+
+func num(v any) float64 {
+	switch v := v.(type) {
+	case float64:
+		return v
+	case int:
+		return float64(v)
+	case int64:
+		return float64(v)
+	case json.Number:
+		f, _ := v.Float64()
+		return f
+	}
+	return 0
+}
+
+// plain is a scalar as a form's field has it; "" for anything else.
+func plain(v any) string {
+	switch v := v.(type) {
+	case nil, map[string]any, []any:
+		return ""
+	case string:
+		return v
+	case float64:
+		return strconv.FormatFloat(v, 'f', -1, 64)
+	case bool:
+		return strconv.FormatBool(v)
+	}
+	return fmt.Sprint(v)
+}
+
+func compact(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+func typeOf(s map[string]any) string {
+	switch t := s["type"].(type) {
+	case string:
+		return t
+	case []any: // nullable: the other one
+		for _, v := range t {
+			if v != "null" {
+				return str(v)
+			}
+		}
+	}
+	if hasProperties(s) {
+		return "object"
+	}
+	return ""
+}
+
+func props(s map[string]any) map[string]any { p, _ := s["properties"].(map[string]any); return p }
+
+func hasProperties(s map[string]any) bool { return len(props(s)) > 0 || len(conditionals(s)) > 0 }
+
+// ordered gives required properties first, each group by name.
+func ordered(props map[string]any, required []any) []string {
+	keys := make([]string, 0, len(props))
+	for k := range props {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, func(a, b string) int {
+		ra, rb := slices.Contains(required, any(a)), slices.Contains(required, any(b))
+		if ra != rb {
+			if ra {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a, b)
+	})
+	return keys
+}
+
+func labelOf(s map[string]any, name string) string {
+	if t := str(s["title"]); t != "" {
+		return t
+	}
+	return Words(unescape(name[strings.LastIndexByte(name, '/')+1:]))
+}
+
+func fieldID(name string) string {
+	var b strings.Builder
+	for _, r := range name {
+		switch {
+		case r == '/':
+			b.WriteByte('-')
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '_':
+			b.WriteRune(r)
+		default:
+			fmt.Fprintf(&b, ".%x", r)
+		}
+	}
+	return b.String()
+}
+
+func escape(key string) string {
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
+}
+
+func unescape(key string) string {
+	return strings.NewReplacer("~1", "/", "~0", "~").Replace(key)
+}
+
+// units by how a name ends: a number alone says too little.
+var units = []struct{ suffix, unit string }{
+	{"_mb", "MB"}, {"_gb", "GB"}, {"_mib", "MiB"}, {"_gib", "GiB"}, {"_seconds", "s"}, {"_minutes", "min"}, {"_hours", "h"}, {"_days", "days"},
+	{"_ms", "ms"}, {"_percent", "%"}, {"_millicores", "m CPU"},
+}
+
+func unitOf(name string) string {
+	for _, u := range units {
+		if strings.HasSuffix(name, u.suffix) {
+			return u.unit
+		}
+	}
+	return ""
+}
+
+func rangeText(s map[string]any) string {
+	low, high := plain(s["minimum"]), plain(s["maximum"])
+	switch {
+	case low != "" && high != "":
+		return "From " + low + " to " + high
+	case low != "":
+		return "At least " + low
+	case high != "":
+		return "At most " + high
+	}
+	return ""
+}
+
+// sentence joins two texts that each say something.
+func sentence(a, b string) string {
+	switch {
+	case a == "":
+		return b
+	case b == "":
+		return a
+	}
+	return strings.TrimSuffix(strings.TrimSpace(a), ".") + ". " + b + "."
+}
+
+// SchemaFieldID gives the id of the field for a JSON pointer into the inputs.
+func SchemaFieldID(pointer string) string { return fieldID(inputPrefix + pointer) }
