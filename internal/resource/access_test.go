@@ -81,7 +81,7 @@ func TestNobodyAndStrangersGetNothingOfAnyMethod(t *testing.T) {
 			}
 		})
 		everyMethod(t, b, principal.With(context.Background(), resourcetest.Stranger), r, func(name string, out []reflect.Value, err error) {
-			if name == "List" && err == nil && out[0].Len() == 0 {
+			if (name == "List" || name == "Tallies") && err == nil && out[0].Len() == 0 {
 				return // an empty list is nothing, too
 			}
 			if !fault.Is(err, fault.NotFound) {
