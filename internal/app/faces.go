@@ -6,8 +6,8 @@ import (
 
 	"fairlead/internal/apidoc"
 	"fairlead/internal/app/api"
-	"fairlead/internal/engines"
 	"fairlead/internal/app/pages"
+	"fairlead/internal/engines"
 	"fairlead/internal/httpx"
 )
 
