@@ -16,25 +16,32 @@ import (
 // minReason is how much of a reason a bypass takes, in characters.
 const minReason = 10
 
+// person is who acts on an approval that they may see: somebody in person whom
+// access lets.
+func (s *Service) person(ctx context.Context, id string, action access.Action, doing string) (principal.Principal, access.Decision, error) {
+	p, err := known(ctx)
+	if err != nil {
+		return p, access.Decision{}, err
+	}
+	a, err := s.visible(ctx, id)
+	if err != nil {
+		return p, access.Decision{}, err
+	}
+	d, err := s.access.Check(ctx, action, a.Target())
+	if err == nil && p.Kind != principal.User {
+		err = fault.New(fault.Denied, "robot_cannot_approve", "a robot cannot %s", doing).WithHint("a person with %s does", action)
+	}
+	return p, d, err
+}
+
 // Bypass goes ahead without the people who are asked, in an emergency. Whoever
 // asked may do it too, if access lets them (approval:bypass). Everybody who
 // was passed over and the platform administrators are told, and somebody else
 // reviews it afterwards. To repeat it is no error.
 func (s *Service) Bypass(ctx context.Context, id, reason string) (Approval, error) {
-	p, err := known(ctx)
+	p, d, err := s.person(ctx, id, access.ApprovalBypass, "go ahead without an approval")
 	if err != nil {
 		return Approval{}, err
-	}
-	a, err := s.visible(ctx, id)
-	if err != nil {
-		return a, err
-	}
-	d, err := s.access.Check(ctx, access.ApprovalBypass, a.Target())
-	if err != nil {
-		return Approval{}, err
-	}
-	if p.Kind != principal.User {
-		return Approval{}, fault.New(fault.Denied, "robot_cannot_approve", "a robot cannot go ahead without an approval").WithHint("a person with approval:bypass does")
 	}
 	if reason = strings.TrimSpace(reason); visible(reason) < minReason {
 		return Approval{}, fault.New(fault.Invalid, "reason_required", "say why it cannot wait").WithField("/reason").
@@ -124,20 +131,9 @@ func (s *Service) everybody(ctx context.Context, tx *sqldb.Tx, a Approval) ([]st
 // and somebody else than those who went ahead, or asked for it, or had a part
 // in it otherwise. To repeat it is no error.
 func (s *Service) Review(ctx context.Context, id, comment string) (Approval, error) {
-	p, err := known(ctx)
+	p, d, err := s.person(ctx, id, access.ApprovalReview, "review anything")
 	if err != nil {
 		return Approval{}, err
-	}
-	a, err := s.visible(ctx, id)
-	if err != nil {
-		return a, err
-	}
-	d, err := s.access.Check(ctx, access.ApprovalReview, a.Target())
-	if err != nil {
-		return Approval{}, err
-	}
-	if p.Kind != principal.User {
-		return Approval{}, fault.New(fault.Denied, "robot_cannot_approve", "a robot cannot review anything").WithHint("a person with approval:review does")
 	}
 	if comment = strings.TrimSpace(comment); visible(comment) == 0 {
 		return Approval{}, fault.New(fault.Invalid, "comment_required", "say what you found").WithField("/comment")
