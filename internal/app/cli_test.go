@@ -89,12 +89,24 @@ func TestCommandsAlone(t *testing.T) {
 			runScripts(t, testscript.Params{Files: []string{file}}, program)
 		})
 	}
+	// The walk through all that makes self-service safe, on the other store too.
+	t.Run("govern-postgres", func(t *testing.T) {
+		t.Parallel()
+		db := sqldbtest.PostgresURL(t)
+		runScriptsOn(t, db, testscript.Params{Files: []string{filepath.Join("testdata", "alone", "govern.txt")}}, "")
+	})
 }
 
 // runScripts runs scripts against a server of their own. iac is more of its
 // section engines.iac; env is more of the scripts' environment.
 func runScripts(t *testing.T, p testscript.Params, iac string, env ...string) {
-	s := serveScripts(t, iac)
+	t.Helper()
+	runScriptsOn(t, "sqlite", p, iac, env...)
+}
+
+// runScriptsOn is runScripts on a store, sqlite or a database's URL.
+func runScriptsOn(t *testing.T, store string, p testscript.Params, iac string, env ...string) {
+	s := serveScripts(t, store, iac)
 	p.Condition, p.UpdateScripts = condition, *updateScripts
 	p.Setup = func(e *testscript.Env) error {
 		for _, v := range env {
@@ -138,7 +150,7 @@ func passable(t *testing.T) string {
 	return filepath.Join(dir, "iac")
 }
 
-func serveScripts(t *testing.T, iac string) *scriptServer {
+func serveScripts(t *testing.T, store, iac string) *scriptServer {
 	t.Helper()
 	s := &scriptServer{postgres: sqldbtest.PostgresServer(t)}
 	dir := t.TempDir()
@@ -152,8 +164,8 @@ func serveScripts(t *testing.T, iac string) *scriptServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf("listen: %s\ndata: %s\nrate: {perSecond: 10000, burst: 10000}\negress: {allow: [127.0.0.1]}\nengines: {postgres: {url: %q, pool: 0}, iac: {%sallow: [%q], dir: %q}}\n",
-		l.Addr(), filepath.Join(dir, "data"), s.postgres, iac, database.Host, passable(t))
+	text := fmt.Sprintf("listen: %s\ndata: %s\nstore: %q\nrate: {perSecond: 10000, burst: 10000}\negress: {allow: [127.0.0.1]}\nengines: {postgres: {url: %q, pool: 0}, iac: {%sallow: [%q], dir: %q}}\n",
+		l.Addr(), filepath.Join(dir, "data"), store, s.postgres, iac, database.Host, passable(t))
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
