@@ -16,7 +16,10 @@ const governedCost = `package cost
 items contains {"item": "database", "quantity": 1}
 `
 
-const prices = "currency: EUR\nitems:\n  database: {monthly: 12}\n"
+const (
+	prices = "currency: EUR\nitems:\n  database: {monthly: 12}\n"
+	dearer = "currency: EUR\nitems:\n  database: {monthly: 13}\n"
+)
 
 // rules are a bundle of guardrails that denies names and asks for an approval
 // in production.
@@ -88,7 +91,7 @@ func newGovernance(t testing.TB, s *server) *governance {
 func (g *governance) run() {
 	g.inTurn([]part{{"set up", g.setUp}, {"people", g.people}, {"webhooks", g.webhooks}, {"rules", g.rules}, {"limits", g.limits}, {"denials", g.denials}, {"leases", g.leases},
 		{"too late", g.tooLate}, {"rejection", g.rejection}, {"approval", g.approval}, {"void", g.void}, {"stand in", g.standIn}, {"break glass", g.breakGlass},
-		{"expired", g.expired}, {"freed", g.freed}, {"frozen", g.frozen}, {"ended", g.ended}, {"tidy", g.tidy}})
+		{"dearer", g.dearer}, {"expired", g.expired}, {"freed", g.freed}, {"frozen", g.frozen}, {"ended", g.ended}, {"priced", g.priced}, {"tidy", g.tidy}})
 }
 
 func (g *governance) patient(d time.Duration) {
@@ -484,11 +487,30 @@ func (g *governance) ended() {
 	})
 }
 
+// dearer puts other prices in force.
+func (g *governance) dearer() {
+	g.does(g.c, "PUT", "/api/v1/cost/prices", map[string]any{"document": dearer}, "k-dearer")
+	// Nobody asks by those of before any more, by the clock here.
+	column(g.t, g.s.db(g.t), `UPDATE price_tables SET created_at = created_at - 60000000 WHERE version = $1 RETURNING version`, 2)
+}
+
+// priced wants them to have reached all that lives.
+func (g *governance) priced() {
+	db := g.s.db(g.t)
+	eventually(g.t, patience, func() string {
+		g.hasten()
+		if done := column(g.t, db, `SELECT version FROM price_tables WHERE version = 2 AND repriced_at IS NOT NULL`); len(done) == 0 {
+			return fmt.Sprintf("the new prices did not reach all: %v", column(g.t, db, `SELECT resource_id || ' ' || amount FROM quota_holdings WHERE metric = 'monthly_cost'`))
+		}
+		return ""
+	})
+}
+
 // hasten has time pass faster for what looks after leases: a server that was
 // killed leads that for seconds more. Points of leases are tried without this.
 func (g *governance) hasten() {
 	if g.hurry {
-		column(g.t, g.s.db(g.t), `UPDATE leaders SET lease_until = 0 WHERE name IN ('leases', 'approvals') RETURNING name`)
+		column(g.t, g.s.db(g.t), `UPDATE leaders SET lease_until = 0 WHERE name IN ('leases', 'approvals', 'reprice') RETURNING name`)
 	}
 }
 

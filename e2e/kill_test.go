@@ -441,7 +441,7 @@ func TestTortureKillGovernance(t *testing.T) {
 		}
 	}
 	for _, must := range []string{"write.gate.refuse", "write.approval.decide", "write.approval.expire", "write.approval.bypass", "write.guardrail.change", "write.quota.set",
-		"write.cost.prices", "write.lease.due", "write.lease.prove", "write.event.consume", "write.notify.claim", "write.notify.settle", "notify.send"} {
+		"write.cost.prices", "write.cost.reprice", "write.cost.priced", "write.lease.due", "write.lease.prove", "write.event.consume", "write.notify.claim", "write.notify.settle", "notify.send"} {
 		for _, side := range []string{".before", ".after"} {
 			if !all[must+side] {
 				t.Errorf("the job does not pass %s", must+side)
