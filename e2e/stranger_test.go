@@ -33,7 +33,7 @@ var open = map[string]string{
 	"list-guardrail-history": "a list of what one may see", "get-guardrail-schema": "the vocabulary of guardrails is in the documentation",
 	"list-leases": "a list of what one may see", "list-lease-rules": "those of one's own teams", "get-notifications": "one's own", "put-notifications": "one's own",
 	"list-quotas": "a list of what one may see", "list-webhooks": "a list of what one may manage", "list-decisions": "a list of what one may see",
-	"list-events": "a list of what one may see", "list-costs": "a list of what one may see", "list-change-windows": "a list of what one may see",
+	"list-template-sources": "a list of what one may manage", "list-events": "a list of what one may see", "list-costs": "a list of what one may see", "list-change-windows": "a list of what one may see",
 	"list-prices": "what things cost is for all who sign in", "get-prices": "what things cost is for all who sign in",
 	"list-guardrails": "guardrails are for all who sign in", "get-guardrails": "guardrails are for all who sign in", "diff-guardrails": "guardrails are for all who sign in",
 	"list-guardrail-versions": "guardrails are for all who sign in", "get-guardrail-version": "guardrails are for all who sign in",
@@ -99,6 +99,7 @@ func (e *estate) govern(t *testing.T, in string) {
 	hook := must("POST", "/api/v1/webhooks", map[string]any{"team": mark + "-acme", "url": r.URL + "/" + mark, "description": mark})
 	e.params["webhook"] = hook.str("id")
 	e.params["delivery"] = must("POST", "/api/v1/webhooks/"+hook.str("id")+"/ping", nil).str("id")
+	e.params["source"] = must("POST", "/api/v1/template-sources", map[string]any{"name": mark + "-source", "url": "https://git.example.org/" + mark, "everySeconds": 0}).str("id")
 	e.params["quota"] = must("PUT", "/api/v1/quotas", map[string]any{"team": mark + "-acme", "metric": "count", "max": 50}).str("id")
 	e.params["rule"] = must("PUT", "/api/v1/lease-rules", map[string]any{"class": "staging", "team": mark + "-acme", "max": "30d"}).str("id")
 	e.params["window"], e.params["freeze"], e.params["schedule"] = mark+"-window", mark+"-freeze", mark+"-schedule"

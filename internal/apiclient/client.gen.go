@@ -1143,6 +1143,30 @@ func (e MemberKind) Valid() bool {
 	}
 }
 
+// Defines values for NewTemplateSourceKind.
+const (
+	NewTemplateSourceKindFile   NewTemplateSourceKind = "file"
+	NewTemplateSourceKindFolder NewTemplateSourceKind = "folder"
+	NewTemplateSourceKindHTTPS  NewTemplateSourceKind = "https"
+	NewTemplateSourceKindSSH    NewTemplateSourceKind = "ssh"
+)
+
+// Valid indicates whether the value is a known member of the NewTemplateSourceKind enum.
+func (e NewTemplateSourceKind) Valid() bool {
+	switch e {
+	case NewTemplateSourceKindFile:
+		return true
+	case NewTemplateSourceKindFolder:
+		return true
+	case NewTemplateSourceKindHTTPS:
+		return true
+	case NewTemplateSourceKindSSH:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for NewTokenOwnerKind.
 const (
 	NewTokenOwnerKindRobot NewTokenOwnerKind = "robot"
@@ -1530,6 +1554,51 @@ func (e TemplateOutputType) Valid() bool {
 	case TemplateOutputTypeObject:
 		return true
 	case TemplateOutputTypeString:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TemplateSourceKind.
+const (
+	TemplateSourceKindFile   TemplateSourceKind = "file"
+	TemplateSourceKindFolder TemplateSourceKind = "folder"
+	TemplateSourceKindHTTPS  TemplateSourceKind = "https"
+	TemplateSourceKindSSH    TemplateSourceKind = "ssh"
+)
+
+// Valid indicates whether the value is a known member of the TemplateSourceKind enum.
+func (e TemplateSourceKind) Valid() bool {
+	switch e {
+	case TemplateSourceKindFile:
+		return true
+	case TemplateSourceKindFolder:
+		return true
+	case TemplateSourceKindHTTPS:
+		return true
+	case TemplateSourceKindSSH:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TemplateSourceTagStatus.
+const (
+	TemplateSourceTagStatusBroken   TemplateSourceTagStatus = "broken"
+	TemplateSourceTagStatusImported TemplateSourceTagStatus = "imported"
+	TemplateSourceTagStatusMoved    TemplateSourceTagStatus = "moved"
+)
+
+// Valid indicates whether the value is a known member of the TemplateSourceTagStatus enum.
+func (e TemplateSourceTagStatus) Valid() bool {
+	switch e {
+	case TemplateSourceTagStatusBroken:
+		return true
+	case TemplateSourceTagStatusImported:
+		return true
+	case TemplateSourceTagStatusMoved:
 		return true
 	default:
 		return false
@@ -3038,6 +3107,51 @@ type AccessTarget struct {
 	// Team Name or id
 	Team     *string `json:"team,omitempty"`
 	Template *string `json:"template,omitempty"`
+}
+
+// AddTemplateSourceRequest defines model for Add-template-sourceRequest.
+type AddTemplateSourceRequest struct {
+	// EverySeconds How often it is looked at; 300 when absent, 0 only when asked
+	EverySeconds *int64 `json:"everySeconds,omitempty"`
+
+	// Folder A folder on the server instead; for the platform team
+	Folder *string `json:"folder,omitempty"`
+
+	// KnownHosts ssh: the host's key, as lines of known_hosts
+	KnownHosts *string `json:"knownHosts,omitempty"`
+
+	// Name The template's
+	Name string `json:"name"`
+
+	// Password https: a password, or rather a token that can read alone
+	Password *string `json:"password,omitempty"`
+
+	// Path The folder in it
+	//
+	// Example: modules/bucket
+	Path *string `json:"path,omitempty"`
+
+	// PrivateKey ssh: a deploy key
+	PrivateKey *string `json:"privateKey,omitempty"`
+
+	// Refs Which tags, as a pattern; v1.2.3, and bucket/v1.2.3 of a folder bucket, when absent
+	//
+	// Example: bucket/v*
+	Refs *string `json:"refs,omitempty"`
+
+	// Release Of a folder: its version, when template.yaml does not say it
+	Release *string `json:"release,omitempty"`
+
+	// URL https, ssh or, for the platform team, file
+	//
+	// Example: https://git.example.org/platform/modules.git
+	URL *string `json:"url,omitempty"`
+
+	// Username https
+	Username *string `json:"username,omitempty"`
+
+	// Webhook It shall take signed pushes
+	Webhook *bool `json:"webhook,omitempty"`
 }
 
 // AppliedResource defines model for AppliedResource.
@@ -4723,6 +4837,51 @@ type Need struct {
 	Team   *string   `json:"team,omitempty"`
 }
 
+// NewTemplateSource defines model for NewTemplateSource.
+type NewTemplateSource struct {
+	CreatedAt time.Time `json:"createdAt"`
+	CreatedBy string    `json:"createdBy"`
+
+	// Credential password or key; it is shown to nobody
+	Credential *string `json:"credential,omitempty"`
+
+	// DueAt Of the next look; absent: when asked
+	DueAt        *time.Time `json:"dueAt,omitempty"`
+	EverySeconds int64      `json:"everySeconds"`
+
+	// Failures In a row
+	Failures int64                 `json:"failures"`
+	ID       string                `json:"id"`
+	Kind     NewTemplateSourceKind `json:"kind"`
+
+	// Looked The wanted that the last finished look began with
+	Looked int64 `json:"looked"`
+
+	// Name The template's
+	Name    string                 `json:"name"`
+	Path    *string                `json:"path,omitempty"`
+	Problem *TemplateSourceProblem `json:"problem,omitempty"`
+	Refs    *string                `json:"refs,omitempty"`
+	Release *string                `json:"release,omitempty"`
+
+	// Secret What pushes are signed with; only of a source with webhook
+	Secret *string `json:"secret,omitempty"`
+
+	// SyncedAt The last look that succeeded
+	SyncedAt *time.Time `json:"syncedAt,omitempty"`
+	URL      string     `json:"url"`
+	Version  int64      `json:"version"`
+
+	// Wanted Counts the looks that were asked for
+	Wanted int64 `json:"wanted"`
+
+	// Webhook It takes signed pushes
+	Webhook bool `json:"webhook"`
+}
+
+// NewTemplateSourceKind defines model for NewTemplateSource.Kind.
+type NewTemplateSourceKind string
+
 // NewToken defines model for NewToken.
 type NewToken struct {
 	CreatedAt time.Time `json:"createdAt"`
@@ -5087,6 +5246,24 @@ type PageSuspect struct {
 type PageTeam struct {
 	// Items This page's items
 	Items []Team `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
+// PageTemplateSource defines model for PageTemplateSource.
+type PageTemplateSource struct {
+	// Items This page's items
+	Items []TemplateSource `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
+// PageTemplateSourceTag defines model for PageTemplateSourceTag.
+type PageTemplateSourceTag struct {
+	// Items This page's items
+	Items []TemplateSourceTag `json:"items"`
 
 	// Next Cursor of the next page; absent on the last one
 	Next *string `json:"next,omitempty"`
@@ -5987,6 +6164,78 @@ type TemplateOutput struct {
 
 // TemplateOutputType defines model for TemplateOutput.Type.
 type TemplateOutputType string
+
+// TemplateSource defines model for TemplateSource.
+type TemplateSource struct {
+	CreatedAt time.Time `json:"createdAt"`
+	CreatedBy string    `json:"createdBy"`
+
+	// Credential password or key; it is shown to nobody
+	Credential *string `json:"credential,omitempty"`
+
+	// DueAt Of the next look; absent: when asked
+	DueAt        *time.Time `json:"dueAt,omitempty"`
+	EverySeconds int64      `json:"everySeconds"`
+
+	// Failures In a row
+	Failures int64              `json:"failures"`
+	ID       string             `json:"id"`
+	Kind     TemplateSourceKind `json:"kind"`
+
+	// Looked The wanted that the last finished look began with
+	Looked int64 `json:"looked"`
+
+	// Name The template's
+	Name    string                 `json:"name"`
+	Path    *string                `json:"path,omitempty"`
+	Problem *TemplateSourceProblem `json:"problem,omitempty"`
+	Refs    *string                `json:"refs,omitempty"`
+	Release *string                `json:"release,omitempty"`
+
+	// SyncedAt The last look that succeeded
+	SyncedAt *time.Time `json:"syncedAt,omitempty"`
+	URL      string     `json:"url"`
+	Version  int64      `json:"version"`
+
+	// Wanted Counts the looks that were asked for
+	Wanted int64 `json:"wanted"`
+
+	// Webhook It takes signed pushes
+	Webhook bool `json:"webhook"`
+}
+
+// TemplateSourceKind defines model for TemplateSource.Kind.
+type TemplateSourceKind string
+
+// TemplateSourceProblem defines model for TemplateSourceProblem.
+type TemplateSourceProblem struct {
+	Code    string  `json:"code"`
+	Hint    *string `json:"hint,omitempty"`
+	Message string  `json:"message"`
+}
+
+// TemplateSourceTag defines model for TemplateSourceTag.
+type TemplateSourceTag struct {
+	Commit string `json:"commit"`
+
+	// Digest Of the version
+	Digest *string `json:"digest,omitempty"`
+
+	// MovedTo Where the tag leads now, which is refused
+	MovedTo *string                 `json:"movedTo,omitempty"`
+	Problem *TemplateSourceProblem  `json:"problem,omitempty"`
+	SeenAt  time.Time               `json:"seenAt"`
+	Status  TemplateSourceTagStatus `json:"status"`
+
+	// Tag Example: bucket/v1.2.0
+	Tag string `json:"tag"`
+
+	// Version Example: 1.2.0
+	Version string `json:"version"`
+}
+
+// TemplateSourceTagStatus defines model for TemplateSourceTag.Status.
+type TemplateSourceTagStatus string
 
 // TemplateSummary defines model for TemplateSummary.
 type TemplateSummary struct {
@@ -7252,6 +7501,42 @@ type RevokeTeamRoleParamsRole string
 // GrantTeamRoleParamsRole defines parameters for GrantTeamRole.
 type GrantTeamRoleParamsRole string
 
+// ListTemplateSourcesParams defines parameters for ListTemplateSources.
+type ListTemplateSourcesParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// DeleteTemplateSourceParams defines parameters for DeleteTemplateSource.
+type DeleteTemplateSourceParams struct {
+	// IfMatch Change only if the ETag is still this one
+	IfMatch *string `json:"If-Match,omitempty"`
+}
+
+// PushTemplateSourceJSONBody defines parameters for PushTemplateSource.
+type PushTemplateSourceJSONBody = openapi_types.File
+
+// PushTemplateSourceParams defines parameters for PushTemplateSource.
+type PushTemplateSourceParams struct {
+	WebhookID        *string `json:"webhook-id,omitempty"`
+	WebhookTimestamp *string `json:"webhook-timestamp,omitempty"`
+	WebhookSignature *string `json:"webhook-signature,omitempty"`
+	XHubSignature256 *string `json:"X-Hub-Signature-256,omitempty"`
+	XGitlabToken     *string `json:"X-Gitlab-Token,omitempty"`
+}
+
+// ListTemplateSourceTagsParams defines parameters for ListTemplateSourceTags.
+type ListTemplateSourceTagsParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListTemplatesParams defines parameters for ListTemplates.
 type ListTemplatesParams struct {
 	// Limit How many items at most
@@ -7568,6 +7853,12 @@ type CreateTeamJSONRequestBody = CreateTeamRequest
 
 // UpdateTeamJSONRequestBody defines body for UpdateTeam for application/json ContentType.
 type UpdateTeamJSONRequestBody = UpdateTeamRequest
+
+// AddTemplateSourceJSONRequestBody defines body for AddTemplateSource for application/json ContentType.
+type AddTemplateSourceJSONRequestBody = AddTemplateSourceRequest
+
+// PushTemplateSourceJSONRequestBody defines body for PushTemplateSource for application/json ContentType.
+type PushTemplateSourceJSONRequestBody = PushTemplateSourceJSONBody
 
 // CreateTokenJSONRequestBody defines body for CreateToken for application/json ContentType.
 type CreateTokenJSONRequestBody = CreateTokenRequest
@@ -9163,6 +9454,73 @@ type ClientInterface interface {
 	//
 	// Corresponds with PUT /api/v1/teams/{team}/members/{member}/roles/{role} (the `GrantTeamRole` operationId).
 	GrantTeamRole(ctx context.Context, team string, member string, role GrantTeamRoleParamsRole, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListTemplateSources Where templates come from, as far as the caller may push them
+	//
+	// Corresponds with GET /api/v1/template-sources (the `ListTemplateSources` operationId).
+	ListTemplateSources(ctx context.Context, params *ListTemplateSourcesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddTemplateSourceWithBody Have a template's versions come from a repository
+	//
+	// Its tags that are semantic versions become versions. With webhook the reply holds the secret that pushes are signed with, this once.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/template-sources (the `AddTemplateSource` operationId).
+	AddTemplateSourceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AddTemplateSource Have a template's versions come from a repository
+	//
+	// Its tags that are semantic versions become versions. With webhook the reply holds the secret that pushes are signed with, this once.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/template-sources (the `AddTemplateSource` operationId).
+	AddTemplateSource(ctx context.Context, body AddTemplateSourceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteTemplateSource Remove a source with its credentials
+	//
+	// The versions that came from it stay.
+	//
+	// Corresponds with DELETE /api/v1/template-sources/{source} (the `DeleteTemplateSource` operationId).
+	DeleteTemplateSource(ctx context.Context, source string, params *DeleteTemplateSourceParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetTemplateSource A source, and how it is doing
+	//
+	// Corresponds with GET /api/v1/template-sources/{source} (the `GetTemplateSource` operationId).
+	GetTemplateSource(ctx context.Context, source string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PushTemplateSourceWithBody Say that something was pushed, signed
+	//
+	// For a forge's webhook: Standard Webhooks, GitHub, Gitea, Forgejo or GitLab. Each is taken once.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/template-sources/{source}/push (the `PushTemplateSource` operationId).
+	PushTemplateSourceWithBody(ctx context.Context, source string, params *PushTemplateSourceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PushTemplateSource Say that something was pushed, signed
+	//
+	// For a forge's webhook: Standard Webhooks, GitHub, Gitea, Forgejo or GitLab. Each is taken once.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/template-sources/{source}/push (the `PushTemplateSource` operationId).
+	PushTemplateSource(ctx context.Context, source string, params *PushTemplateSourceParams, body PushTemplateSourceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SyncTemplateSource Look at a source now, also at what was broken
+	//
+	// The look is done once looked is no less than the wanted of this reply.
+	//
+	// Corresponds with POST /api/v1/template-sources/{source}/sync (the `SyncTemplateSource` operationId).
+	SyncTemplateSource(ctx context.Context, source string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListTemplateSourceTags What was seen in a source, and what became of it
+	//
+	// By version, the newest first.
+	//
+	// Corresponds with GET /api/v1/template-sources/{source}/tags (the `ListTemplateSourceTags` operationId).
+	ListTemplateSourceTags(ctx context.Context, source string, params *ListTemplateSourceTagsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListTemplates List templates
 	//
@@ -12981,6 +13339,163 @@ func (c *Client) RevokeTeamRole(ctx context.Context, team string, member string,
 // Corresponds with PUT /api/v1/teams/{team}/members/{member}/roles/{role} (the `GrantTeamRole` operationId).
 func (c *Client) GrantTeamRole(ctx context.Context, team string, member string, role GrantTeamRoleParamsRole, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGrantTeamRoleRequest(c.Server, team, member, role)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListTemplateSources Where templates come from, as far as the caller may push them
+//
+// Corresponds with GET /api/v1/template-sources (the `ListTemplateSources` operationId).
+func (c *Client) ListTemplateSources(ctx context.Context, params *ListTemplateSourcesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListTemplateSourcesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddTemplateSourceWithBody Have a template's versions come from a repository
+//
+// Its tags that are semantic versions become versions. With webhook the reply holds the secret that pushes are signed with, this once.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/template-sources (the `AddTemplateSource` operationId).
+func (c *Client) AddTemplateSourceWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddTemplateSourceRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AddTemplateSource Have a template's versions come from a repository
+//
+// Its tags that are semantic versions become versions. With webhook the reply holds the secret that pushes are signed with, this once.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/template-sources (the `AddTemplateSource` operationId).
+func (c *Client) AddTemplateSource(ctx context.Context, body AddTemplateSourceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAddTemplateSourceRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteTemplateSource Remove a source with its credentials
+//
+// The versions that came from it stay.
+//
+// Corresponds with DELETE /api/v1/template-sources/{source} (the `DeleteTemplateSource` operationId).
+func (c *Client) DeleteTemplateSource(ctx context.Context, source string, params *DeleteTemplateSourceParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteTemplateSourceRequest(c.Server, source, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetTemplateSource A source, and how it is doing
+//
+// Corresponds with GET /api/v1/template-sources/{source} (the `GetTemplateSource` operationId).
+func (c *Client) GetTemplateSource(ctx context.Context, source string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetTemplateSourceRequest(c.Server, source)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PushTemplateSourceWithBody Say that something was pushed, signed
+//
+// For a forge's webhook: Standard Webhooks, GitHub, Gitea, Forgejo or GitLab. Each is taken once.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/template-sources/{source}/push (the `PushTemplateSource` operationId).
+func (c *Client) PushTemplateSourceWithBody(ctx context.Context, source string, params *PushTemplateSourceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPushTemplateSourceRequestWithBody(c.Server, source, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PushTemplateSource Say that something was pushed, signed
+//
+// For a forge's webhook: Standard Webhooks, GitHub, Gitea, Forgejo or GitLab. Each is taken once.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/template-sources/{source}/push (the `PushTemplateSource` operationId).
+func (c *Client) PushTemplateSource(ctx context.Context, source string, params *PushTemplateSourceParams, body PushTemplateSourceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPushTemplateSourceRequest(c.Server, source, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SyncTemplateSource Look at a source now, also at what was broken
+//
+// The look is done once looked is no less than the wanted of this reply.
+//
+// Corresponds with POST /api/v1/template-sources/{source}/sync (the `SyncTemplateSource` operationId).
+func (c *Client) SyncTemplateSource(ctx context.Context, source string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSyncTemplateSourceRequest(c.Server, source)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListTemplateSourceTags What was seen in a source, and what became of it
+//
+// By version, the newest first.
+//
+// Corresponds with GET /api/v1/template-sources/{source}/tags (the `ListTemplateSourceTags` operationId).
+func (c *Client) ListTemplateSourceTags(ctx context.Context, source string, params *ListTemplateSourceTagsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListTemplateSourceTagsRequest(c.Server, source, params)
 	if err != nil {
 		return nil, err
 	}
@@ -23220,6 +23735,408 @@ func NewGrantTeamRoleRequest(server string, team string, member string, role Gra
 	return req, nil
 }
 
+// NewListTemplateSourcesRequest constructs an http.Request for the ListTemplateSources method
+func NewListTemplateSourcesRequest(server string, params *ListTemplateSourcesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/template-sources")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewAddTemplateSourceRequest calls the generic AddTemplateSource builder with application/json body
+func NewAddTemplateSourceRequest(server string, body AddTemplateSourceJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAddTemplateSourceRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewAddTemplateSourceRequestWithBody constructs an http.Request for the AddTemplateSource method, with any body, and a specified content type
+func NewAddTemplateSourceRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/template-sources")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewDeleteTemplateSourceRequest constructs an http.Request for the DeleteTemplateSource method
+func NewDeleteTemplateSourceRequest(server string, source string, params *DeleteTemplateSourceParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "source", source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/template-sources/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewGetTemplateSourceRequest constructs an http.Request for the GetTemplateSource method
+func NewGetTemplateSourceRequest(server string, source string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "source", source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/template-sources/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPushTemplateSourceRequest calls the generic PushTemplateSource builder with application/json body
+func NewPushTemplateSourceRequest(server string, source string, params *PushTemplateSourceParams, body PushTemplateSourceJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPushTemplateSourceRequestWithBody(server, source, params, "application/json", bodyReader)
+}
+
+// NewPushTemplateSourceRequestWithBody constructs an http.Request for the PushTemplateSource method, with any body, and a specified content type
+func NewPushTemplateSourceRequestWithBody(server string, source string, params *PushTemplateSourceParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "source", source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/template-sources/%s/push", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.WebhookID != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "webhook-id", *params.WebhookID, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("webhook-id", headerParam0)
+		}
+
+		if params.WebhookTimestamp != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "webhook-timestamp", *params.WebhookTimestamp, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("webhook-timestamp", headerParam1)
+		}
+
+		if params.WebhookSignature != nil {
+			var headerParam2 string
+
+			headerParam2, err = runtime.StyleParamWithOptions("simple", false, "webhook-signature", *params.WebhookSignature, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("webhook-signature", headerParam2)
+		}
+
+		if params.XHubSignature256 != nil {
+			var headerParam3 string
+
+			headerParam3, err = runtime.StyleParamWithOptions("simple", false, "X-Hub-Signature-256", *params.XHubSignature256, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Hub-Signature-256", headerParam3)
+		}
+
+		if params.XGitlabToken != nil {
+			var headerParam4 string
+
+			headerParam4, err = runtime.StyleParamWithOptions("simple", false, "X-Gitlab-Token", *params.XGitlabToken, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("X-Gitlab-Token", headerParam4)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewSyncTemplateSourceRequest constructs an http.Request for the SyncTemplateSource method
+func NewSyncTemplateSourceRequest(server string, source string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "source", source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/template-sources/%s/sync", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListTemplateSourceTagsRequest constructs an http.Request for the ListTemplateSourceTags method
+func NewListTemplateSourceTagsRequest(server string, source string, params *ListTemplateSourceTagsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "source", source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/template-sources/%s/tags", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListTemplatesRequest constructs an http.Request for the ListTemplates method
 func NewListTemplatesRequest(server string, params *ListTemplatesParams) (*http.Request, error) {
 	var err error
@@ -26684,6 +27601,83 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PUT /api/v1/teams/{team}/members/{member}/roles/{role} (the `GrantTeamRole` operationId).
 	GrantTeamRoleWithResponse(ctx context.Context, team string, member string, role GrantTeamRoleParamsRole, reqEditors ...RequestEditorFn) (*GrantTeamRoleReply, error)
+
+	// ListTemplateSourcesWithResponse Where templates come from, as far as the caller may push them
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/template-sources (the `ListTemplateSources` operationId).
+	ListTemplateSourcesWithResponse(ctx context.Context, params *ListTemplateSourcesParams, reqEditors ...RequestEditorFn) (*ListTemplateSourcesReply, error)
+
+	// AddTemplateSourceWithBodyWithResponse Have a template's versions come from a repository
+	//
+	// Its tags that are semantic versions become versions. With webhook the reply holds the secret that pushes are signed with, this once.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/template-sources (the `AddTemplateSource` operationId).
+	AddTemplateSourceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddTemplateSourceReply, error)
+
+	// AddTemplateSourceWithResponse Have a template's versions come from a repository
+	//
+	// Its tags that are semantic versions become versions. With webhook the reply holds the secret that pushes are signed with, this once.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/template-sources (the `AddTemplateSource` operationId).
+	AddTemplateSourceWithResponse(ctx context.Context, body AddTemplateSourceJSONRequestBody, reqEditors ...RequestEditorFn) (*AddTemplateSourceReply, error)
+
+	// DeleteTemplateSourceWithResponse Remove a source with its credentials
+	//
+	// The versions that came from it stay.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v1/template-sources/{source} (the `DeleteTemplateSource` operationId).
+	DeleteTemplateSourceWithResponse(ctx context.Context, source string, params *DeleteTemplateSourceParams, reqEditors ...RequestEditorFn) (*DeleteTemplateSourceReply, error)
+
+	// GetTemplateSourceWithResponse A source, and how it is doing
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/template-sources/{source} (the `GetTemplateSource` operationId).
+	GetTemplateSourceWithResponse(ctx context.Context, source string, reqEditors ...RequestEditorFn) (*GetTemplateSourceReply, error)
+
+	// PushTemplateSourceWithBodyWithResponse Say that something was pushed, signed
+	//
+	// For a forge's webhook: Standard Webhooks, GitHub, Gitea, Forgejo or GitLab. Each is taken once.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/template-sources/{source}/push (the `PushTemplateSource` operationId).
+	PushTemplateSourceWithBodyWithResponse(ctx context.Context, source string, params *PushTemplateSourceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PushTemplateSourceReply, error)
+
+	// PushTemplateSourceWithResponse Say that something was pushed, signed
+	//
+	// For a forge's webhook: Standard Webhooks, GitHub, Gitea, Forgejo or GitLab. Each is taken once.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/template-sources/{source}/push (the `PushTemplateSource` operationId).
+	PushTemplateSourceWithResponse(ctx context.Context, source string, params *PushTemplateSourceParams, body PushTemplateSourceJSONRequestBody, reqEditors ...RequestEditorFn) (*PushTemplateSourceReply, error)
+
+	// SyncTemplateSourceWithResponse Look at a source now, also at what was broken
+	//
+	// The look is done once looked is no less than the wanted of this reply.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/template-sources/{source}/sync (the `SyncTemplateSource` operationId).
+	SyncTemplateSourceWithResponse(ctx context.Context, source string, reqEditors ...RequestEditorFn) (*SyncTemplateSourceReply, error)
+
+	// ListTemplateSourceTagsWithResponse What was seen in a source, and what became of it
+	//
+	// By version, the newest first.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/template-sources/{source}/tags (the `ListTemplateSourceTags` operationId).
+	ListTemplateSourceTagsWithResponse(ctx context.Context, source string, params *ListTemplateSourceTagsParams, reqEditors ...RequestEditorFn) (*ListTemplateSourceTagsReply, error)
 
 	// ListTemplatesWithResponse List templates
 	//
@@ -33775,6 +34769,300 @@ func (r GrantTeamRoleReply) ContentType() string {
 	return ""
 }
 
+type ListTemplateSourcesReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageTemplateSource
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListTemplateSourcesReply) GetJSON200() *PageTemplateSource {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListTemplateSourcesReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListTemplateSourcesReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListTemplateSourcesReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListTemplateSourcesReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// AddTemplateSourceReply201Headers the declared response headers of an HTTP 201 response for AddTemplateSource
+type AddTemplateSourceReply201Headers struct {
+	ETag *string
+}
+
+type AddTemplateSourceReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *NewTemplateSource
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *AddTemplateSourceReply201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r AddTemplateSourceReply) GetJSON201() *NewTemplateSource {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r AddTemplateSourceReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AddTemplateSourceReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AddTemplateSourceReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AddTemplateSourceReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeleteTemplateSourceReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteTemplateSourceReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteTemplateSourceReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteTemplateSourceReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteTemplateSourceReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetTemplateSourceReply200Headers the declared response headers of an HTTP 200 response for GetTemplateSource
+type GetTemplateSourceReply200Headers struct {
+	ETag *string
+}
+
+type GetTemplateSourceReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TemplateSource
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetTemplateSourceReply200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetTemplateSourceReply) GetJSON200() *TemplateSource {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetTemplateSourceReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetTemplateSourceReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetTemplateSourceReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetTemplateSourceReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PushTemplateSourceReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r PushTemplateSourceReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PushTemplateSourceReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PushTemplateSourceReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PushTemplateSourceReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// SyncTemplateSourceReply200Headers the declared response headers of an HTTP 200 response for SyncTemplateSource
+type SyncTemplateSourceReply200Headers struct {
+	ETag *string
+}
+
+type SyncTemplateSourceReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TemplateSource
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *SyncTemplateSourceReply200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SyncTemplateSourceReply) GetJSON200() *TemplateSource {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r SyncTemplateSourceReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SyncTemplateSourceReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SyncTemplateSourceReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SyncTemplateSourceReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListTemplateSourceTagsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageTemplateSourceTag
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListTemplateSourceTagsReply) GetJSON200() *PageTemplateSourceTag {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListTemplateSourceTagsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListTemplateSourceTagsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListTemplateSourceTagsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListTemplateSourceTagsReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListTemplatesReply struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -37954,6 +39242,137 @@ func (c *ClientWithResponses) GrantTeamRoleWithResponse(ctx context.Context, tea
 		return nil, err
 	}
 	return ParseGrantTeamRoleReply(rsp)
+}
+
+// ListTemplateSourcesWithResponse Where templates come from, as far as the caller may push them
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/template-sources (the `ListTemplateSources` operationId).
+func (c *ClientWithResponses) ListTemplateSourcesWithResponse(ctx context.Context, params *ListTemplateSourcesParams, reqEditors ...RequestEditorFn) (*ListTemplateSourcesReply, error) {
+	rsp, err := c.ListTemplateSources(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListTemplateSourcesReply(rsp)
+}
+
+// AddTemplateSourceWithBodyWithResponse Have a template's versions come from a repository
+//
+// Its tags that are semantic versions become versions. With webhook the reply holds the secret that pushes are signed with, this once.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/template-sources (the `AddTemplateSource` operationId).
+func (c *ClientWithResponses) AddTemplateSourceWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AddTemplateSourceReply, error) {
+	rsp, err := c.AddTemplateSourceWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAddTemplateSourceReply(rsp)
+}
+
+// AddTemplateSourceWithResponse Have a template's versions come from a repository
+//
+// Its tags that are semantic versions become versions. With webhook the reply holds the secret that pushes are signed with, this once.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/template-sources (the `AddTemplateSource` operationId).
+func (c *ClientWithResponses) AddTemplateSourceWithResponse(ctx context.Context, body AddTemplateSourceJSONRequestBody, reqEditors ...RequestEditorFn) (*AddTemplateSourceReply, error) {
+	rsp, err := c.AddTemplateSource(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAddTemplateSourceReply(rsp)
+}
+
+// DeleteTemplateSourceWithResponse Remove a source with its credentials
+//
+// The versions that came from it stay.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v1/template-sources/{source} (the `DeleteTemplateSource` operationId).
+func (c *ClientWithResponses) DeleteTemplateSourceWithResponse(ctx context.Context, source string, params *DeleteTemplateSourceParams, reqEditors ...RequestEditorFn) (*DeleteTemplateSourceReply, error) {
+	rsp, err := c.DeleteTemplateSource(ctx, source, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteTemplateSourceReply(rsp)
+}
+
+// GetTemplateSourceWithResponse A source, and how it is doing
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/template-sources/{source} (the `GetTemplateSource` operationId).
+func (c *ClientWithResponses) GetTemplateSourceWithResponse(ctx context.Context, source string, reqEditors ...RequestEditorFn) (*GetTemplateSourceReply, error) {
+	rsp, err := c.GetTemplateSource(ctx, source, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetTemplateSourceReply(rsp)
+}
+
+// PushTemplateSourceWithBodyWithResponse Say that something was pushed, signed
+//
+// For a forge's webhook: Standard Webhooks, GitHub, Gitea, Forgejo or GitLab. Each is taken once.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/template-sources/{source}/push (the `PushTemplateSource` operationId).
+func (c *ClientWithResponses) PushTemplateSourceWithBodyWithResponse(ctx context.Context, source string, params *PushTemplateSourceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PushTemplateSourceReply, error) {
+	rsp, err := c.PushTemplateSourceWithBody(ctx, source, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePushTemplateSourceReply(rsp)
+}
+
+// PushTemplateSourceWithResponse Say that something was pushed, signed
+//
+// For a forge's webhook: Standard Webhooks, GitHub, Gitea, Forgejo or GitLab. Each is taken once.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/template-sources/{source}/push (the `PushTemplateSource` operationId).
+func (c *ClientWithResponses) PushTemplateSourceWithResponse(ctx context.Context, source string, params *PushTemplateSourceParams, body PushTemplateSourceJSONRequestBody, reqEditors ...RequestEditorFn) (*PushTemplateSourceReply, error) {
+	rsp, err := c.PushTemplateSource(ctx, source, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePushTemplateSourceReply(rsp)
+}
+
+// SyncTemplateSourceWithResponse Look at a source now, also at what was broken
+//
+// The look is done once looked is no less than the wanted of this reply.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/template-sources/{source}/sync (the `SyncTemplateSource` operationId).
+func (c *ClientWithResponses) SyncTemplateSourceWithResponse(ctx context.Context, source string, reqEditors ...RequestEditorFn) (*SyncTemplateSourceReply, error) {
+	rsp, err := c.SyncTemplateSource(ctx, source, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSyncTemplateSourceReply(rsp)
+}
+
+// ListTemplateSourceTagsWithResponse What was seen in a source, and what became of it
+//
+// By version, the newest first.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/template-sources/{source}/tags (the `ListTemplateSourceTags` operationId).
+func (c *ClientWithResponses) ListTemplateSourceTagsWithResponse(ctx context.Context, source string, params *ListTemplateSourceTagsParams, reqEditors ...RequestEditorFn) (*ListTemplateSourceTagsReply, error) {
+	rsp, err := c.ListTemplateSourceTags(ctx, source, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListTemplateSourceTagsReply(rsp)
 }
 
 // ListTemplatesWithResponse List templates
@@ -43162,6 +44581,207 @@ func ParseGrantTeamRoleReply(rsp *http.Response) (*GrantTeamRoleReply, error) {
 	response := &GrantTeamRoleReply{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseListTemplateSourcesReply parses an HTTP response from a ListTemplateSourcesWithResponse call
+func ParseListTemplateSourcesReply(rsp *http.Response) (*ListTemplateSourcesReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListTemplateSourcesReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageTemplateSource
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseAddTemplateSourceReply parses an HTTP response from a AddTemplateSourceWithResponse call
+func ParseAddTemplateSourceReply(rsp *http.Response) (*AddTemplateSourceReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AddTemplateSourceReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest NewTemplateSource
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers AddTemplateSourceReply201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteTemplateSourceReply parses an HTTP response from a DeleteTemplateSourceWithResponse call
+func ParseDeleteTemplateSourceReply(rsp *http.Response) (*DeleteTemplateSourceReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteTemplateSourceReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseGetTemplateSourceReply parses an HTTP response from a GetTemplateSourceWithResponse call
+func ParseGetTemplateSourceReply(rsp *http.Response) (*GetTemplateSourceReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetTemplateSourceReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TemplateSource
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetTemplateSourceReply200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePushTemplateSourceReply parses an HTTP response from a PushTemplateSourceWithResponse call
+func ParsePushTemplateSourceReply(rsp *http.Response) (*PushTemplateSourceReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PushTemplateSourceReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseSyncTemplateSourceReply parses an HTTP response from a SyncTemplateSourceWithResponse call
+func ParseSyncTemplateSourceReply(rsp *http.Response) (*SyncTemplateSourceReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SyncTemplateSourceReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TemplateSource
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers SyncTemplateSourceReply200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListTemplateSourceTagsReply parses an HTTP response from a ListTemplateSourceTagsWithResponse call
+func ParseListTemplateSourceTagsReply(rsp *http.Response) (*ListTemplateSourceTagsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListTemplateSourceTagsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageTemplateSourceTag
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
 	}
 
 	return response, nil

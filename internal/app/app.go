@@ -39,6 +39,7 @@ import (
 	"fairlead/internal/resource"
 	"fairlead/internal/secret"
 	"fairlead/internal/secret/embedded"
+	"fairlead/internal/source"
 	"fairlead/internal/sqldb"
 	"fairlead/internal/state"
 	"fairlead/internal/template"
@@ -65,6 +66,7 @@ type App struct {
 	masterKey    *secret.Service
 	engines      engineSet
 	templates    *template.Service
+	sources      *source.Service
 	approvals    *approval.Service
 	quotas       *quota.Service
 	costs        *cost.Service
@@ -103,6 +105,7 @@ func Build(ctx context.Context, c conf.Server, log *slog.Logger, fatal func(erro
 		{"notify", a.buildNotify},
 		{"engines", a.buildEngines},
 		{"templates", a.buildTemplates},
+		{"sources", a.buildSources},
 		{"approvals", a.buildApprovals},
 		{"quotas", a.buildQuotas},
 		{"guardrails", a.buildGuardrails},

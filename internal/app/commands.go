@@ -18,6 +18,7 @@ import (
 	"fairlead/internal/project/projectcli"
 	"fairlead/internal/quota/quotacli"
 	"fairlead/internal/resource/resourcecli"
+	"fairlead/internal/source/sourcecli"
 	"fairlead/internal/state/statecli"
 	"fairlead/internal/template/templatecli"
 	"fairlead/internal/why/whycli"
@@ -31,6 +32,11 @@ func clientCommands(kit *clikit.CLI) []*cobra.Command {
 		whycli.Commands, leasecli.Commands, calendarcli.Commands, guardrailcli.Commands, accesscli.Commands, quotacli.Commands, costcli.Commands, notifycli.Commands, auditcli.Commands, backupcli.Commands,
 	} {
 		out = append(out, face(kit)...)
+	}
+	for _, cmd := range out {
+		if cmd.Name() == "template" {
+			cmd.AddCommand(sourcecli.Below(kit)...)
+		}
 	}
 	return append(out, versionCommand(kit))
 }

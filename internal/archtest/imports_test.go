@@ -113,6 +113,7 @@ var (
 		"internal/lease":      {"internal/gate", "internal/event"},
 		"internal/calendar":   {"internal/gate", "internal/event"},
 		"internal/notify":     {"internal/event", "internal/egress"},
+		"internal/source":     {"internal/event", "internal/egress", "internal/source/gitrepo", "internal/template/bundle"},
 		"internal/backup":     {"internal/engine", "internal/keyfile", "internal/secret"},
 	}
 	// Adapters: a folder below the port they implement.
@@ -127,6 +128,7 @@ var (
 		"internal/engine/postgres/pgserver": "internal/engine",
 		"internal/notify/mailer":            "internal/notify",
 		"internal/secret/embedded":          "internal/secret",
+		"internal/source/gitrepo":           "internal/source",
 		"internal/template/bundle":          "internal/template",
 	}
 )
@@ -184,7 +186,10 @@ func allowance(at string) (func(string) bool, bool) {
 		port := adapters[at]
 		return func(dep string) bool {
 			_, foundation := foundations[dep]
-			_, governs := governance[dep] // what an adapter changes, it also records
+			_, governs := governance[dep]                                             // what an adapter changes, it also records
+			if at == "internal/source/gitrepo" && dep == "internal/template/bundle" { // what it reads becomes one
+				return true
+			}
 			return dep == port || governs || (foundation && dep != "internal/httpx") || strings.HasPrefix(dep, at+"/") || strings.HasPrefix(at, dep+"/")
 		}, true
 	case strings.HasSuffix(last, "cli") && last == filepath.Base(root)+"cli":

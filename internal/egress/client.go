@@ -46,6 +46,7 @@ type Client struct {
 	allow    []allowance
 	resolver *net.Resolver
 	timeout  time.Duration
+	caFile   string
 	secure   *http.Client
 	plain    *http.Client
 }
@@ -53,7 +54,7 @@ type Client struct {
 // New makes a Client; what is wrong with the configuration is Invalid, code
 // "invalid_config".
 func New(o Options) (*Client, error) {
-	c := &Client{resolver: o.Resolver, timeout: defaultTimeout}
+	c := &Client{resolver: o.Resolver, timeout: defaultTimeout, caFile: o.CAFile}
 	for _, s := range o.Allow {
 		l, err := parseAllowance(s)
 		if err != nil {
@@ -229,3 +230,44 @@ func failure(err error) error {
 	}
 	return fault.New(fault.Unavailable, "egress_failed", "%s", what).WithCause(err)
 }
+
+// Resolve looks a host up and gives the addresses of it that may be reached,
+// for a program that dials by itself and is told where: it must be told one of
+// these, and not look again. A host that has none is refused as Dial does.
+func (c *Client) Resolve(ctx context.Context, host string, port uint16) ([]netip.AddrPort, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	var found []netip.Addr
+	if a, err := netip.ParseAddr(host); err == nil {
+		found = []netip.Addr{a}
+	} else {
+		by := c.resolver
+		if by == nil {
+			by = net.DefaultResolver
+		}
+		if found, err = by.LookupNetIP(ctx, "ip", host); err != nil {
+			return nil, failure(err)
+		}
+	}
+	var out []netip.AddrPort
+	var no error
+	for _, a := range found {
+		ap := netip.AddrPortFrom(a.Unmap(), port)
+		if err := c.judge(ap, false); err != nil {
+			no = err
+			continue
+		}
+		out = append(out, ap)
+	}
+	if len(out) == 0 && no == nil {
+		no = fault.New(fault.Unavailable, "egress_failed", "there is no host of that name")
+	}
+	if len(out) > 0 {
+		no = nil
+	}
+	return out, no
+}
+
+// CAFile is where the certificates are that are trusted besides the system's;
+// "" for none.
+func (c *Client) CAFile() string { return c.caFile }

@@ -42,6 +42,16 @@ func parseVersion(s string) (*semver.Version, error) {
 	return v, nil
 }
 
+// SortKey reads a version and gives text whose order is that of semantic
+// versions; Invalid, code "invalid_version", for any other text.
+func SortKey(version string) (string, error) {
+	v, err := parseVersion(version)
+	if err != nil {
+		return "", err
+	}
+	return sortKey(v), nil
+}
+
 func isDigits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
 
 // sortKey gives text whose order is that of semantic versions. It is

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 
@@ -75,14 +76,48 @@ func (s *Service) PushAs(ctx context.Context, archive io.Reader, n Naming) (v *V
 	if err != nil {
 		return nil, false, err
 	}
-	return s.push(ctx, b, n)
+	return s.push(ctx, b, n, nil)
 }
 
-func (s *Service) push(ctx context.Context, b *bundle.Bundle, n Naming) (*Version, bool, error) {
+// Import is Push of what somebody's source has, after its tests passed: a case
+// that fails is an Invalid fault, code "template_tests_failed", that names each.
+// The details go into the audit record.
+func (s *Service) Import(ctx context.Context, b *bundle.Bundle, n Naming, details map[string]any) (*Version, error) {
+	if _, err := s.access.Check(ctx, access.TemplatePush, target(n.Name, nil)); err != nil {
+		return nil, err
+	}
+	v, e, err := s.sound(ctx, b, n)
+	if err != nil {
+		return nil, err
+	}
+	report, err := RunTests(ctx, v, e, s.prices)
+	if err != nil {
+		return nil, err
+	}
+	var bad []fault.Violation
+	for _, c := range report.Cases {
+		if !c.Passed {
+			bad = append(bad, fault.Violation{Field: c.File, Message: fmt.Sprintf("%s: %s: %s", c.File, c.Name, strings.Join(c.Failures, "; "))})
+		}
+	}
+	if len(bad) > 0 {
+		return nil, fault.New(fault.Invalid, "template_tests_failed", "%d of the template's %d tests failed: %s", len(bad), len(report.Cases), bad[0].Message).
+			WithField(bad[0].Field).WithViolations(bad...).WithHint("try them with: fairlead template test DIR")
+	}
+	v, _, err = s.store(ctx, b, v, details)
+	return v, err
+}
+
+func (s *Service) push(ctx context.Context, b *bundle.Bundle, n Naming, details map[string]any) (*Version, bool, error) {
 	v, _, err := s.sound(ctx, b, n)
 	if err != nil {
 		return nil, false, err
 	}
+	return s.store(ctx, b, v, details)
+}
+
+// store makes a sound version one for ever.
+func (s *Service) store(ctx context.Context, b *bundle.Bundle, v *Version, details map[string]any) (*Version, bool, error) {
 	decision, err := s.access.Check(ctx, access.TemplatePush, v.Target())
 	if err != nil {
 		return nil, false, err
@@ -112,10 +147,9 @@ func (s *Service) push(ctx context.Context, b *bundle.Bundle, n Naming) (*Versio
 			return fmt.Errorf("insert version: %w", err)
 		}
 		created = true
-		audit.Append(ctx, tx, audit.Entry{
-			Action: string(access.TemplatePush), Target: v.Target(), Decision: decision,
-			Details: map[string]any{"version": v.Version, "digest": v.Digest, "engine": v.Engine},
-		})
+		said := map[string]any{"version": v.Version, "digest": v.Digest, "engine": v.Engine}
+		maps.Copy(said, details)
+		audit.Append(ctx, tx, audit.Entry{Action: string(access.TemplatePush), Target: v.Target(), Decision: decision, Details: said})
 		return nil
 	}
 	err = s.db.Write(ctx, "template.push", write)
@@ -213,7 +247,7 @@ func (s *Service) SeedShipped(ctx context.Context, tree fs.FS) error {
 		if stored {
 			continue
 		}
-		_, _, err = s.push(ctx, b, Naming{})
+		_, _, err = s.push(ctx, b, Naming{}, nil)
 		if errors.Is(err, fault.New(fault.Conflict, "version_exists", "")) {
 			s.log.WarnContext(ctx, "a shipped template differs from the stored version of the same number; the stored one stays", "template", e.Name())
 			continue

@@ -42,6 +42,8 @@ import (
 	"fairlead/internal/resource/resourceapi"
 	"fairlead/internal/secret"
 	"fairlead/internal/secret/secretapi"
+	"fairlead/internal/source"
+	"fairlead/internal/source/sourceapi"
 	"fairlead/internal/state"
 	"fairlead/internal/state/stateapi"
 	"fairlead/internal/template"
@@ -74,6 +76,7 @@ type Services struct {
 	Why        *why.Service
 	States     *state.Service
 	Templates  *template.Service
+	Sources    *source.Service
 	Secure     bool // people come by https alone
 }
 
@@ -85,6 +88,7 @@ func Register(api huma.API, s Services) {
 	auditapi.Register(api, s.Audit)
 	templateapi.Register(api, s.Templates)
 	enginesapi.Register(api, s.Engines)
+	sourceapi.Register(api, s.Sources)
 	resourceapi.Register(api, s.Resources)
 	stateapi.Register(api, s.States)
 	driftapi.Register(api, s.Drifts)

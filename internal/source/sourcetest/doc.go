@@ -1,0 +1,2 @@
+// Package sourcetest makes repositories for tests, and serves them.
+package sourcetest
