@@ -28,6 +28,7 @@ tools: ## build OpenTofu and the providers of the tests, once (some minutes the 
 test: ## all tests
 	@scripts/need-postgres.sh
 	$(GO) vet ./...
+	cd bench && $(GO) vet ./... # a module of its own, which must follow the product's dependencies
 	$(GO) test -timeout 15m ./...
 
 test-race: ## all tests with the race detector
@@ -48,7 +49,7 @@ check-generated: generate ## fail when generated code is not current
 	git diff --exit-code -- internal/apiclient internal/webui "internal/**/*_templ.go" e2e/testdata
 
 bench: ## the benchmarks of docs/performance.md (ARGS="-only 1,4 -quick")
-	cd bench && $(GO) run . $(ARGS)
+	cd bench && $(GO) run -mod=mod . $(ARGS)
 
 torture: ## the long reliability suite; SEED=n replays one
 	$(GO) test -count=1 -timeout 150m -run Torture ./e2e -torture -seed=$(or $(SEED),0) -v
