@@ -128,6 +128,8 @@ func report(r *run, before, after floors) string {
 	fmt.Fprintf(&b, "Machine: %s.\nFloors before, %s.\nFloors after, %s.\n%d paired rounds", machine(), before, after, r.rounds)
 	if r.quick {
 		b.WriteString(", quick: less work, no controls")
+	} else if r.single {
+		b.WriteString(", no controls")
 	}
 	b.WriteString(".\n\n| # | Workload | Figure | Against | Ours | Theirs | Target | Ratio (95 %) | A/A | Load | Verdict |\n|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, w := range r.rows {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // bench is one line of the suite: it hands its rows to the run.
@@ -37,6 +38,7 @@ var benches = []bench{
 type run struct {
 	rounds int
 	quick  bool
+	single bool // no A against A
 	keep   bool
 	pprof  string // folder for CPU profiles of the servers
 	dir    string // scratch, on the disk that is measured
@@ -54,6 +56,7 @@ func main() {
 	flag.StringVar(&only, "only", "", "numbers of the benches to run, as 1,4")
 	flag.IntVar(&r.rounds, "rounds", 7, "paired rounds of each")
 	flag.BoolVar(&r.quick, "quick", false, "less work in each round and no controls: for trying things out, not for the record")
+	flag.BoolVar(&r.single, "single", false, "no control of A against A, which is half the time; all of the work otherwise")
 	flag.BoolVar(&r.keep, "keep", false, "keep the scratch directory with the servers' logs")
 	flag.StringVar(&r.pprof, "profile", "", "a folder for CPU profiles of our servers; what is measured then is not for the record")
 	flag.StringVar(&out, "out", "", "also write the report to this file")
@@ -110,12 +113,14 @@ func (r *run) all(ctx context.Context, only, out string) error {
 			continue
 		}
 		fmt.Fprintf(os.Stderr, "# %s %s\n", b.number, b.name)
+		began := time.Now()
 		if err := b.run(ctx, r); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
 			failed = append(failed, fmt.Errorf("bench %s: %w", b.number, err))
 		}
+		fmt.Fprintf(os.Stderr, "# %s took %s\n", b.number, time.Since(began).Round(time.Second))
 	}
 	text := report(r, before, measureFloors(r.dir))
 	fmt.Print(text)

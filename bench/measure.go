@@ -71,7 +71,7 @@ func (r *run) compare(ctx context.Context, c comparison) error {
 		}
 		fmt.Fprintf(os.Stderr, "  %s vs %s, round %d: %.4g vs %.4g %s\n", c.what, c.peer, round+1,
 			ours[0][round]*c.scale, theirs[0][round]*c.scale, c.unit)
-		if r.quick {
+		if r.quick || r.single {
 			continue
 		}
 		if got, err = c.round(ctx, c.ours, c.ours); err != nil {
