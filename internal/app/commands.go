@@ -10,6 +10,7 @@ import (
 	"fairlead/internal/calendar/calendarcli"
 	"fairlead/internal/clikit"
 	"fairlead/internal/cost/costcli"
+	"fairlead/internal/drift/driftcli"
 	"fairlead/internal/engines/enginescli"
 	"fairlead/internal/guardrail/guardrailcli"
 	"fairlead/internal/identity/identitycli"
@@ -29,7 +30,7 @@ func clientCommands(kit *clikit.CLI) []*cobra.Command {
 	var out []*cobra.Command
 	for _, face := range []func(*clikit.CLI) []*cobra.Command{
 		resourcecli.Commands, identitycli.Commands, projectcli.Commands, templatecli.Commands, statecli.Commands, enginescli.Commands, approvalcli.Commands,
-		whycli.Commands, leasecli.Commands, calendarcli.Commands, guardrailcli.Commands, accesscli.Commands, quotacli.Commands, costcli.Commands, notifycli.Commands, auditcli.Commands, backupcli.Commands,
+		whycli.Commands, driftcli.Commands, leasecli.Commands, calendarcli.Commands, guardrailcli.Commands, accesscli.Commands, quotacli.Commands, costcli.Commands, notifycli.Commands, auditcli.Commands, backupcli.Commands,
 	} {
 		out = append(out, face(kit)...)
 	}

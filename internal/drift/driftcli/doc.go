@@ -1,0 +1,2 @@
+// Package driftcli is the command line of drift: a client of the API alone.
+package driftcli
