@@ -45,6 +45,9 @@ const (
 	ResourceDestroy Action = "resource:destroy"
 	ResourceReveal  Action = "resource:reveal" // read secret outputs
 	ResourceRotate  Action = "resource:rotate"
+	ResourceEject   Action = "resource:eject"   // take along what it takes to go on without Fairlead
+	ResourceRelease Action = "resource:release" // let go of a resource, with all that it made left as it is
+	ResourceAdopt   Action = "resource:adopt"   // make what exists already a resource's
 
 	StateView       Action = "state:view"       // versions and lock of a module's state, not its content
 	StatePull       Action = "state:pull"       // its content, which holds every secret that the module knows

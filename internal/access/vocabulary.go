@@ -17,7 +17,7 @@ var actions = []Action{
 	ProjectView, ProjectCreate, ProjectUpdate, ProjectDelete,
 	EnvironmentView, EnvironmentCreate, EnvironmentUpdate, EnvironmentDelete,
 	TemplateView, TemplatePush, TemplateUse,
-	ResourceView, ResourceCreate, ResourceUpdate, ResourceDestroy, ResourceReveal, ResourceRotate,
+	ResourceView, ResourceCreate, ResourceUpdate, ResourceDestroy, ResourceReveal, ResourceRotate, ResourceEject, ResourceRelease, ResourceAdopt,
 	StateView, StatePull, StateRollback,
 	DriftAccept, DriftRelease,
 	LeaseExtend, ApprovalDecide, ApprovalBypass, ApprovalReview, QuotaView, QuotaManage, CalendarManage,

@@ -65,8 +65,13 @@ func TestModules(t *testing.T) {
 			t.Fatal(err)
 		}
 		mirror, _ := iactest.Mirror(t, dir)
+		config := filepath.Join(dir, "hand.tfrc")
+		text := fmt.Sprintf("disable_checkpoint = true\nprovider_installation {\n  filesystem_mirror {\n    path = %q\n    include = [\"*/*/*\"]\n  }\n}\n", mirror)
+		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 		params := testscript.Params{Dir: filepath.Join("testdata", "iac")}
-		runScripts(t, params, fmt.Sprintf("binary: %q, mirror: %q, ", p.Path, mirror), "PROGRAM="+p.Name, "WORLD="+world)
+		runScripts(t, params, fmt.Sprintf("binary: %q, mirror: %q, ", p.Path, mirror), "PROGRAM="+p.Name, "IAC="+p.Path, "TF_CLI_CONFIG_FILE="+config, "WORLD="+world)
 	})
 }
 

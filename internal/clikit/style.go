@@ -44,7 +44,7 @@ func (s Style) Phase(phase string) string {
 		return s.Green(phase)
 	case "failed", "lost", "denied":
 		return s.Red(phase)
-	case "waiting", "retrying", "canceled", "destroying", "disabled", "expired", "revoked":
+	case "waiting", "retrying", "canceled", "destroying", "releasing", "disabled", "expired", "revoked":
 		return s.Yellow(phase)
 	case "pending", "planning", "applying", "running":
 		return s.Cyan(phase)

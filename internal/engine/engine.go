@@ -160,7 +160,8 @@ type Program struct {
 }
 
 // Ref names one resource for ever. External names and ownership markers are
-// derived from it and from nothing else.
+// derived from it and from nothing else, but for the name of an object that was
+// adopted.
 type Ref struct {
 	Installation string // this control plane, so that two may share a server
 	ID           string // the resource's id; never reused
@@ -195,6 +196,7 @@ type Request struct {
 	LifeCycle LifeCycle
 	Previous  *Result // what the last successful Apply or Rotate gave; nil before the first
 	Paused    bool    // wanted to be there with all its data, and stopped; only of a Pauser
+	Adopted   string  // KIND/NAME of the object that the resource adopted; only of an Adopter
 
 	// Background says that nobody waits for the answer of an Observe: an engine
 	// that has only so much room leaves enough of it to others.

@@ -113,6 +113,7 @@ func TestEveryMutationHasItsAuditRecordOrDoesNotHappen(t *testing.T) {
 	each(t, func(t *testing.T, b *resourcetest.Bench) {
 		b.Work()
 		b.Ready("orders", nil)
+		b.Ready("kept", nil)
 		type call struct {
 			name   string
 			action string
@@ -138,6 +139,13 @@ func TestEveryMutationHasItsAuditRecordOrDoesNotHappen(t *testing.T) {
 			{"rollback", "resource:update", func() error { _, err := b.Svc.Rollback(b.Ctx, where("orders"), 1, "", 0); return err }},
 			{"retry", "resource:retry", func() error { _, err := b.Svc.Retry(b.Ctx, where("orders")); return err }},
 			{"reveal", "resource:reveal", func() error { _, _, err := b.Svc.Reveal(b.Ctx, where("orders")); return err }},
+			{"eject", "resource:eject", func() error { _, err := b.Svc.Eject(b.Ctx, where("kept"), false); return err }},
+			{"eject with secrets", "resource:reveal", func() error { _, err := b.Svc.Eject(b.Ctx, where("kept"), true); return err }},
+			{"adopt", "resource:adopt", func() error {
+				_, err := b.Svc.Adopt(b.Ctx, "shop", "dev", resource.Wanted{Name: "taken", Template: "store", Adopt: &resource.Takeover{Object: "store/old"}})
+				return err
+			}},
+			{"release", "resource:release", func() error { _, err := b.Svc.Release(b.Ctx, where("kept"), 0); return err }},
 			{"destroy", "resource:destroy", func() error { _, err := b.Svc.Destroy(b.Ctx, where("other"), 0); return err }},
 		}
 		for _, c := range calls {

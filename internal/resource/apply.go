@@ -25,7 +25,7 @@ func (w *work) apply(ctx context.Context) error {
 	if err != nil {
 		return w.fail(ctx, err)
 	}
-	plan, err := w.eng.Plan(ctx, req)
+	plan, adoption, err := w.planned(ctx, req)
 	if err != nil {
 		return w.fail(ctx, err)
 	}
@@ -36,6 +36,9 @@ func (w *work) apply(ctx context.Context) error {
 	}
 	if on, err := w.enter(ctx, "run.apply", Applying, shown); !on {
 		return err
+	}
+	if err := w.takeOver(ctx, req, adoption); err != nil {
+		return w.fail(ctx, err)
 	}
 	var result engine.Result
 	err = w.external(ctx, "applying", "engine.apply", func() error {
@@ -147,6 +150,9 @@ func (w *work) succeed(ctx context.Context, result engine.Result, set func(r *Re
 			}
 		}
 		if err := w.keep(ctx, tx, &r, result); err != nil {
+			return err
+		}
+		if err := w.adopted(ctx, tx); err != nil {
 			return err
 		}
 		set(&r)

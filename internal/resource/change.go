@@ -265,6 +265,9 @@ func (s *Service) startRun(ctx context.Context, tx *sqldb.Tx, r Resource, kind R
 	r.Phase = Pending
 	if kind == RunDestroy {
 		r.Phase = Destroying
+		if r.lettingGo {
+			r.Phase = Releasing
+		}
 	}
 	if err := s.db.update(ctx, tx, &r); err != nil {
 		return r, err
@@ -292,10 +295,16 @@ func beingDestroyed(r Resource) error {
 	if !r.DestroyedAt.IsZero() {
 		return destroyedAlready(r)
 	}
+	if r.lettingGo {
+		return fault.New(fault.Conflict, "being_released", "%s is being let go of", r.Name).WithHint("look at it: fairlead describe %s", r.ID)
+	}
 	return fault.New(fault.Conflict, "being_destroyed", "%s is being destroyed", r.Name).
 		WithHint("wait until it is gone: fairlead destroy %s --wait", r.Name)
 }
 
 func destroyedAlready(r Resource) error {
+	if r.lettingGo {
+		return fault.New(fault.Conflict, "released", "%s was let go of; it is not managed here any more", r.Name).WithHint("take it over again: fairlead adopt")
+	}
 	return fault.New(fault.Conflict, "destroyed", "%s is destroyed", r.Name).WithHint("request a new one; the name is free")
 }

@@ -22,6 +22,7 @@ type Wanted struct {
 	Note     string        // why
 	IfMatch  int64         // Apply only: the version that the caller knows; 0 does not check
 	Lease    time.Duration // of a new resource; 0: what its environment's rules say
+	Adopt    *Takeover     // Adopt only: what it takes over
 }
 
 // checked is a Wanted that passed everything that needs no transaction.
@@ -168,6 +169,9 @@ func (s *Service) insert(ctx context.Context, tx *sqldb.Tx, env Environment, c c
 	if err := s.adopt(ctx, tx, &r, c, 0); err != nil {
 		return r, err
 	}
+	if err := s.keepAdoption(ctx, tx, &r, c.Adopt); err != nil {
+		return r, err
+	}
 	run := s.newRun(ctx, r, RunApply, now)
 	if err := s.db.insertRun(ctx, tx, run); err != nil {
 		return r, err
@@ -177,9 +181,13 @@ func (s *Service) insert(ctx context.Context, tx *sqldb.Tx, env Environment, c c
 	if err != nil {
 		return r, err
 	}
+	details := map[string]any{"templateVersion": r.TemplateVersion, "templateDigest": c.info.Digest, "note": c.Note, "inputs": r.Inputs, "run": r.RunID, "gates": decision}
+	action := access.ResourceCreate
+	if c.Adopt != nil {
+		action, details["adopted"] = access.ResourceAdopt, r.Adopted
+	}
 	audit.Append(ctx, tx, audit.Entry{
-		Action: string(access.ResourceCreate), Target: env.target("resource", r.ID, r.Name, r.Template), Decision: c.decision,
-		Details: map[string]any{"templateVersion": r.TemplateVersion, "templateDigest": c.info.Digest, "note": c.Note, "inputs": r.Inputs, "run": r.RunID, "gates": decision},
+		Action: string(action), Target: env.target("resource", r.ID, r.Name, r.Template), Decision: c.decision, Details: details,
 	})
 	return r, s.enqueue(ctx, tx, r, 0)
 }

@@ -24,8 +24,8 @@ type store struct{ db *sqldb.DB }
 var resourceColumns = `concat_ws('` + unit + `', ` + strings.Join([]string{
 	"r.id", "r.name", "r.environment_id", "e.name", "e.class", "e.attributes", "r.project_id", "p.name", "r.team_id", "t.name",
 	"r.template", "r.engine", "r.phase", "r.reason", "r.created_by", "v.template_version", "v.template_digest", "v.created_by",
-	"coalesce((SELECT u.id FROM runs u WHERE u.resource_id = r.id ORDER BY u.number DESC LIMIT 1), '')", "r.rotation", "r.applied_rotation",
-	"r.revision", "r.applied_revision", "r.version", "r.wanted_version", "r.paused", "r.created_at", "r.updated_at",
+	"coalesce((SELECT u.id FROM runs u WHERE u.resource_id = r.id ORDER BY u.number DESC LIMIT 1), '')", "r.rotation", "r.applied_rotation", "r.adopted",
+	"r.revision", "r.applied_revision", "r.version", "r.wanted_version", "r.paused", "r.letting_go", "r.created_at", "r.updated_at",
 	"coalesce(r.observed_at, 0)", "coalesce(r.retire_due_at, 0)", "coalesce(r.destroy_wanted_at, 0)", "coalesce(r.destroyed_at, 0)",
 	"v.inputs", "v.sealed", "r.outputs", "r.objects", "r.drift",
 	"coalesce(c.name, r.created_by)", // the last: no rule of ours says what a person is called
@@ -49,15 +49,15 @@ func scanResource(row sqldb.Row) (Resource, error) {
 	for _, into := range [...]*string{
 		&r.ID, &r.Name, &r.EnvironmentID, &r.Environment, &r.Class, &r.attributes, &r.ProjectID, &r.Project, &r.TeamID, &r.Team,
 		&r.Template, &r.Engine, (*string)(&r.Phase), &r.Reason, &r.CreatedBy, &r.TemplateVersion, &r.templateDigest, &r.author,
-		&r.RunID, &r.rotation, &r.appliedRotation,
+		&r.RunID, &r.rotation, &r.appliedRotation, &r.Adopted,
 	} {
 		*into = f.text()
 	}
-	var paused int64
-	for _, into := range [...]*int64{&r.Revision, &r.AppliedRevision, &r.Version, &r.wantedVersion, &paused} {
+	var paused, lettingGo int64
+	for _, into := range [...]*int64{&r.Revision, &r.AppliedRevision, &r.Version, &r.wantedVersion, &paused, &lettingGo} {
 		*into = f.number()
 	}
-	r.Paused = paused == 1
+	r.Paused, r.lettingGo = paused == 1, lettingGo == 1
 	for _, into := range [...]*time.Time{&r.CreatedAt, &r.UpdatedAt, &r.ObservedAt, &r.RetireAt, &r.DestroyWantedAt, &r.DestroyedAt} {
 		if us := f.number(); us != 0 {
 			*into = sqldb.Time(us)

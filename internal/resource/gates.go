@@ -252,6 +252,9 @@ func (w *work) binding(ctx context.Context, plan engine.Plan) (gate.Binding, err
 	if len(w.res.sealed) > 0 {
 		inputs["secretsOfRevision"] = w.res.Revision
 	}
+	if w.res.Adopted != "" {
+		inputs["adopted"] = w.res.Adopted
+	}
 	var err error
 	if b[gate.PartPlace], err = gate.Bind([]string{w.env.ID, w.env.Class, w.env.TeamID}); err != nil {
 		return nil, err

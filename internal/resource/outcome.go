@@ -128,6 +128,9 @@ func (w *work) spare(ctx context.Context, code, message, hint string) error {
 			return err
 		}
 		r.DestroyWantedAt = time.Time{}
+		if err := tx.Later(ctx, `UPDATE resources SET letting_go = 0 WHERE id = $1`, r.ID); err != nil {
+			return err
+		}
 		r.Phase, r.Reason, r.Message, r.Hint = Failed, code, message, hint
 		if r.AppliedRevision == r.Revision {
 			r.Phase, r.Message = Ready, "not destroyed: "+message

@@ -109,8 +109,24 @@ func (s *Service) plan(ctx context.Context, env Environment, r Resource, c check
 	if req.Previous, err = s.previous(ctx, r); err != nil {
 		return engine.Plan{}, err
 	}
-	p, err := s.Engines[c.info.Engine].Plan(ctx, req)
+	p, err := s.asked(ctx, r, c, req)
 	return veil(p, secretTexts(c.template, inputs)), err
+}
+
+// asked is the engine's plan of a request, on what it adopts when it does.
+func (s *Service) asked(ctx context.Context, r Resource, c checked, req engine.Request) (engine.Plan, error) {
+	a, err := s.adoption(ctx, r, c.Adopt)
+	if err != nil || a == nil {
+		if err != nil {
+			return engine.Plan{}, err
+		}
+		return s.Engines[c.info.Engine].Plan(ctx, req)
+	}
+	eng, err := adopter(s.Engines[c.info.Engine], c.info.Name)
+	if err != nil {
+		return engine.Plan{}, err
+	}
+	return eng.PlanAdoption(ctx, req, *a)
 }
 
 // request builds what an engine gets.
@@ -120,7 +136,11 @@ func (s *Service) request(env Environment, r Resource, t Template, inputs map[st
 	if err != nil {
 		return engine.Request{}, err
 	}
-	return engine.Request{Ref: ref, Revision: r.Revision, Template: rendered, Inputs: inputs, LifeCycle: cycle, Previous: prev, Paused: r.Paused}, nil
+	adopted := r.Adopted
+	if strings.HasPrefix(adopted, statePrefix) {
+		adopted = "" // it names no object
+	}
+	return engine.Request{Ref: ref, Adopted: adopted, Revision: r.Revision, Template: rendered, Inputs: inputs, LifeCycle: cycle, Previous: prev, Paused: r.Paused}, nil
 }
 
 // PlanDigest binds what was shown: the same plan, the same digest.

@@ -136,7 +136,7 @@ func (s *Service) resolve(ctx context.Context, r Resource) (map[string]any, erro
 			return nil, err
 		}
 		out, ok := target.Outputs[output]
-		if target.AppliedRevision == 0 || !ok || target.Phase == Destroying || target.Phase == Lost {
+		if target.AppliedRevision == 0 || !ok || target.Phase == Destroying || target.Phase == Releasing || target.Phase == Lost {
 			waiting.names = append(waiting.names, name+" ("+string(target.Phase)+")")
 			return nil, nil
 		}

@@ -22,6 +22,9 @@ func (w *work) destroy(ctx context.Context) error {
 	if len(users) > 0 { // they are on their way out, or Destroy had refused
 		return w.waitForReferrers(ctx, users)
 	}
+	if w.res.lettingGo {
+		return w.letGo(ctx)
+	}
 	req, err := w.requestForEnd(ctx)
 	if err != nil {
 		return w.fail(ctx, err)
@@ -36,7 +39,7 @@ func (w *work) destroy(ctx context.Context) error {
 	if err := w.seenGone(ctx, req); err != nil {
 		return w.fail(ctx, err)
 	}
-	return w.destroyed(ctx, w.keptAt(ctx, req))
+	return w.ended(ctx, Destroyed, "resource:destroyed", map[string]any{"lookedFor": w.res.Objects, "found": "nothing", "snapshot": w.keptAt(ctx, req)})
 }
 
 // planEnd is the plan of a destroy: all that is recorded goes.
@@ -96,20 +99,20 @@ func (w *work) seenGone(ctx context.Context, req engine.Request) error {
 		WithHint("it is tried again by itself")
 }
 
-func (w *work) destroyed(ctx context.Context, snapshot string) error {
+// ended records that a resource is destroyed, or let go of.
+func (w *work) ended(ctx context.Context, how Phase, action string, details map[string]any) error {
 	ctx = context.WithoutCancel(ctx)
 	return w.write(ctx, "run.destroyed", func(tx *sqldb.Tx) error {
 		r, err := w.s.db.lock(ctx, tx, w.res.ID)
 		if err != nil {
 			return err
 		}
-		gone := r.Objects
 		if len(r.Drift) > 0 {
 			if err := w.s.Drifts.Settle(ctx, tx, r.subject(), drift.Destroyed); err != nil {
 				return err
 			}
 		}
-		r.Phase, r.Reason, r.Message, r.Hint = Destroyed, "", "", ""
+		r.Phase, r.Reason, r.Message, r.Hint = how, "", "", ""
 		r.DestroyedAt, r.Outputs, r.Objects, r.Drift, r.state = tx.Now(), map[string]Output{}, nil, nil, ""
 		r.RetireAt = time.Time{}
 		if err := w.s.db.update(ctx, tx, &r); err != nil {
@@ -119,6 +122,9 @@ func (w *work) destroyed(ctx context.Context, snapshot string) error {
 			return err
 		}
 		if err := w.s.Secrets.Delete(ctx, tx, r.ID); err != nil {
+			return err
+		}
+		if err := w.adopted(ctx, tx); err != nil {
 			return err
 		}
 		if err := w.s.Gates.Release(ctx, tx, w.gone(), gate.Gone); err != nil {
@@ -145,7 +151,7 @@ func (w *work) destroyed(ctx context.Context, snapshot string) error {
 		if err := w.s.db.finish(ctx, tx, w.run.ID, RunSucceeded, "", "", ""); err != nil {
 			return err
 		}
-		w.audit(ctx, tx, "resource:destroyed", map[string]any{"lookedFor": gone, "found": "nothing", "snapshot": snapshot})
+		w.audit(ctx, tx, action, details)
 		return w.claim.Remove(ctx, tx)
 	})
 }

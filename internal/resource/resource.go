@@ -26,12 +26,14 @@ const (
 	Lost       Phase = "lost"       // its data is gone from outside; needs a person
 	Destroying Phase = "destroying" //
 	Destroyed  Phase = "destroyed"  // looked for and not found
+	Releasing  Phase = "releasing"  // being let go of
+	Released   Phase = "released"   // let go of: all that it made is where it was, and nobody's here
 )
 
 // Settled tells whether nothing will change by itself: the end of a wait.
 func (p Phase) Settled() bool {
 	switch p {
-	case Ready, Failed, Canceled, Lost, Destroyed:
+	case Ready, Failed, Canceled, Lost, Destroyed, Released:
 		return true
 	}
 	return false
@@ -64,8 +66,9 @@ type Resource struct {
 	ObservedAt      time.Time
 	RetireAt        time.Time // when the credentials before the last rotation end
 	Paused          bool      // wanted to be there, and stopped
+	Adopted         string    // what it took over when it was made: KIND/NAME; "" for nothing
 	DestroyWantedAt time.Time
-	DestroyedAt     time.Time
+	DestroyedAt     time.Time // or let go of
 	CreatedAt       time.Time
 	CreatedBy       string
 	CreatedByName   string
@@ -81,6 +84,7 @@ type Resource struct {
 	author          string    // who made the wanted revision
 	attributes      string    // of the environment, JSON
 	sealed          []string  // pointers of the inputs whose values are secrets
+	lettingGo       bool      // its end leaves all that it made
 	wantedVersion   int64     // the version with which somebody last changed what is wanted
 	observeAt       time.Time // for update: when the observer looks next; zero leaves it
 }

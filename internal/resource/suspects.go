@@ -265,7 +265,7 @@ func (s store) fates(ctx context.Context, made []Made) (destroyed map[string]boo
 		err = r.Scan(&f.id, &gone)
 		f.gone = gone != 0
 		return f, err
-	}, `SELECT id, CASE WHEN destroyed_at IS NULL THEN 0 ELSE 1 END FROM resources WHERE `+s.db.InArray("id", "$1"), toJSON(slices.Compact(ids)))
+	}, `SELECT id, CASE WHEN destroyed_at IS NULL OR phase = 'released' THEN 0 ELSE 1 END FROM resources WHERE `+s.db.InArray("id", "$1"), toJSON(slices.Compact(ids)))
 	destroyed = map[string]bool{}
 	for _, f := range list {
 		destroyed[f.id] = f.gone

@@ -117,10 +117,21 @@ var (
 	_ engine.Engine     = (*Fake)(nil)
 	_ engine.Rotator    = (*Fake)(nil)
 	_ engine.DryPlanner = (*Fake)(nil)
+	_ engine.Ejector    = (*Fake)(nil)
+	_ engine.Adopter    = (*Fake)(nil)
 )
 
 func external(ref engine.Ref) string {
 	return strings.ToLower(ref.Name + "-" + ref.Installation + "-" + ref.ID)
+}
+
+// base is the name of a resource's store and door; that of an adopted store is
+// its own.
+func base(req engine.Request) string {
+	if name, ok := strings.CutPrefix(req.Adopted, "store/"); ok {
+		return name
+	}
+	return external(req.Ref)
 }
 
 func mark(ref engine.Ref) string { return ref.Installation + "/" + ref.ID }
@@ -178,7 +189,7 @@ func (f *Fake) Plan(ctx context.Context, req engine.Request) (engine.Plan, error
 	p := engine.Plan{Changes: []engine.Change{}}
 	err = f.call(ctx, "plan", func(objects map[string]*Thing) error {
 		for _, kind := range []string{"store", "door"} {
-			name := kind + "-" + external(req.Ref)
+			name := kind + "-" + base(req)
 			o := objects[name]
 			if err := foreign(name, o, req.Ref); err != nil {
 				return err
@@ -209,7 +220,7 @@ func (f *Fake) PlanNew(_ context.Context, req engine.Request) (engine.Plan, erro
 	}
 	p := engine.Plan{}
 	for _, kind := range []string{"store", "door"} {
-		p.Changes = append(p.Changes, engine.Change{Address: kind + "." + kind + "-" + external(req.Ref), Kind: kind, Action: engine.Create, After: map[string]any{"size": want}})
+		p.Changes = append(p.Changes, engine.Change{Address: kind + "." + kind + "-" + base(req), Kind: kind, Action: engine.Create, After: map[string]any{"size": want}})
 	}
 	return p, nil
 }
@@ -231,11 +242,10 @@ func (f *Fake) Apply(ctx context.Context, req engine.Request, _ engine.Plan, p e
 	if req.Previous != nil {
 		key = req.Previous.Outputs["key"].Secret.Reveal()
 	}
-	base := external(req.Ref)
 	for _, kind := range []string{"store", "door"} {
 		p.Step("making %s", kind)
 		err := f.call(ctx, "make_"+kind, func(objects map[string]*Thing) error {
-			name := kind + "-" + base
+			name := kind + "-" + base(req)
 			o := objects[name]
 			if err := foreign(name, o, req.Ref); err != nil {
 				return err
@@ -280,10 +290,10 @@ func contains(keys []string, key string) bool {
 }
 
 func (f *Fake) result(req engine.Request, key string) engine.Result {
-	base := external(req.Ref)
+	name := base(req)
 	return engine.Result{
-		Outputs: map[string]engine.Output{"name": {Value: base}, "key": {Secret: redact.New(key), Sensitive: true}},
-		Objects: []engine.Object{{Kind: "store", Name: "store-" + base}, {Kind: "door", Name: "door-" + base}},
+		Outputs: map[string]engine.Output{"name": {Value: name}, "key": {Secret: redact.New(key), Sensitive: true}},
+		Objects: []engine.Object{{Kind: "store", Name: "store-" + name}, {Kind: "door", Name: "door-" + name}},
 	}
 }
 
@@ -313,10 +323,9 @@ func (f *Fake) look(objects map[string]*Thing, req engine.Request) engine.Observ
 	if err != nil {
 		return engine.Observation{Err: err}
 	}
-	base := external(req.Ref)
 	found := map[string]bool{}
 	for _, kind := range []string{"store", "door"} {
-		name := kind + "-" + base
+		name := kind + "-" + base(req)
 		if f.World.poison[name] {
 			return engine.Observation{Err: fault.New(fault.Internal, "fake_poisoned", "the object %s cannot be read", name)}
 		}
@@ -365,7 +374,7 @@ func (f *Fake) Destroy(ctx context.Context, req engine.Request, p engine.Progres
 	for _, kind := range []string{"door", "store"} {
 		p.Step("removing %s", kind)
 		err := f.call(ctx, "remove_"+kind, func(objects map[string]*Thing) error {
-			name := kind + "-" + external(req.Ref)
+			name := kind + "-" + base(req)
 			if o := objects[name]; o != nil && o.Marker == mark(req.Ref) {
 				delete(objects, name)
 			}
@@ -395,7 +404,7 @@ func (f *Fake) Rotate(ctx context.Context, req engine.Request, rotation string, 
 	}
 	old, key := req.Previous.Outputs["key"].Secret.Reveal(), rand.Text()
 	err = f.call(ctx, "rotate", func(objects map[string]*Thing) error {
-		door := objects["door-"+external(req.Ref)]
+		door := objects["door-"+base(req)]
 		if door == nil {
 			return lostFault()
 		}
@@ -410,7 +419,7 @@ func (f *Fake) Rotate(ctx context.Context, req engine.Request, rotation string, 
 // Retire implements engine.Rotator.
 func (f *Fake) Retire(ctx context.Context, req engine.Request) error {
 	return f.call(ctx, "retire", func(objects map[string]*Thing) error {
-		if door := objects["door-"+external(req.Ref)]; door != nil && req.Previous != nil {
+		if door := objects["door-"+base(req)]; door != nil && req.Previous != nil {
 			door.Keys = []string{req.Previous.Outputs["key"].Secret.Reveal()}
 		}
 		return nil

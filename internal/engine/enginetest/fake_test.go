@@ -50,6 +50,10 @@ func TestFakeConforms(t *testing.T) {
 				return ok
 			}
 		},
+		Adoptable: func(_ *testing.T, name string) (engine.Request, engine.Adoption) {
+			world.Change("store-old-"+name, func(*enginetest.Thing) *enginetest.Thing { return &enginetest.Thing{Size: 2} })
+			return engine.Request{Ref: engine.Ref{Installation: "i", ID: "res_" + name, Name: name}, Inputs: map[string]any{"size": 2}}, engine.Adoption{Object: "store/old-" + name}
+		},
 		Poison: func(t *testing.T, res engine.Result) {
 			world.Poison("store-"+name(res), true)
 			t.Cleanup(func() { world.Poison("store-"+name(res), false) })

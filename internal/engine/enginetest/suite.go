@@ -46,6 +46,9 @@ type Harness struct {
 	Foreign func(t *testing.T, req engine.Request) (untouched func() bool)
 	// Poison makes an applied resource hard to look at: a malformed comment.
 	Poison func(t *testing.T, res engine.Result)
+	// Adoptable makes, behind the engine's back, something that it could adopt,
+	// and gives the request of who adopts it, and what.
+	Adoptable func(t *testing.T, name string) (engine.Request, engine.Adoption)
 	// CutEvery, when calls are slow, cuts them off at every n-th point alone.
 	CutEvery int
 	// Stateless says that the engine has no world at all: presence follows
@@ -89,6 +92,10 @@ func Run(t *testing.T, h Harness) {
 		{"InvalidIsInvalid", s.invalid, len(h.Invalid) > 0},
 		{"NoSecretShows", s.secrets, true},
 		{"PauseAndStart", s.pause, true},
+		{"EjectChangesNothing", s.eject, true},
+		{"AdoptTakesOver", s.takeOver, h.Adoptable != nil},
+		{"AdoptCutOffAnywhere", s.takeOverCutOff, h.Adoptable != nil},
+		{"AdoptLeavesAlone", s.nothingToAdopt, h.Adoptable != nil},
 		{"RotateOverlaps", s.rotate, true},
 		{"RotateCutOffAnywhere", s.rotateCutOff, true},
 	} {

@@ -10,6 +10,7 @@ import (
 
 	"fairlead/internal/engine"
 	"fairlead/internal/engine/enginetest"
+	"fairlead/internal/redact"
 )
 
 func TestConformance(t *testing.T) {
@@ -84,6 +85,22 @@ func TestConformance(t *testing.T) {
 					c, err := b.load("store-" + req.Ref.Name)
 					return err == nil && c == thing{Owner: "somebody", Content: "theirs"}
 				}
+			},
+			Adoptable: func(t *testing.T, name string) (engine.Request, engine.Adoption) {
+				made := b.request("old-" + name)
+				if _, err := whole.Apply(t.Context(), made, engine.Plan{}, engine.Discard); err != nil {
+					t.Fatal(err)
+				}
+				body, _, err := b.states.Read(t.Context(), made.Ref.ID)
+				if err == nil {
+					err = whole.Release(t.Context(), made)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				req := b.request(name)
+				req.Inputs = made.Inputs
+				return req, engine.Adoption{State: redact.New(string(body))}
 			},
 			Poison: func(t *testing.T, res engine.Result) {
 				path := filepath.Join(b.world, "store-"+name(res))

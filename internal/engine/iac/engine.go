@@ -60,6 +60,8 @@ var (
 	_ engine.Engine    = (*Engine)(nil)
 	_ engine.Validator = (*Engine)(nil)
 	_ engine.Runner    = (*Engine)(nil)
+	_ engine.Ejector   = (*Engine)(nil)
+	_ engine.Adopter   = (*Engine)(nil)
 )
 
 // New makes the engine. It starts no program and makes no folder before the

@@ -66,15 +66,23 @@ func runPrefix(state string) string {
 // kept for the Apply that follows.
 func (e *Engine) Plan(ctx context.Context, req engine.Request) (_ engine.Plan, err error) {
 	defer settle(ctx, &err)
-	w, err := e.want(ctx, req)
-	if err != nil {
+	if err := e.ready(ctx); err != nil {
 		return engine.Plan{}, err
 	}
 	before, err := e.o.States.Meta(ctx, req.Ref.ID)
 	if err != nil {
 		return engine.Plan{}, err
 	}
-	r, err := e.newRun(ctx, w.m, runPrefix(req.Ref.ID)+"-r"+rand.Text()[:8], w.vars, e.o.States.Open(req.Ref.ID, "plan"))
+	return e.planOn(ctx, req, e.o.States.Open(req.Ref.ID, "plan"), before)
+}
+
+// planOn plans on the state that a session reads.
+func (e *Engine) planOn(ctx context.Context, req engine.Request, session *iacstate.Session, before iacstate.Meta) (engine.Plan, error) {
+	w, err := e.want(ctx, req)
+	if err != nil {
+		return engine.Plan{}, err
+	}
+	r, err := e.newRun(ctx, w.m, runPrefix(req.Ref.ID)+"-r"+rand.Text()[:8], w.vars, session)
 	if err != nil {
 		return engine.Plan{}, err
 	}

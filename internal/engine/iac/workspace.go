@@ -35,8 +35,7 @@ func (e *Engine) module(ctx context.Context, t engine.Template) (*module, error)
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256([]byte(digest + " " + e.program + " " + e.version + " " + e.o.Config.Mirror))
-	id := hex.EncodeToString(sum[:10])
+	id := e.moduleID(digest)
 	e.mu.Lock()
 	m := e.modules[id]
 	if m == nil {
@@ -71,6 +70,12 @@ func (e *Engine) module(ctx context.Context, t engine.Template) (*module, error)
 	}
 	m.ready = true
 	return m, nil
+}
+
+// moduleID names a module as this program initialises it.
+func (e *Engine) moduleID(digest string) string {
+	sum := sha256.Sum256([]byte(digest + " " + e.program + " " + e.version + " " + e.o.Config.Mirror))
+	return hex.EncodeToString(sum[:10])
 }
 
 func firstOf(p string) string {

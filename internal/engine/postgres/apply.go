@@ -33,6 +33,9 @@ func (e *Engine) Apply(ctx context.Context, req engine.Request, _ engine.Plan, p
 		if err := job.settle(ses); err != nil {
 			return err
 		}
+		if err := job.takeOver(ses); err != nil {
+			return err
+		}
 		if w.paused {
 			if err := ses.endSessions(w); err != nil {
 				return err

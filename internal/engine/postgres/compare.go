@@ -32,6 +32,9 @@ func (w *want) check(wd *world) error {
 		return fault.New(fault.Conflict, "object_not_ours", "PostgreSQL server %q has a %s that does not belong to this resource", w.server.Name, strings.Join(f, " and a ")).
 			WithHint("it carries no ownership marker of ours, so it was left alone; rename or drop it there, then retry")
 	}
+	if w.adopted != "" && !w.existed && wd.db == nil {
+		return fault.New(fault.Invalid, "nothing_to_adopt", "PostgreSQL server %q has no database %s", w.server.Name, clip(w.adopted)).WithField("/object")
+	}
 	if w.existed && wd.db == nil {
 		return fault.New(fault.Conflict, "resource_lost", "the database %s is gone from PostgreSQL server %q", w.names.Database, w.server.Name).
 			WithHint("it held data, so it is not made again silently: restore it under its name, or destroy the resource and request a new one")
@@ -64,15 +67,30 @@ func (w *want) compareOwner(wd *world) []change {
 		if !wd.facts.superuser {
 			sql += `; GRANT ` + ident(name) + ` TO CURRENT_USER`
 		}
-		return []change{{kind: "role", name: name, action: engine.Create, want: map[string]any{"login": false}, reason: "owns the database", sql: sql}}
+		out := []change{{kind: "role", name: name, action: engine.Create, want: map[string]any{"login": false}, reason: "owns the database", sql: sql}}
+		return append(out, w.compareFormer(wd, nil)...)
 	}
 	out := w.compareFlags(r, false)
-	allowed := []string{w.names.A, w.names.B, wd.facts.user}
+	allowed := []string{w.names.A, w.names.B, wd.facts.user, w.former(wd)}
+	out = append(out, w.compareFormer(wd, r)...)
 	for _, m := range without(r.members, allowed...) {
 		out = append(out, change{kind: "role", name: name, action: engine.Update, field: "member." + m, want: false, got: true,
 			reason: "only the resource's log-ins may be the owner", sql: `REVOKE ` + ident(name) + ` FROM ` + ident(m) + ` CASCADE`})
 	}
 	return append(out, w.compareMemberOf(r, nil)...)
+}
+
+// compareFormer lets who owned an adopted database go on using it, as the owner
+// role, until a rotation is over.
+func (w *want) compareFormer(wd *world, owner *seenRole) []change {
+	former := w.former(wd)
+	if w.existed || former == "" || former == w.names.Owner || owner != nil && slices.Contains(owner.members, former) {
+		return nil
+	}
+	return []change{{kind: "role", name: w.names.Owner, action: engine.Update, field: "member." + former, want: true, got: false,
+		reason: "owned the database until now; its credentials work until they are rotated",
+		sql:    `GRANT ` + ident(w.names.Owner) + ` TO ` + ident(former),
+		late:   `ALTER ROLE ` + ident(former) + ` IN DATABASE ` + ident(w.names.Database) + ` SET role = ` + literal(w.names.Owner)}}
 }
 
 // compareLogin compares the log-in that must work, or of what is stopped must not.

@@ -24,7 +24,8 @@ func TestConformanceWithoutSuperuser(t *testing.T) {
 	h := harness(func(o *postgres.Options) {
 		o.Servers[0].URL = redact.New(fmt.Sprintf("postgres://steward:steward-pw@127.0.0.1:%d/postgres?sslmode=disable", shared.Port()))
 	})
-	h.Tampers = nil // they do what a steward cannot undo, such as SUPERUSER
+	h.Tampers = nil   // they do what a steward cannot undo, such as SUPERUSER
+	h.Adoptable = nil // a steward may not have what another role owns
 	enginetest.Run(t, h)
 }
 
@@ -70,7 +71,17 @@ func harness(change func(*postgres.Options)) enginetest.Harness {
 			"a spec of another engine": func(r engine.Request) engine.Request { r.Template.Spec = json.RawMessage(`{"module":"x"}`); return r },
 		},
 		World: func(t *testing.T) string { return picture(t, prefix+"%") },
-		Use:   use,
+		Adoptable: func(t *testing.T, name string) (engine.Request, engine.Adoption) {
+			db := prefix + "old_" + name
+			admin(t, `CREATE ROLE `+quote(db)+` LOGIN`, `CREATE DATABASE `+quote(db)+` OWNER `+quote(db))
+			t.Cleanup(func() { admin(t, `DROP DATABASE IF EXISTS `+quote(db)+` WITH (FORCE)`, `DROP ROLE `+quote(db)) })
+			if err := as(t.Context(), shared.URL(db), `SET ROLE `+quote(db), `CREATE TABLE kept (n serial PRIMARY KEY); INSERT INTO kept DEFAULT VALUES`); err != nil {
+				t.Fatal(err)
+			}
+			req := request(prefix + name)
+			return req, engine.Adoption{Object: "database/" + db}
+		},
+		Use: use,
 		Lose: func(t *testing.T, res engine.Result) {
 			admin(t, `DROP DATABASE `+quote(text(res, "database"))+` WITH (FORCE)`)
 		},

@@ -88,6 +88,8 @@ var (
 
 	_ engine.Snapshotter = (*Engine)(nil)
 	_ engine.Pauser      = (*Engine)(nil)
+	_ engine.Ejector     = (*Engine)(nil)
+	_ engine.Adopter     = (*Engine)(nil)
 )
 
 // New makes an engine. It connects to no server yet: one that is down must not
@@ -171,8 +173,10 @@ type state struct {
 	Rotation   string            `json:"rotation,omitempty"` // id of the last one
 	Verifiers  map[string]string `json:"verifiers"`          // login role -> SHA-256 of its verifier
 	Extensions []string          `json:"extensions,omitempty"`
-	Settled    bool              `json:"settled,omitempty"` // the schema public was handed over (servers before 15)
-	Limit      int               `json:"limit,omitempty"`   // connection limit that was set last; 0 is not noted
+	Settled    bool              `json:"settled,omitempty"`   // the schema public was handed over (servers before 15)
+	Limit      int               `json:"limit,omitempty"`     // connection limit that was set last; 0 is not noted
+	TakenOver  bool              `json:"takenOver,omitempty"` // all in an adopted database was handed over
+	Former     string            `json:"former,omitempty"`    // owned it before, and may use it until a rotation is over
 }
 
 func (st state) result(w *want, password redact.Secret) (engine.Result, error) {

@@ -99,6 +99,8 @@ type marker struct {
 	Name         string `json:"name,omitempty"`
 	Project      string `json:"project,omitempty"`
 	Environment  string `json:"environment,omitempty"`
+	Adopted      bool   `json:"adopted,omitempty"` // the database was there before, under this name
+	Former       string `json:"former,omitempty"`  // who owned it then
 }
 
 func markerOf(ref engine.Ref) marker {

@@ -70,8 +70,10 @@ func (e *Engine) Objects(ctx context.Context) ([]Owned, error) {
 func (e *Engine) owned(s *server, kind, name string, comment, ownerComment []byte, unfinished bool) (Owned, bool) {
 	o := Owned{Object: s.object(kind, name), Server: s.Name}
 	m, ok := readMarker(ownerComment) // the owner role's word counts more: no tenant can change it
+	said, marked := readMarker(comment)
+	adopted := ok && marked && kind == "database" && said.Adopted && said.Resource == m.Resource
 	if !ok {
-		m, ok = readMarker(comment)
+		m, ok = said, marked
 	}
 	switch {
 	case ok && m.Installation != e.opt.Installation:
@@ -87,7 +89,7 @@ func (e *Engine) owned(s *server, kind, name string, comment, ownerComment []byt
 		if kind == "role" {
 			base = strings.TrimSuffix(strings.TrimSuffix(base, "_a"), "_b")
 		}
-		if !strings.HasSuffix(base, "_"+shortHash(m.Installation, m.Resource)) {
+		if !adopted && !strings.HasSuffix(base, "_"+shortHash(m.Installation, m.Resource)) {
 			o.Resource, o.Suspect = "", "its marker names a resource whose objects have other names"
 		}
 	case unfinished && strings.HasPrefix(name, poolPrefix):

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 
 	"fairlead/internal/engine"
 	"fairlead/internal/fault"
@@ -22,6 +23,9 @@ func (e *Engine) Rotate(ctx context.Context, req engine.Request, rotation string
 	}
 	if w.state.Rotation == rotation && rotation != "" {
 		return e.Apply(ctx, req, engine.Plan{}, p)
+	}
+	if w.state.Rotation != "" {
+		w.state.Former = "" // the rotation before this one ended it
 	}
 	w.state.Active, w.state.Overlap, w.state.Rotation = other(w.state.Active), true, rotation
 	job := &applying{want: w, progress: p}
@@ -72,6 +76,11 @@ func (e *Engine) Retire(ctx context.Context, req engine.Request) error {
 		wd, err := ses.look(w)
 		if err != nil {
 			return err
+		}
+		if f := w.state.Former; f != "" && wd.ownsRole(w, w.names.Owner) && slices.Contains(wd.roles[w.names.Owner].members, f) {
+			if err := ses.exec("retire_former", `REVOKE `+ident(w.names.Owner)+` FROM `+ident(f)); err != nil {
+				return err
+			}
 		}
 		if !wd.ownsRole(w, login) {
 			return nil

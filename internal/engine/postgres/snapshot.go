@@ -70,9 +70,9 @@ func (ses *session) snapshot(w *want, wd *world, p engine.Progress) error {
 
 func (e *Engine) dumpName(w *want) string {
 	if e.opt.Seal != nil {
-		return w.names.Database + ".dump.age"
+		return w.names.Owner + ".dump.age" // an adopted database's name may come again
 	}
-	return w.names.Database + ".dump"
+	return w.names.Owner + ".dump"
 }
 
 // CanSnapshot implements engine.Snapshotter.

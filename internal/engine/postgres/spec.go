@@ -34,7 +34,8 @@ type want struct {
 	state      state // of the previous result; Active is set
 	existed    bool  // Previous says that the database was there
 	marker     marker
-	paused     bool // nobody may log in
+	paused     bool   // nobody may log in
+	adopted    string // the name of the database that was adopted; "" when it was made
 }
 
 // Validate implements engine.Validator.
@@ -111,6 +112,13 @@ func (e *Engine) locate(req engine.Request, sp spec) (*want, error) {
 		return nil, fault.New(fault.Invalid, "ref_incomplete", "the request names no installation or no resource")
 	}
 	w := &want{ref: req.Ref, names: namesOf(req.Ref), marker: markerOf(req.Ref), state: state{Active: "a"}, paused: req.Paused}
+	if req.Adopted != "" {
+		name, err := adoptedName(req.Adopted)
+		if err != nil {
+			return nil, err
+		}
+		w.adopted, w.names.Database, w.marker.Adopted = name, name, true
+	}
 	server := sp.Server
 	if req.Previous != nil {
 		w.existed = true

@@ -45,6 +45,7 @@ func Register(api huma.API, svc *resource.Service) {
 	registerRequests(api, svc)
 	registerChanges(api, svc)
 	registerVerbs(api, svc)
+	registerHandover(api, svc)
 	registerHistory(api, svc)
 	registerRuns(api, svc)
 	registerSuspects(api, svc)
@@ -77,7 +78,7 @@ func replied(status int, r resource.Resource, err error) (*tagged, error) {
 // Filters narrow a list of resources.
 type Filters struct {
 	Template  string `query:"template" maxLength:"64" doc:"Only those made from this template"`
-	Phase     string `query:"phase" enum:"pending,waiting,planning,applying,retrying,ready,failed,canceled,lost,destroying,destroyed"`
+	Phase     string `query:"phase" enum:"pending,waiting,planning,applying,retrying,ready,failed,canceled,lost,destroying,destroyed,releasing,released"`
 	Search    string `query:"search" maxLength:"64" doc:"Part of the name"`
 	Destroyed bool   `query:"destroyed" doc:"Also those that are gone"`
 	Sort      string `query:"sort" enum:"name,-name,created,-created,updated,-updated" default:"name"`

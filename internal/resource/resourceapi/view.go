@@ -21,7 +21,7 @@ type Resource struct {
 	Team                string           `json:"team" doc:"Name of the team that owns the project"`
 	Template            string           `json:"template" example:"postgres"`
 	TemplateVersion     string           `json:"templateVersion" doc:"Of the wanted revision" example:"1.2.0"`
-	Phase               string           `json:"phase" enum:"pending,waiting,planning,applying,retrying,ready,failed,canceled,lost,destroying,destroyed"`
+	Phase               string           `json:"phase" enum:"pending,waiting,planning,applying,retrying,ready,failed,canceled,lost,destroying,destroyed,releasing,released"`
 	Settled             bool             `json:"settled" doc:"Nothing changes any more by itself"`
 	Reason              string           `json:"reason,omitempty" doc:"Stable code of why the phase is what it is"`
 	Message             string           `json:"message,omitempty" doc:"The reason in words"`

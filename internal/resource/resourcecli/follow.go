@@ -51,7 +51,7 @@ func (k kit) follow(ctx context.Context, s *clikit.Session, r apiclient.Resource
 // verdict is nil when a settled resource is as it was wanted.
 func verdict(r apiclient.Resource) error {
 	switch r.Phase {
-	case "ready", "destroyed":
+	case "ready", "destroyed", "released":
 		return nil
 	}
 	why := clikit.Or(r.Message)

@@ -16,7 +16,7 @@ func Commands(c *clikit.CLI) []*cobra.Command {
 	k := kit{c}
 	commands := []*cobra.Command{
 		k.request(), k.plan(), k.apply(), k.get(), k.describe(), k.logs(), k.credentials(), k.connect(),
-		k.change(), k.rotate(), k.rollback(), k.retry(), k.cancel(), k.stop(), k.start(), k.destroy(),
+		k.change(), k.rotate(), k.rollback(), k.retry(), k.cancel(), k.stop(), k.start(), k.destroy(), k.eject(), k.adopt(),
 	}
 	for _, cmd := range commands {
 		cmd.GroupID = clikit.GroupWork
@@ -30,12 +30,12 @@ func Commands(c *clikit.CLI) []*cobra.Command {
 // complete says what a shell may offer as a command's arguments and flags.
 func (k kit) complete(cmd *cobra.Command) {
 	switch cmd.Name() {
-	case "request", "plan":
+	case "request", "plan", "adopt":
 		cmd.ValidArgsFunction = k.requested
 	case "get":
 		cmd.ValidArgsFunction = k.typeOrName
 		k.CompleteFlag(cmd, "template", k.Templates)
-		_ = cmd.RegisterFlagCompletionFunc("phase", clikit.Fixed("pending", "waiting", "planning", "applying", "retrying", "ready", "failed", "canceled", "lost", "destroying", "destroyed"))
+		_ = cmd.RegisterFlagCompletionFunc("phase", clikit.Fixed("pending", "waiting", "planning", "applying", "retrying", "ready", "failed", "canceled", "lost", "destroying", "destroyed", "releasing", "released"))
 		_ = cmd.RegisterFlagCompletionFunc("sort", clikit.Fixed("name", "-name", "created", "-created", "updated", "-updated"))
 	case "apply":
 	case "destroy":

@@ -145,6 +145,28 @@ func (e *Engine) Retire(ctx context.Context, req engine.Request) error {
 	return e.do(ctx, "retire", req.Ref.ID, func() error { return e.fake.Retire(ctx, req) })
 }
 
+// Eject implements engine.Ejector.
+func (e *Engine) Eject(ctx context.Context, req engine.Request, reveal bool) (files []engine.File, err error) {
+	err = e.do(ctx, "eject", "", func() error { files, err = e.fake.Eject(ctx, req, reveal); return err })
+	return files, err
+}
+
+// Release implements engine.Ejector.
+func (e *Engine) Release(ctx context.Context, req engine.Request) error {
+	return e.do(ctx, "release", req.Ref.ID, func() error { return e.fake.Release(ctx, req) })
+}
+
+// PlanAdoption implements engine.Adopter.
+func (e *Engine) PlanAdoption(ctx context.Context, req engine.Request, a engine.Adoption) (p engine.Plan, err error) {
+	err = e.do(ctx, "plan", "", func() error { p, err = e.fake.PlanAdoption(ctx, req, a); return err })
+	return p, err
+}
+
+// Adopt implements engine.Adopter.
+func (e *Engine) Adopt(ctx context.Context, req engine.Request, a engine.Adoption, p engine.Progress) error {
+	return e.do(ctx, "adopt", req.Ref.ID, func() error { return e.fake.Adopt(ctx, req, a, p) })
+}
+
 // Fails gives an error instead of doing anything.
 func Fails(kind fault.Kind, code string) Step {
 	return func(context.Context, func() error) error { return fault.New(kind, code, "scripted failure %s", code) }

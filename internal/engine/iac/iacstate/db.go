@@ -80,6 +80,14 @@ func (t table) forget(ctx context.Context, tx *sqldb.Tx, state string) error {
 		WHERE id = $1`, state, tx.Now().UnixMicro())
 }
 
+func (t table) ofLineage(ctx context.Context, lineage, not string) (string, error) {
+	list, err := sqldb.Collect(ctx, t.Read(), sqldb.Text, `SELECT id FROM iac_states WHERE lineage = $1 AND id <> $2 AND version > 0 LIMIT 1`, lineage, not)
+	if err != nil || len(list) == 0 {
+		return "", err
+	}
+	return list[0], nil
+}
+
 const versionColumns = `version, serial, lineage, size, run, created_at`
 
 func (t table) version(ctx context.Context, q sqldb.Querier, state string, version int64) (v Version, sealed []byte, err error) {

@@ -15,6 +15,13 @@ type Session struct {
 	store  *Store
 	epoch  int64 // 0 may only read
 	fenced func(context.Context) error
+	given  *given // read instead of what the store has
+}
+
+// given is a state that a session reads and the store does not have.
+type given struct {
+	body []byte
+	meta Meta
 }
 
 // Epoch is the claim's number; 0 for a session that only reads.
@@ -46,7 +53,12 @@ func (c *Session) allowed(ctx context.Context) error {
 }
 
 // Read gives the current state; nil when there is none.
-func (c *Session) Read(ctx context.Context) ([]byte, Meta, error) { return c.store.Read(ctx, c.State) }
+func (c *Session) Read(ctx context.Context) ([]byte, Meta, error) {
+	if c.given != nil {
+		return c.given.body, c.given.meta, nil
+	}
+	return c.store.Read(ctx, c.State)
+}
 
 // Lock takes the state's lock, or gives a Busy. The same lock taken again is
 // success: the answer to the first may have been lost.
@@ -133,7 +145,7 @@ func (c *Session) write(ctx context.Context, body []byte, may func(row) error) e
 		return err
 	}
 	sum := digest(body)
-	return c.store.db.Write(ctx, "iac.write", func(tx *sqldb.Tx) error {
+	err = c.store.db.Write(ctx, "iac.write", func(tx *sqldb.Tx) error {
 		r, err := c.own(ctx, tx)
 		if err != nil {
 			return err
@@ -157,6 +169,27 @@ func (c *Session) write(ctx context.Context, body []byte, may func(row) error) e
 			return err
 		}
 		return c.store.db.add(ctx, tx, c.State, m, c.Run, int64(len(body)), sealed)
+	})
+	if sqldb.IsUnique(err) {
+		return fault.New(fault.Conflict, "object_not_ours", "what the state names is managed already, by another resource").WithCause(err)
+	}
+	return err
+}
+
+// LetGo removes a state with all its versions and its key, whatever objects it
+// names: they are no longer looked after here. Called again it is success.
+func (c *Session) LetGo(ctx context.Context) error {
+	if err := c.allowed(ctx); err != nil {
+		return err
+	}
+	return c.store.db.Write(ctx, "iac.let-go", func(tx *sqldb.Tx) error {
+		if _, err := c.own(ctx, tx); err != nil {
+			return err
+		}
+		if err := c.store.db.forget(ctx, tx, c.State); err != nil {
+			return err
+		}
+		return c.store.secrets.Delete(ctx, tx, keyOwner(c.State))
 	})
 }
 

@@ -132,6 +132,26 @@ func (s *Store) Open(state, run string) *Session {
 	return &Session{store: s, State: state, Run: run}
 }
 
+// OpenGiven gives a session that reads body instead of a state of the store,
+// and writes nothing. What is no state is Invalid.
+func (s *Store) OpenGiven(state, run string, body []byte) (*Session, error) {
+	if len(body) > MaxSize {
+		return nil, tooLarge()
+	}
+	h, err := readHead(body)
+	if err != nil {
+		return nil, err
+	}
+	m := Meta{Version: 1, Serial: h.Serial, Lineage: h.Lineage, Digest: digest(body), Objects: h.objects()}
+	return &Session{store: s, State: state, Run: run, given: &given{body: body, meta: m}}, nil
+}
+
+// OfLineage names a state of a lineage that is kept under another name than
+// not; "" when there is none. Two states of one lineage name the same objects.
+func (s *Store) OfLineage(ctx context.Context, lineage, not string) (string, error) {
+	return s.db.ofLineage(ctx, lineage, not)
+}
+
 // Forget removes a state with all its versions and its key, so that no copy of
 // the store opens it. The caller has claimed it; a state with objects in it is
 // not forgotten (Conflict, "state_not_empty").
