@@ -54,7 +54,7 @@ func (s *Service) PlanAdoption(ctx context.Context, project, environment string,
 	}
 	switch _, err := s.db.find(ctx, s.DB.Read(), env.ID, w.Name); {
 	case err == nil:
-		return Preview{}, nameTaken(env, w.Name, nil)
+		return Preview{}, nameTaken(Resource{Name: w.Name, Environment: env.Name, Project: env.Project}, nil)
 	case !errors.Is(err, sql.ErrNoRows):
 		return Preview{}, err
 	}
@@ -80,7 +80,7 @@ func (s *Service) Adopt(ctx context.Context, project, environment string, w Want
 		case err == nil && have.Adopted == c.Adopt.mark() && have.Template == c.info.Name:
 			return have, nil
 		case err == nil:
-			return Resource{}, nameTaken(env, w.Name, nil)
+			return Resource{}, nameTaken(Resource{Name: w.Name, Environment: env.Name, Project: env.Project}, nil)
 		case !errors.Is(err, sql.ErrNoRows):
 			return Resource{}, err
 		}
