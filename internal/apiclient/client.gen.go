@@ -1271,6 +1271,8 @@ const (
 	ResourcePhasePending    ResourcePhase = "pending"
 	ResourcePhasePlanning   ResourcePhase = "planning"
 	ResourcePhaseReady      ResourcePhase = "ready"
+	ResourcePhaseReleased   ResourcePhase = "released"
+	ResourcePhaseReleasing  ResourcePhase = "releasing"
 	ResourcePhaseRetrying   ResourcePhase = "retrying"
 	ResourcePhaseWaiting    ResourcePhase = "waiting"
 )
@@ -1295,6 +1297,10 @@ func (e ResourcePhase) Valid() bool {
 	case ResourcePhasePlanning:
 		return true
 	case ResourcePhaseReady:
+		return true
+	case ResourcePhaseReleased:
+		return true
+	case ResourcePhaseReleasing:
 		return true
 	case ResourcePhaseRetrying:
 		return true
@@ -2453,6 +2459,8 @@ const (
 	ListEnvironmentResourcesParamsPhasePending    ListEnvironmentResourcesParamsPhase = "pending"
 	ListEnvironmentResourcesParamsPhasePlanning   ListEnvironmentResourcesParamsPhase = "planning"
 	ListEnvironmentResourcesParamsPhaseReady      ListEnvironmentResourcesParamsPhase = "ready"
+	ListEnvironmentResourcesParamsPhaseReleased   ListEnvironmentResourcesParamsPhase = "released"
+	ListEnvironmentResourcesParamsPhaseReleasing  ListEnvironmentResourcesParamsPhase = "releasing"
 	ListEnvironmentResourcesParamsPhaseRetrying   ListEnvironmentResourcesParamsPhase = "retrying"
 	ListEnvironmentResourcesParamsPhaseWaiting    ListEnvironmentResourcesParamsPhase = "waiting"
 )
@@ -2477,6 +2485,10 @@ func (e ListEnvironmentResourcesParamsPhase) Valid() bool {
 	case ListEnvironmentResourcesParamsPhasePlanning:
 		return true
 	case ListEnvironmentResourcesParamsPhaseReady:
+		return true
+	case ListEnvironmentResourcesParamsPhaseReleased:
+		return true
+	case ListEnvironmentResourcesParamsPhaseReleasing:
 		return true
 	case ListEnvironmentResourcesParamsPhaseRetrying:
 		return true
@@ -2558,6 +2570,8 @@ const (
 	ListResourcesParamsPhasePending    ListResourcesParamsPhase = "pending"
 	ListResourcesParamsPhasePlanning   ListResourcesParamsPhase = "planning"
 	ListResourcesParamsPhaseReady      ListResourcesParamsPhase = "ready"
+	ListResourcesParamsPhaseReleased   ListResourcesParamsPhase = "released"
+	ListResourcesParamsPhaseReleasing  ListResourcesParamsPhase = "releasing"
 	ListResourcesParamsPhaseRetrying   ListResourcesParamsPhase = "retrying"
 	ListResourcesParamsPhaseWaiting    ListResourcesParamsPhase = "waiting"
 )
@@ -2582,6 +2596,10 @@ func (e ListResourcesParamsPhase) Valid() bool {
 	case ListResourcesParamsPhasePlanning:
 		return true
 	case ListResourcesParamsPhaseReady:
+		return true
+	case ListResourcesParamsPhaseReleased:
+		return true
+	case ListResourcesParamsPhaseReleasing:
 		return true
 	case ListResourcesParamsPhaseRetrying:
 		return true
@@ -3152,6 +3170,37 @@ type AddTemplateSourceRequest struct {
 
 	// Webhook It shall take signed pushes
 	Webhook *bool `json:"webhook,omitempty"`
+}
+
+// AdoptionRequest defines model for AdoptionRequest.
+type AdoptionRequest struct {
+	// Inputs By the template's schema; a reference is "${{ resources.NAME.outputs.OUTPUT }}"
+	Inputs *map[string]interface{} `json:"inputs,omitempty"`
+
+	// Lease How long a new one may live (90m, 8h, 7d); by default what the rules of its environment say
+	//
+	// Example: 8h
+	Lease *string `json:"lease,omitempty"`
+
+	// Name Example: orders
+	Name string `json:"name"`
+
+	// Note Why
+	Note *string `json:"note,omitempty"`
+
+	// Object What it takes over, as KIND/NAME
+	//
+	// Example: database/orders
+	Object *string `json:"object,omitempty"`
+
+	// State Or the text of a state file, of a module
+	State *string `json:"state,omitempty"`
+
+	// Template Example: postgres
+	Template string `json:"template"`
+
+	// Version Of the template: a number or a constraint; by default the one in use, for a new resource the newest stable
+	Version *string `json:"version,omitempty"`
 }
 
 // AppliedResource defines model for AppliedResource.
@@ -4130,6 +4179,12 @@ type DriftDifference struct {
 
 // DriftDifferenceNoise Why it counts for nothing
 type DriftDifferenceNoise string
+
+// EjectResourceRequest defines model for Eject-resourceRequest.
+type EjectResourceRequest struct {
+	// Secrets Also the state and passwords
+	Secrets *bool `json:"secrets,omitempty"`
+}
 
 // Engine defines model for Engine.
 type Engine struct {
@@ -7242,6 +7297,12 @@ type PlanResourceChangeParams struct {
 	IfMatch *string `json:"If-Match,omitempty"`
 }
 
+// ReleaseResourceParams defines parameters for ReleaseResource.
+type ReleaseResourceParams struct {
+	// IfMatch Change only if the ETag is still this one
+	IfMatch *string `json:"If-Match,omitempty"`
+}
+
 // ListRevisionsParams defines parameters for ListRevisions.
 type ListRevisionsParams struct {
 	// Limit How many items at most
@@ -7797,6 +7858,12 @@ type CreateEnvironmentJSONRequestBody = CreateEnvironmentRequest
 // UpdateEnvironmentJSONRequestBody defines body for UpdateEnvironment for application/json ContentType.
 type UpdateEnvironmentJSONRequestBody = UpdateEnvironmentRequest
 
+// AdoptResourceJSONRequestBody defines body for AdoptResource for application/json ContentType.
+type AdoptResourceJSONRequestBody = AdoptionRequest
+
+// PlanAdoptionJSONRequestBody defines body for PlanAdoption for application/json ContentType.
+type PlanAdoptionJSONRequestBody = AdoptionRequest
+
 // ApplyResourcesJSONRequestBody defines body for ApplyResources for application/json ContentType.
 type ApplyResourcesJSONRequestBody = ApplyResourcesRequest
 
@@ -7814,6 +7881,9 @@ type PutResourceJSONRequestBody = DesiredResource
 
 // AcceptDriftJSONRequestBody defines body for AcceptDrift for application/json ContentType.
 type AcceptDriftJSONRequestBody = AcceptDriftRequest
+
+// EjectResourceJSONRequestBody defines body for EjectResource for application/json ContentType.
+type EjectResourceJSONRequestBody = EjectResourceRequest
 
 // PlanResourceChangeJSONRequestBody defines body for PlanResourceChange for application/json ContentType.
 type PlanResourceChangeJSONRequestBody = ResourceChange
@@ -8865,6 +8935,42 @@ type ClientInterface interface {
 	// Corresponds with PATCH /api/v1/projects/{project}/environments/{environment} (the `UpdateEnvironment` operationId).
 	UpdateEnvironment(ctx context.Context, project string, environment string, params *UpdateEnvironmentParams, body UpdateEnvironmentJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// AdoptResourceWithBody Take over what exists already, as a new resource
+	//
+	// A state file, or an object by its name. Its first run plans on what is there, passes the gates, marks it and brings it to what is wanted. What carries another's marker is left alone.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/adopt (the `AdoptResource` operationId).
+	AdoptResourceWithBody(ctx context.Context, project string, environment string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// AdoptResource Take over what exists already, as a new resource
+	//
+	// A state file, or an object by its name. Its first run plans on what is there, passes the gates, marks it and brings it to what is wanted. What carries another's marker is left alone.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/adopt (the `AdoptResource` operationId).
+	AdoptResource(ctx context.Context, project string, environment string, body AdoptResourceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PlanAdoptionWithBody See what taking over something would do
+	//
+	// Changes nothing.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/adopt/plan (the `PlanAdoption` operationId).
+	PlanAdoptionWithBody(ctx context.Context, project string, environment string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PlanAdoption See what taking over something would do
+	//
+	// Changes nothing.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/adopt/plan (the `PlanAdoption` operationId).
+	PlanAdoption(ctx context.Context, project string, environment string, body PlanAdoptionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ApplyResourcesWithBody Make a set of resources as described
 	//
 	// All or none, in one transaction. They may refer to each other; each is created, changed or left as it is.
@@ -9018,6 +9124,24 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/drift/heal (the `HealDrift` operationId).
 	HealDrift(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// EjectResourceWithBody Get what it takes to go on with a resource by yourself
+	//
+	// A tar.gz of a plain module with its variables and state, or of SQL, with a README.md. Changes nothing. With secrets it takes the right to reveal them; either is recorded in the audit log before the answer is given.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/eject (the `EjectResource` operationId).
+	EjectResourceWithBody(ctx context.Context, project string, environment string, resource string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// EjectResource Get what it takes to go on with a resource by yourself
+	//
+	// A tar.gz of a plain module with its variables and state, or of SQL, with a README.md. Changes nothing. With secrets it takes the right to reveal them; either is recorded in the audit log before the answer is given.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/eject (the `EjectResource` operationId).
+	EjectResource(ctx context.Context, project string, environment string, resource string, body EjectResourceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// PlanResourceChangeWithBody See what a change would do
 	//
 	// Changes nothing. An empty body shows what the wanted revision would change.
@@ -9040,6 +9164,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/references (the `GetReferences` operationId).
 	GetReferences(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReleaseResource Let go of a resource
+	//
+	// All that it made stays where and as it is, and is not managed here any more. Refused while others refer to it. Over when its phase is released.
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/release (the `ReleaseResource` operationId).
+	ReleaseResource(ctx context.Context, project string, environment string, resource string, params *ReleaseResourceParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RetryResource Try again
 	//
@@ -11959,6 +12090,82 @@ func (c *Client) UpdateEnvironment(ctx context.Context, project string, environm
 	return c.Client.Do(req)
 }
 
+// AdoptResourceWithBody Take over what exists already, as a new resource
+//
+// A state file, or an object by its name. Its first run plans on what is there, passes the gates, marks it and brings it to what is wanted. What carries another's marker is left alone.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/adopt (the `AdoptResource` operationId).
+func (c *Client) AdoptResourceWithBody(ctx context.Context, project string, environment string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAdoptResourceRequestWithBody(c.Server, project, environment, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// AdoptResource Take over what exists already, as a new resource
+//
+// A state file, or an object by its name. Its first run plans on what is there, passes the gates, marks it and brings it to what is wanted. What carries another's marker is left alone.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/adopt (the `AdoptResource` operationId).
+func (c *Client) AdoptResource(ctx context.Context, project string, environment string, body AdoptResourceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewAdoptResourceRequest(c.Server, project, environment, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PlanAdoptionWithBody See what taking over something would do
+//
+// Changes nothing.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/adopt/plan (the `PlanAdoption` operationId).
+func (c *Client) PlanAdoptionWithBody(ctx context.Context, project string, environment string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlanAdoptionRequestWithBody(c.Server, project, environment, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PlanAdoption See what taking over something would do
+//
+// Changes nothing.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/adopt/plan (the `PlanAdoption` operationId).
+func (c *Client) PlanAdoption(ctx context.Context, project string, environment string, body PlanAdoptionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlanAdoptionRequest(c.Server, project, environment, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ApplyResourcesWithBody Make a set of resources as described
 //
 // All or none, in one transaction. They may refer to each other; each is created, changed or left as it is.
@@ -12302,6 +12509,44 @@ func (c *Client) HealDrift(ctx context.Context, project string, environment stri
 	return c.Client.Do(req)
 }
 
+// EjectResourceWithBody Get what it takes to go on with a resource by yourself
+//
+// A tar.gz of a plain module with its variables and state, or of SQL, with a README.md. Changes nothing. With secrets it takes the right to reveal them; either is recorded in the audit log before the answer is given.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/eject (the `EjectResource` operationId).
+func (c *Client) EjectResourceWithBody(ctx context.Context, project string, environment string, resource string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEjectResourceRequestWithBody(c.Server, project, environment, resource, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// EjectResource Get what it takes to go on with a resource by yourself
+//
+// A tar.gz of a plain module with its variables and state, or of SQL, with a README.md. Changes nothing. With secrets it takes the right to reveal them; either is recorded in the audit log before the answer is given.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/eject (the `EjectResource` operationId).
+func (c *Client) EjectResource(ctx context.Context, project string, environment string, resource string, body EjectResourceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewEjectResourceRequest(c.Server, project, environment, resource, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // PlanResourceChangeWithBody See what a change would do
 //
 // Changes nothing. An empty body shows what the wanted revision would change.
@@ -12345,6 +12590,23 @@ func (c *Client) PlanResourceChange(ctx context.Context, project string, environ
 // Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/references (the `GetReferences` operationId).
 func (c *Client) GetReferences(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetReferencesRequest(c.Server, project, environment, resource)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReleaseResource Let go of a resource
+//
+// All that it made stays where and as it is, and is not managed here any more. Refused while others refer to it. Over when its phase is released.
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/release (the `ReleaseResource` operationId).
+func (c *Client) ReleaseResource(ctx context.Context, project string, environment string, resource string, params *ReleaseResourceParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReleaseResourceRequest(c.Server, project, environment, resource, params)
 	if err != nil {
 		return nil, err
 	}
@@ -20009,6 +20271,114 @@ func NewUpdateEnvironmentRequestWithBody(server string, project string, environm
 	return req, nil
 }
 
+// NewAdoptResourceRequest calls the generic AdoptResource builder with application/json body
+func NewAdoptResourceRequest(server string, project string, environment string, body AdoptResourceJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewAdoptResourceRequestWithBody(server, project, environment, "application/json", bodyReader)
+}
+
+// NewAdoptResourceRequestWithBody constructs an http.Request for the AdoptResource method, with any body, and a specified content type
+func NewAdoptResourceRequestWithBody(server string, project string, environment string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "environment", environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/projects/%s/environments/%s/adopt", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewPlanAdoptionRequest calls the generic PlanAdoption builder with application/json body
+func NewPlanAdoptionRequest(server string, project string, environment string, body PlanAdoptionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPlanAdoptionRequestWithBody(server, project, environment, "application/json", bodyReader)
+}
+
+// NewPlanAdoptionRequestWithBody constructs an http.Request for the PlanAdoption method, with any body, and a specified content type
+func NewPlanAdoptionRequestWithBody(server string, project string, environment string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "environment", environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/projects/%s/environments/%s/adopt/plan", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewApplyResourcesRequest calls the generic ApplyResources builder with application/json body
 func NewApplyResourcesRequest(server string, project string, environment string, body ApplyResourcesJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -20859,6 +21229,67 @@ func NewHealDriftRequest(server string, project string, environment string, reso
 	return req, nil
 }
 
+// NewEjectResourceRequest calls the generic EjectResource builder with application/json body
+func NewEjectResourceRequest(server string, project string, environment string, resource string, body EjectResourceJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewEjectResourceRequestWithBody(server, project, environment, resource, "application/json", bodyReader)
+}
+
+// NewEjectResourceRequestWithBody constructs an http.Request for the EjectResource method, with any body, and a specified content type
+func NewEjectResourceRequestWithBody(server string, project string, environment string, resource string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "environment", environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "resource", resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/projects/%s/environments/%s/resources/%s/eject", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewPlanResourceChangeRequest calls the generic PlanResourceChange builder with application/json body
 func NewPlanResourceChangeRequest(server string, project string, environment string, resource string, params *PlanResourceChangeParams, body PlanResourceChangeJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -20978,6 +21409,69 @@ func NewGetReferencesRequest(server string, project string, environment string, 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReleaseResourceRequest constructs an http.Request for the ReleaseResource method
+func NewReleaseResourceRequest(server string, project string, environment string, resource string, params *ReleaseResourceParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "environment", environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "resource", resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/projects/%s/environments/%s/resources/%s/release", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
 	}
 
 	return req, nil
@@ -26928,6 +27422,42 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PATCH /api/v1/projects/{project}/environments/{environment} (the `UpdateEnvironment` operationId).
 	UpdateEnvironmentWithResponse(ctx context.Context, project string, environment string, params *UpdateEnvironmentParams, body UpdateEnvironmentJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateEnvironmentReply, error)
 
+	// AdoptResourceWithBodyWithResponse Take over what exists already, as a new resource
+	//
+	// A state file, or an object by its name. Its first run plans on what is there, passes the gates, marks it and brings it to what is wanted. What carries another's marker is left alone.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/adopt (the `AdoptResource` operationId).
+	AdoptResourceWithBodyWithResponse(ctx context.Context, project string, environment string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AdoptResourceReply, error)
+
+	// AdoptResourceWithResponse Take over what exists already, as a new resource
+	//
+	// A state file, or an object by its name. Its first run plans on what is there, passes the gates, marks it and brings it to what is wanted. What carries another's marker is left alone.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/adopt (the `AdoptResource` operationId).
+	AdoptResourceWithResponse(ctx context.Context, project string, environment string, body AdoptResourceJSONRequestBody, reqEditors ...RequestEditorFn) (*AdoptResourceReply, error)
+
+	// PlanAdoptionWithBodyWithResponse See what taking over something would do
+	//
+	// Changes nothing.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/adopt/plan (the `PlanAdoption` operationId).
+	PlanAdoptionWithBodyWithResponse(ctx context.Context, project string, environment string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlanAdoptionReply, error)
+
+	// PlanAdoptionWithResponse See what taking over something would do
+	//
+	// Changes nothing.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/adopt/plan (the `PlanAdoption` operationId).
+	PlanAdoptionWithResponse(ctx context.Context, project string, environment string, body PlanAdoptionJSONRequestBody, reqEditors ...RequestEditorFn) (*PlanAdoptionReply, error)
+
 	// ApplyResourcesWithBodyWithResponse Make a set of resources as described
 	//
 	// All or none, in one transaction. They may refer to each other; each is created, changed or left as it is.
@@ -27095,6 +27625,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/drift/heal (the `HealDrift` operationId).
 	HealDriftWithResponse(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*HealDriftReply, error)
 
+	// EjectResourceWithBodyWithResponse Get what it takes to go on with a resource by yourself
+	//
+	// A tar.gz of a plain module with its variables and state, or of SQL, with a README.md. Changes nothing. With secrets it takes the right to reveal them; either is recorded in the audit log before the answer is given.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/eject (the `EjectResource` operationId).
+	EjectResourceWithBodyWithResponse(ctx context.Context, project string, environment string, resource string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EjectResourceReply, error)
+
+	// EjectResourceWithResponse Get what it takes to go on with a resource by yourself
+	//
+	// A tar.gz of a plain module with its variables and state, or of SQL, with a README.md. Changes nothing. With secrets it takes the right to reveal them; either is recorded in the audit log before the answer is given.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/eject (the `EjectResource` operationId).
+	EjectResourceWithResponse(ctx context.Context, project string, environment string, resource string, body EjectResourceJSONRequestBody, reqEditors ...RequestEditorFn) (*EjectResourceReply, error)
+
 	// PlanResourceChangeWithBodyWithResponse See what a change would do
 	//
 	// Changes nothing. An empty body shows what the wanted revision would change.
@@ -27119,6 +27667,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/references (the `GetReferences` operationId).
 	GetReferencesWithResponse(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*GetReferencesReply, error)
+
+	// ReleaseResourceWithResponse Let go of a resource
+	//
+	// All that it made stays where and as it is, and is not managed here any more. Refused while others refer to it. Over when its phase is released.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/release (the `ReleaseResource` operationId).
+	ReleaseResourceWithResponse(ctx context.Context, project string, environment string, resource string, params *ReleaseResourceParams, reqEditors ...RequestEditorFn) (*ReleaseResourceReply, error)
 
 	// RetryResourceWithResponse Try again
 	//
@@ -32119,6 +32676,96 @@ func (r UpdateEnvironmentReply) ContentType() string {
 	return ""
 }
 
+// AdoptResourceReply201Headers the declared response headers of an HTTP 201 response for AdoptResource
+type AdoptResourceReply201Headers struct {
+	ETag     *string
+	Location *string
+}
+
+type AdoptResourceReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Resource
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *AdoptResourceReply201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r AdoptResourceReply) GetJSON201() *Resource {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r AdoptResourceReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r AdoptResourceReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r AdoptResourceReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r AdoptResourceReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PlanAdoptionReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ResourcePlan
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PlanAdoptionReply) GetJSON200() *ResourcePlan {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r PlanAdoptionReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PlanAdoptionReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PlanAdoptionReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PlanAdoptionReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ApplyResourcesReply struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -32715,6 +33362,40 @@ func (r HealDriftReply) ContentType() string {
 	return ""
 }
 
+type EjectResourceReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r EjectResourceReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r EjectResourceReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r EjectResourceReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r EjectResourceReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type PlanResourceChangeReply struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -32791,6 +33472,55 @@ func (r GetReferencesReply) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetReferencesReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ReleaseResourceReply202Headers the declared response headers of an HTTP 202 response for ReleaseResource
+type ReleaseResourceReply202Headers struct {
+	ETag     *string
+	Location *string
+}
+
+type ReleaseResourceReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Resource
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *ReleaseResourceReply202Headers
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ReleaseResourceReply) GetJSON202() *Resource {
+	return r.JSON202
+}
+
+// GetBody returns the raw response body bytes
+func (r ReleaseResourceReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReleaseResourceReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReleaseResourceReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReleaseResourceReply) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -38090,6 +38820,66 @@ func (c *ClientWithResponses) UpdateEnvironmentWithResponse(ctx context.Context,
 	return ParseUpdateEnvironmentReply(rsp)
 }
 
+// AdoptResourceWithBodyWithResponse Take over what exists already, as a new resource
+//
+// A state file, or an object by its name. Its first run plans on what is there, passes the gates, marks it and brings it to what is wanted. What carries another's marker is left alone.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/adopt (the `AdoptResource` operationId).
+func (c *ClientWithResponses) AdoptResourceWithBodyWithResponse(ctx context.Context, project string, environment string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*AdoptResourceReply, error) {
+	rsp, err := c.AdoptResourceWithBody(ctx, project, environment, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAdoptResourceReply(rsp)
+}
+
+// AdoptResourceWithResponse Take over what exists already, as a new resource
+//
+// A state file, or an object by its name. Its first run plans on what is there, passes the gates, marks it and brings it to what is wanted. What carries another's marker is left alone.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/adopt (the `AdoptResource` operationId).
+func (c *ClientWithResponses) AdoptResourceWithResponse(ctx context.Context, project string, environment string, body AdoptResourceJSONRequestBody, reqEditors ...RequestEditorFn) (*AdoptResourceReply, error) {
+	rsp, err := c.AdoptResource(ctx, project, environment, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseAdoptResourceReply(rsp)
+}
+
+// PlanAdoptionWithBodyWithResponse See what taking over something would do
+//
+// Changes nothing.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/adopt/plan (the `PlanAdoption` operationId).
+func (c *ClientWithResponses) PlanAdoptionWithBodyWithResponse(ctx context.Context, project string, environment string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlanAdoptionReply, error) {
+	rsp, err := c.PlanAdoptionWithBody(ctx, project, environment, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlanAdoptionReply(rsp)
+}
+
+// PlanAdoptionWithResponse See what taking over something would do
+//
+// Changes nothing.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/adopt/plan (the `PlanAdoption` operationId).
+func (c *ClientWithResponses) PlanAdoptionWithResponse(ctx context.Context, project string, environment string, body PlanAdoptionJSONRequestBody, reqEditors ...RequestEditorFn) (*PlanAdoptionReply, error) {
+	rsp, err := c.PlanAdoption(ctx, project, environment, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlanAdoptionReply(rsp)
+}
+
 // ApplyResourcesWithBodyWithResponse Make a set of resources as described
 //
 // All or none, in one transaction. They may refer to each other; each is created, changed or left as it is.
@@ -38371,6 +39161,36 @@ func (c *ClientWithResponses) HealDriftWithResponse(ctx context.Context, project
 	return ParseHealDriftReply(rsp)
 }
 
+// EjectResourceWithBodyWithResponse Get what it takes to go on with a resource by yourself
+//
+// A tar.gz of a plain module with its variables and state, or of SQL, with a README.md. Changes nothing. With secrets it takes the right to reveal them; either is recorded in the audit log before the answer is given.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/eject (the `EjectResource` operationId).
+func (c *ClientWithResponses) EjectResourceWithBodyWithResponse(ctx context.Context, project string, environment string, resource string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*EjectResourceReply, error) {
+	rsp, err := c.EjectResourceWithBody(ctx, project, environment, resource, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEjectResourceReply(rsp)
+}
+
+// EjectResourceWithResponse Get what it takes to go on with a resource by yourself
+//
+// A tar.gz of a plain module with its variables and state, or of SQL, with a README.md. Changes nothing. With secrets it takes the right to reveal them; either is recorded in the audit log before the answer is given.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/eject (the `EjectResource` operationId).
+func (c *ClientWithResponses) EjectResourceWithResponse(ctx context.Context, project string, environment string, resource string, body EjectResourceJSONRequestBody, reqEditors ...RequestEditorFn) (*EjectResourceReply, error) {
+	rsp, err := c.EjectResource(ctx, project, environment, resource, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseEjectResourceReply(rsp)
+}
+
 // PlanResourceChangeWithBodyWithResponse See what a change would do
 //
 // Changes nothing. An empty body shows what the wanted revision would change.
@@ -38412,6 +39232,21 @@ func (c *ClientWithResponses) GetReferencesWithResponse(ctx context.Context, pro
 		return nil, err
 	}
 	return ParseGetReferencesReply(rsp)
+}
+
+// ReleaseResourceWithResponse Let go of a resource
+//
+// All that it made stays where and as it is, and is not managed here any more. Refused while others refer to it. Over when its phase is released.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/release (the `ReleaseResource` operationId).
+func (c *ClientWithResponses) ReleaseResourceWithResponse(ctx context.Context, project string, environment string, resource string, params *ReleaseResourceParams, reqEditors ...RequestEditorFn) (*ReleaseResourceReply, error) {
+	rsp, err := c.ReleaseResource(ctx, project, environment, resource, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReleaseResourceReply(rsp)
 }
 
 // RetryResourceWithResponse Try again
@@ -42614,6 +43449,78 @@ func ParseUpdateEnvironmentReply(rsp *http.Response) (*UpdateEnvironmentReply, e
 	return response, nil
 }
 
+// ParseAdoptResourceReply parses an HTTP response from a AdoptResourceWithResponse call
+func ParseAdoptResourceReply(rsp *http.Response) (*AdoptResourceReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &AdoptResourceReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Resource
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers AdoptResourceReply201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParsePlanAdoptionReply parses an HTTP response from a PlanAdoptionWithResponse call
+func ParsePlanAdoptionReply(rsp *http.Response) (*PlanAdoptionReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PlanAdoptionReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ResourcePlan
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseApplyResourcesReply parses an HTTP response from a ApplyResourcesWithResponse call
 func ParseApplyResourcesReply(rsp *http.Response) (*ApplyResourcesReply, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -43105,6 +44012,22 @@ func ParseHealDriftReply(rsp *http.Response) (*HealDriftReply, error) {
 	return response, nil
 }
 
+// ParseEjectResourceReply parses an HTTP response from a EjectResourceWithResponse call
+func ParseEjectResourceReply(rsp *http.Response) (*EjectResourceReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &EjectResourceReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
 // ParsePlanResourceChangeReply parses an HTTP response from a PlanResourceChangeWithResponse call
 func ParsePlanResourceChangeReply(rsp *http.Response) (*PlanResourceChangeReply, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -43152,6 +44075,52 @@ func ParseGetReferencesReply(rsp *http.Response) (*GetReferencesReply, error) {
 		}
 		response.JSON200 = &dest
 
+	}
+
+	return response, nil
+}
+
+// ParseReleaseResourceReply parses an HTTP response from a ReleaseResourceWithResponse call
+func ParseReleaseResourceReply(rsp *http.Response) (*ReleaseResourceReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReleaseResourceReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Resource
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		var headers ReleaseResourceReply202Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers202 = &headers
 	}
 
 	return response, nil
