@@ -14,15 +14,16 @@ import (
 
 // Config is the section "engines.iac" of the server's configuration.
 type Config struct {
-	Binary      string   `yaml:"binary"`      // tofu or terraform; the one on PATH when empty, tofu first
-	Dir         string   `yaml:"dir"`         // modules and runs; DATA/iac when empty
-	Mirror      string   `yaml:"mirror"`      // folder of providers, as `tofu providers mirror` lays it out; none asks the registries
-	PluginCache string   `yaml:"pluginCache"` // folder that providers from registries are kept in
-	Workers     int      `yaml:"workers"`     // programs at once; twice the cores when 0
-	Allow       []string `yaml:"allow"`       // what runs may reach: ADDRESS:PORT, NAME:PORT, and ranges into which names may lead
-	Timeout     string   `yaml:"timeout"`     // of one program; 1h when empty
-	MemoryMB    int      `yaml:"memoryMB"`    // of one process; 2048 when 0
-	LogMB       int      `yaml:"logMB"`       // that one program may write; 256 when 0
+	Binary       string   `yaml:"binary"`       // tofu or terraform; the one on PATH when empty, tofu first
+	Dir          string   `yaml:"dir"`          // modules and runs; DATA/iac when empty
+	Mirror       string   `yaml:"mirror"`       // folder of providers, as `tofu providers mirror` lays it out; none asks the registries
+	PluginCache  string   `yaml:"pluginCache"`  // folder that providers from registries are kept in
+	Workers      int      `yaml:"workers"`      // programs at once; twice the cores when 0
+	Allow        []string `yaml:"allow"`        // what runs may reach: ADDRESS:PORT, NAME:PORT, and ranges into which names may lead
+	Timeout      string   `yaml:"timeout"`      // of one program; 1h when empty
+	ObserveEvery string   `yaml:"observeEvery"` // between two looks at a resource whose template says nothing; 15m when empty
+	MemoryMB     int      `yaml:"memoryMB"`     // of one process; 2048 when 0
+	LogMB        int      `yaml:"logMB"`        // that one program may write; 256 when 0
 }
 
 const maxWorkers = 64
@@ -53,6 +54,12 @@ func ReadConfig(raw conf.Raw, data string) (Config, error) {
 	}
 	if c.LogMB < 1 {
 		return bad(".logMB: %d is less than 1", c.LogMB)
+	}
+	if c.ObserveEvery == "" {
+		c.ObserveEvery = "15m"
+	}
+	if d, err := time.ParseDuration(c.ObserveEvery); err != nil || d < 5*time.Second {
+		return bad(".observeEvery: %q is no length of time of 5s or more, as 15m", c.ObserveEvery)
 	}
 	if c.Timeout == "" {
 		c.Timeout = "1h"

@@ -46,7 +46,9 @@ type Engine struct {
 	server  *iacstate.Server
 	planKey redact.Secret
 
-	seats chan seat // one a program at once
+	seats      chan seat     // one a program at once
+	background chan struct{} // of them those that nobody waits for
+	every      time.Duration // between two looks at a resource whose template says nothing
 
 	mu      sync.Mutex
 	level   sandbox.Level
@@ -58,6 +60,7 @@ type Engine struct {
 
 var (
 	_ engine.Engine    = (*Engine)(nil)
+	_ engine.Looker    = (*Engine)(nil)
 	_ engine.Validator = (*Engine)(nil)
 	_ engine.Runner    = (*Engine)(nil)
 	_ engine.Ejector   = (*Engine)(nil)
@@ -75,6 +78,10 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "invalid_config", "engines.iac.timeout: %q is no length of time", o.Config.Timeout)
 	}
+	every, err := time.ParseDuration(o.Config.ObserveEvery)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "invalid_config", "engines.iac.observeEvery: %q is no length of time", o.Config.ObserveEvery)
+	}
 	allow, err := readAllow(o.Config.Allow)
 	if err != nil {
 		return nil, err
@@ -84,8 +91,9 @@ func New(o Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{
-		o: o, program: o.Config.find(), timeout: timeout, egress: out, allow: allow, seats: seats(o.Config.Workers),
-		modules: map[string]*module{}, kept: map[string]keptPlan{},
+		o: o, program: o.Config.find(), timeout: timeout, egress: out, allow: allow, seats: seats(o.Config.Workers), every: every,
+		background: make(chan struct{}, max(1, o.Config.Workers/2)),
+		modules:    map[string]*module{}, kept: map[string]keptPlan{},
 	}
 	return e, nil
 }

@@ -64,11 +64,21 @@ func (e *Engine) look(ctx context.Context, req engine.Request) (_ engine.Observa
 	if err != nil {
 		return engine.Observation{}, err
 	}
+	if req.Background {
+		leave, err := e.stand(ctx)
+		if err != nil {
+			return engine.Observation{}, err
+		}
+		defer leave()
+	}
 	r, err := e.newRun(ctx, w.m, runPrefix(req.Ref.ID)+"-r"+rand.Text()[:8], w.vars, e.o.States.Open(req.Ref.ID, "observe"))
 	if err != nil {
 		return engine.Observation{}, err
 	}
 	defer r.close()
+	if req.Background {
+		r.nice = backgroundNice
+	}
 	seen, err := r.refresh(ctx)
 	if err != nil {
 		return engine.Observation{}, err

@@ -34,6 +34,7 @@ type run struct {
 	name    string
 	dir     string
 	seat    seat
+	nice    int // of its programs
 	env     []string
 	session *iacstate.Session
 	closers []func()
@@ -187,7 +188,7 @@ func (r *run) exec(ctx context.Context, open bool, out io.Writer, args ...string
 			Memory: uint64(e.o.Config.MemoryMB) << 20, Files: 4096, Processes: 1024, // checked to be positive
 			CPU: uint64(e.timeout / time.Second), FileSize: 1 << 30,
 		},
-		Level: e.level, Listen: listen, Hosts: e.hosts(), Serve: doors.open(e),
+		Nice: r.nice, Level: e.level, Listen: listen, Hosts: e.hosts(), Serve: doors.open(e),
 		Stdout: out, Stderr: end, Grace: grace, Alive: r.alive(),
 	})
 	doors.close()

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/user"
 	"strconv"
+	"time"
 )
 
 // firstAccount begins a range of user ids that neither Linux distributions nor
@@ -49,3 +50,23 @@ func (e *Engine) sit(ctx context.Context) (s seat, up func(), err error) {
 		return s, nil, interrupted(ctx)
 	}
 }
+
+// backgroundNice lets the programs that somebody waits for go first.
+const backgroundNice = 10
+
+// stand waits for a place among those that nobody waits for: they have half of
+// the seats at most, so that whoever comes with something to do finds one.
+func (e *Engine) stand(ctx context.Context) (leave func(), err error) {
+	select {
+	case e.background <- struct{}{}:
+		return func() { <-e.background }, nil
+	case <-ctx.Done():
+		return nil, interrupted(ctx)
+	}
+}
+
+// ObserveAtOnce implements engine.Looker.
+func (e *Engine) ObserveAtOnce() int { return max(8, 4*cap(e.background)) }
+
+// ObserveEvery implements engine.Looker.
+func (e *Engine) ObserveEvery() time.Duration { return e.every }

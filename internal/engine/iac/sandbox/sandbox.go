@@ -49,6 +49,7 @@ type Job struct {
 	Dir      string
 	UID, GID int // whom to become; 0 stays as it is
 	Limits   Limits
+	Nice     int // how much it lets others go first, 0 to 19
 	Level    Level
 	// Listen are the IPv4 addresses there are in a closed network, on its
 	// loopback interface whatever they are, and Serve is handed the listener of
@@ -108,6 +109,9 @@ func Run(ctx context.Context, j Job) (code int, err error) {
 	_ = theirs.Close()
 	if err != nil {
 		return -1, fmt.Errorf("start the launcher: %w", err)
+	}
+	if j.Nice > 0 { // of all its threads, before it starts anything
+		_ = syscall.Setpriority(syscall.PRIO_PGRP, cmd.Process.Pid, j.Nice)
 	}
 	ended := make(chan struct{})
 	var watch sync.WaitGroup

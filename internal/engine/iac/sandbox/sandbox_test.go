@@ -39,6 +39,9 @@ func play(part string) {
 		fmt.Println(dir)
 	case "exit":
 		os.Exit(7)
+	case "nice":
+		n, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0)
+		fmt.Println("nice", 20-n, err) // the system call answers with 20 less the value
 	case "dial":
 		for _, a := range os.Args[1:] {
 			c, err := net.DialTimeout("tcp", a, time.Second)
@@ -292,6 +295,22 @@ func TestItMaySaveFirst(t *testing.T) {
 	go func() { <-out.ready; cancel() }()
 	if code, err := sandbox.Run(ctx, j); !errors.Is(err, context.Canceled) || code != 0 || !strings.Contains(out.String(), "saved") {
 		t.Fatalf("%d %v %s", code, err, out)
+	}
+}
+
+func TestItLetsOthersGoFirst(t *testing.T) {
+	t.Parallel()
+	for _, nice := range []int{0, 10} {
+		j, out := job(t, "nice")
+		j.Nice = nice
+		own, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := max(20-own, nice)
+		if code, err := sandbox.Run(t.Context(), j); err != nil || code != 0 || !strings.Contains(out.String(), fmt.Sprint("nice ", want, " <nil>")) {
+			t.Errorf("%d %v %s, want %d", code, err, out, want)
+		}
 	}
 }
 
