@@ -38,6 +38,7 @@ var open = map[string]string{
 	"list-guardrails": "guardrails are for all who sign in", "get-guardrails": "guardrails are for all who sign in", "diff-guardrails": "guardrails are for all who sign in",
 	"list-guardrail-versions": "guardrails are for all who sign in", "get-guardrail-version": "guardrails are for all who sign in",
 	"get-guardrail-archive": "guardrails are for all who sign in", "evaluate-guardrails": "asks about a document of one's own; nothing happens",
+	"list-drifts":     "a list of what one may see",
 	"list-violations": "a list of what one may see", "get-compliance": "a list of what one may see",
 	"list-freezes": "a list of what one may see", "list-stop-schedules": "a list of what one may see",
 	"list-approvals": "a list of what one may see", "list-delegations": "one's own", "create-delegation": "of one's own right, which may be none",
@@ -116,6 +117,7 @@ func (e *estate) govern(t *testing.T, in string) {
 	waits := must("POST", in, map[string]any{"name": mark + "-waits", "template": "careful", "lease": "30d"})
 	e.c.settle(t, waits.str("id"), patience, inPhase("waiting"))
 	e.params["approval"] = first(t, must("GET", "/api/v1/approvals?subject="+waits.str("id"), nil))
+	e.params["check"] = must("POST", in+"/"+mark+"-app/drift/check", nil, 202).str("id")
 	e.params["lease"] = first(t, must("GET", "/api/v1/leases", nil))
 	e.params["decision"] = first(t, must("GET", "/api/v1/decisions", nil))
 	ann := e.person(t, mark+"-ann")

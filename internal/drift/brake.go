@@ -316,11 +316,12 @@ func (s *Service) Release(ctx context.Context, scope, reason string) (HeldScope,
 	if err := CheckReason(reason); err != nil {
 		return HeldScope{}, err
 	}
+	missing := fault.New(fault.NotFound, "brake_not_found", "no repairs of %q are held", clip(scope)).WithHint("see what is held: fairlead drift brake")
 	var out HeldScope
 	err = s.DB.Write(ctx, "drift.release", func(tx *sqldb.Tx) error {
 		h, err := scanHeld(tx.QueryRowContext(ctx, heldColumns+` WHERE b.scope = $1`, scope))
 		if errors.Is(err, sql.ErrNoRows) || err == nil && h.HeldAt.IsZero() && !h.FreeUntil.After(tx.Now()) {
-			return fault.New(fault.NotFound, "brake_not_found", "no repairs of %q are held", clip(scope)).WithHint("see what is held: fairlead drift brake")
+			return missing
 		}
 		if err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 	"fairlead/internal/drift"
 	"fairlead/internal/engine"
 	"fairlead/internal/fault"
+	"fairlead/internal/ident"
 	"fairlead/internal/principal"
 	"fairlead/internal/sqldb"
 )
@@ -173,7 +174,10 @@ func (s *Service) CheckDrift(ctx context.Context, w Where) (drift.Check, error) 
 // the caller knows, and after at most limit as it is then.
 func (s *Service) Check(ctx context.Context, id string, began bool, limit time.Duration) (drift.Check, error) {
 	missing := fault.New(fault.NotFound, "check_not_found", "no look with this id").WithHint("ask for one: fairlead drift check RESOURCE")
-	c, err := s.Checks.Follow(ctx, id, began, 0)
+	c, err := drift.Check{}, sql.ErrNoRows
+	if ident.IsRef(id) {
+		c, err = s.Checks.Follow(ctx, id, began, 0)
+	}
 	if errors.Is(err, sql.ErrNoRows) {
 		if err := signedIn(ctx); err != nil {
 			return drift.Check{}, err
