@@ -4048,6 +4048,18 @@ type DeliveryDetail struct {
 // DeliveryDetailStatus defines model for DeliveryDetail.Status.
 type DeliveryDetailStatus string
 
+// DeprecateInputBody defines model for DeprecateInputBody.
+type DeprecateInputBody struct {
+	// EndOfLife No new requests from then on
+	EndOfLife *time.Time `json:"endOfLife,omitempty"`
+
+	// Reason For those who use it
+	Reason string `json:"reason"`
+
+	// Successor What to use instead: a version, a template, or NAME@VERSION
+	Successor *string `json:"successor,omitempty"`
+}
+
 // DesiredResource defines model for DesiredResource.
 type DesiredResource struct {
 	// Inputs All of them
@@ -6194,6 +6206,21 @@ type Team struct {
 	Version    int64             `json:"version"`
 }
 
+// TemplateDeprecation defines model for TemplateDeprecation.
+type TemplateDeprecation struct {
+	At time.Time `json:"at"`
+
+	// By Id of who said so
+	By string `json:"by"`
+
+	// EndOfLife No new requests from then on; what lives stays
+	EndOfLife *time.Time `json:"endOfLife,omitempty"`
+	Reason    string     `json:"reason"`
+
+	// Successor What to use instead: a version, a template, or NAME@VERSION
+	Successor *string `json:"successor,omitempty"`
+}
+
 // TemplateLifeCycle defines model for TemplateLifeCycle.
 type TemplateLifeCycle struct {
 	// ObserveEvery How often it is looked at, when not as often as the platform's default
@@ -6297,8 +6324,9 @@ type TemplateSummary struct {
 	CreatedAt time.Time `json:"createdAt"`
 
 	// CreatedBy Id of who pushed it
-	CreatedBy   string `json:"createdBy"`
-	Description string `json:"description"`
+	CreatedBy   string               `json:"createdBy"`
+	Deprecation *TemplateDeprecation `json:"deprecation,omitempty"`
+	Description string               `json:"description"`
 
 	// Digest SHA-256 of the canonical archive, hexadecimal
 	Digest string `json:"digest"`
@@ -6345,8 +6373,9 @@ type TemplateVersion struct {
 	CreatedAt  time.Time         `json:"createdAt"`
 
 	// CreatedBy Id of who pushed it
-	CreatedBy   string `json:"createdBy"`
-	Description string `json:"description"`
+	CreatedBy   string               `json:"createdBy"`
+	Deprecation *TemplateDeprecation `json:"deprecation,omitempty"`
+	Description string               `json:"description"`
 
 	// Digest SHA-256 of the canonical archive, hexadecimal
 	Digest string `json:"digest"`
@@ -6376,10 +6405,11 @@ type TemplateVersion struct {
 
 // TemplateVersionSummary defines model for TemplateVersionSummary.
 type TemplateVersionSummary struct {
-	CreatedAt time.Time `json:"createdAt"`
-	CreatedBy string    `json:"createdBy"`
-	Digest    string    `json:"digest"`
-	Engine    string    `json:"engine"`
+	CreatedAt   time.Time            `json:"createdAt"`
+	CreatedBy   string               `json:"createdBy"`
+	Deprecation *TemplateDeprecation `json:"deprecation,omitempty"`
+	Digest      string               `json:"digest"`
+	Engine      string               `json:"engine"`
 
 	// Prerelease Never the latest while there is a release
 	Prerelease bool   `json:"prerelease"`
@@ -7247,8 +7277,11 @@ type ListEnvironmentResourcesParams struct {
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// Template Only those made from this template
-	Template *string                              `form:"template,omitempty" json:"template,omitempty"`
-	Phase    *ListEnvironmentResourcesParamsPhase `form:"phase,omitempty" json:"phase,omitempty"`
+	Template *string `form:"template,omitempty" json:"template,omitempty"`
+
+	// TemplateVersion Only those of this version of their template
+	TemplateVersion *string                              `form:"templateVersion,omitempty" json:"templateVersion,omitempty"`
+	Phase           *ListEnvironmentResourcesParamsPhase `form:"phase,omitempty" json:"phase,omitempty"`
 
 	// Search Part of the name
 	Search *string `form:"search,omitempty" json:"search,omitempty"`
@@ -7415,8 +7448,11 @@ type ListResourcesParams struct {
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 
 	// Template Only those made from this template
-	Template *string                   `form:"template,omitempty" json:"template,omitempty"`
-	Phase    *ListResourcesParamsPhase `form:"phase,omitempty" json:"phase,omitempty"`
+	Template *string `form:"template,omitempty" json:"template,omitempty"`
+
+	// TemplateVersion Only those of this version of their template
+	TemplateVersion *string                   `form:"templateVersion,omitempty" json:"templateVersion,omitempty"`
+	Phase           *ListResourcesParamsPhase `form:"phase,omitempty" json:"phase,omitempty"`
 
 	// Search Part of the name
 	Search *string `form:"search,omitempty" json:"search,omitempty"`
@@ -7929,6 +7965,9 @@ type AddTemplateSourceJSONRequestBody = AddTemplateSourceRequest
 
 // PushTemplateSourceJSONRequestBody defines body for PushTemplateSource for application/json ContentType.
 type PushTemplateSourceJSONRequestBody = PushTemplateSourceJSONBody
+
+// DeprecateTemplateVersionJSONRequestBody defines body for DeprecateTemplateVersion for application/json ContentType.
+type DeprecateTemplateVersionJSONRequestBody = DeprecateInputBody
 
 // CreateTokenJSONRequestBody defines body for CreateToken for application/json ContentType.
 type CreateTokenJSONRequestBody = CreateTokenRequest
@@ -9703,6 +9742,29 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/templates/{name}/versions/{version}/archive (the `GetTemplateArchive` operationId).
 	GetTemplateArchive(ctx context.Context, name string, version string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UndeprecateTemplateVersion Take a deprecation back
+	//
+	// Corresponds with DELETE /api/v1/templates/{name}/versions/{version}/deprecation (the `UndeprecateTemplateVersion` operationId).
+	UndeprecateTemplateVersion(ctx context.Context, name string, version string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeprecateTemplateVersionWithBody Say that a version should not be used any more
+	//
+	// Whoever asks for it is warned; from its end of life on it cannot be asked for. What lives stays, and can be changed.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v1/templates/{name}/versions/{version}/deprecation (the `DeprecateTemplateVersion` operationId).
+	DeprecateTemplateVersionWithBody(ctx context.Context, name string, version string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeprecateTemplateVersion Say that a version should not be used any more
+	//
+	// Whoever asks for it is warned; from its end of life on it cannot be asked for. What lives stays, and can be changed.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v1/templates/{name}/versions/{version}/deprecation (the `DeprecateTemplateVersion` operationId).
+	DeprecateTemplateVersion(ctx context.Context, name string, version string, body DeprecateTemplateVersionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetTemplateDocs Read a version's docs
 	//
@@ -13879,6 +13941,59 @@ func (c *Client) GetTemplateVersion(ctx context.Context, name string, version st
 // Corresponds with GET /api/v1/templates/{name}/versions/{version}/archive (the `GetTemplateArchive` operationId).
 func (c *Client) GetTemplateArchive(ctx context.Context, name string, version string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetTemplateArchiveRequest(c.Server, name, version)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UndeprecateTemplateVersion Take a deprecation back
+//
+// Corresponds with DELETE /api/v1/templates/{name}/versions/{version}/deprecation (the `UndeprecateTemplateVersion` operationId).
+func (c *Client) UndeprecateTemplateVersion(ctx context.Context, name string, version string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUndeprecateTemplateVersionRequest(c.Server, name, version)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeprecateTemplateVersionWithBody Say that a version should not be used any more
+//
+// Whoever asks for it is warned; from its end of life on it cannot be asked for. What lives stays, and can be changed.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v1/templates/{name}/versions/{version}/deprecation (the `DeprecateTemplateVersion` operationId).
+func (c *Client) DeprecateTemplateVersionWithBody(ctx context.Context, name string, version string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeprecateTemplateVersionRequestWithBody(c.Server, name, version, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeprecateTemplateVersion Say that a version should not be used any more
+//
+// Whoever asks for it is warned; from its end of life on it cannot be asked for. What lives stays, and can be changed.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v1/templates/{name}/versions/{version}/deprecation (the `DeprecateTemplateVersion` operationId).
+func (c *Client) DeprecateTemplateVersion(ctx context.Context, name string, version string, body DeprecateTemplateVersionJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeprecateTemplateVersionRequest(c.Server, name, version, body)
 	if err != nil {
 		return nil, err
 	}
@@ -20606,6 +20721,18 @@ func NewListEnvironmentResourcesRequest(server string, project string, environme
 
 		}
 
+		if params.TemplateVersion != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "templateVersion", *params.TemplateVersion, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Phase != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "phase", *params.Phase, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
@@ -22723,6 +22850,18 @@ func NewListResourcesRequest(server string, params *ListResourcesParams) (*http.
 		if params.Template != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "template", *params.Template, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.TemplateVersion != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "templateVersion", *params.TemplateVersion, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -25117,6 +25256,101 @@ func NewGetTemplateArchiveRequest(server string, name string, version string) (*
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewUndeprecateTemplateVersionRequest constructs an http.Request for the UndeprecateTemplateVersion method
+func NewUndeprecateTemplateVersionRequest(server string, name string, version string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "version", version, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/templates/%s/versions/%s/deprecation", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDeprecateTemplateVersionRequest calls the generic DeprecateTemplateVersion builder with application/json body
+func NewDeprecateTemplateVersionRequest(server string, name string, version string, body DeprecateTemplateVersionJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewDeprecateTemplateVersionRequestWithBody(server, name, version, "application/json", bodyReader)
+}
+
+// NewDeprecateTemplateVersionRequestWithBody constructs an http.Request for the DeprecateTemplateVersion method, with any body, and a specified content type
+func NewDeprecateTemplateVersionRequestWithBody(server string, name string, version string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "name", name, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "version", version, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/templates/%s/versions/%s/deprecation", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -28296,6 +28530,31 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v1/templates/{name}/versions/{version}/archive (the `GetTemplateArchive` operationId).
 	GetTemplateArchiveWithResponse(ctx context.Context, name string, version string, reqEditors ...RequestEditorFn) (*GetTemplateArchiveReply, error)
+
+	// UndeprecateTemplateVersionWithResponse Take a deprecation back
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v1/templates/{name}/versions/{version}/deprecation (the `UndeprecateTemplateVersion` operationId).
+	UndeprecateTemplateVersionWithResponse(ctx context.Context, name string, version string, reqEditors ...RequestEditorFn) (*UndeprecateTemplateVersionReply, error)
+
+	// DeprecateTemplateVersionWithBodyWithResponse Say that a version should not be used any more
+	//
+	// Whoever asks for it is warned; from its end of life on it cannot be asked for. What lives stays, and can be changed.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/templates/{name}/versions/{version}/deprecation (the `DeprecateTemplateVersion` operationId).
+	DeprecateTemplateVersionWithBodyWithResponse(ctx context.Context, name string, version string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DeprecateTemplateVersionReply, error)
+
+	// DeprecateTemplateVersionWithResponse Say that a version should not be used any more
+	//
+	// Whoever asks for it is warned; from its end of life on it cannot be asked for. What lives stays, and can be changed.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/templates/{name}/versions/{version}/deprecation (the `DeprecateTemplateVersion` operationId).
+	DeprecateTemplateVersionWithResponse(ctx context.Context, name string, version string, body DeprecateTemplateVersionJSONRequestBody, reqEditors ...RequestEditorFn) (*DeprecateTemplateVersionReply, error)
 
 	// GetTemplateDocsWithResponse Read a version's docs
 	//
@@ -36088,6 +36347,88 @@ func (r GetTemplateArchiveReply) ContentType() string {
 	return ""
 }
 
+type UndeprecateTemplateVersionReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TemplateVersionSummary
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UndeprecateTemplateVersionReply) GetJSON200() *TemplateVersionSummary {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r UndeprecateTemplateVersionReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UndeprecateTemplateVersionReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UndeprecateTemplateVersionReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UndeprecateTemplateVersionReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type DeprecateTemplateVersionReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *TemplateVersionSummary
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeprecateTemplateVersionReply) GetJSON200() *TemplateVersionSummary {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r DeprecateTemplateVersionReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeprecateTemplateVersionReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeprecateTemplateVersionReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeprecateTemplateVersionReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // GetTemplateDocsReply200Headers the declared response headers of an HTTP 200 response for GetTemplateDocs
 type GetTemplateDocsReply200Headers struct {
 	ContentDisposition *string
@@ -40311,6 +40652,49 @@ func (c *ClientWithResponses) GetTemplateArchiveWithResponse(ctx context.Context
 		return nil, err
 	}
 	return ParseGetTemplateArchiveReply(rsp)
+}
+
+// UndeprecateTemplateVersionWithResponse Take a deprecation back
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v1/templates/{name}/versions/{version}/deprecation (the `UndeprecateTemplateVersion` operationId).
+func (c *ClientWithResponses) UndeprecateTemplateVersionWithResponse(ctx context.Context, name string, version string, reqEditors ...RequestEditorFn) (*UndeprecateTemplateVersionReply, error) {
+	rsp, err := c.UndeprecateTemplateVersion(ctx, name, version, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUndeprecateTemplateVersionReply(rsp)
+}
+
+// DeprecateTemplateVersionWithBodyWithResponse Say that a version should not be used any more
+//
+// Whoever asks for it is warned; from its end of life on it cannot be asked for. What lives stays, and can be changed.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/templates/{name}/versions/{version}/deprecation (the `DeprecateTemplateVersion` operationId).
+func (c *ClientWithResponses) DeprecateTemplateVersionWithBodyWithResponse(ctx context.Context, name string, version string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*DeprecateTemplateVersionReply, error) {
+	rsp, err := c.DeprecateTemplateVersionWithBody(ctx, name, version, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeprecateTemplateVersionReply(rsp)
+}
+
+// DeprecateTemplateVersionWithResponse Say that a version should not be used any more
+//
+// Whoever asks for it is warned; from its end of life on it cannot be asked for. What lives stays, and can be changed.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/templates/{name}/versions/{version}/deprecation (the `DeprecateTemplateVersion` operationId).
+func (c *ClientWithResponses) DeprecateTemplateVersionWithResponse(ctx context.Context, name string, version string, body DeprecateTemplateVersionJSONRequestBody, reqEditors ...RequestEditorFn) (*DeprecateTemplateVersionReply, error) {
+	rsp, err := c.DeprecateTemplateVersion(ctx, name, version, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeprecateTemplateVersionReply(rsp)
 }
 
 // GetTemplateDocsWithResponse Read a version's docs
@@ -45956,6 +46340,58 @@ func ParseGetTemplateArchiveReply(rsp *http.Response) (*GetTemplateArchiveReply,
 			headers.ContentType = &value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUndeprecateTemplateVersionReply parses an HTTP response from a UndeprecateTemplateVersionWithResponse call
+func ParseUndeprecateTemplateVersionReply(rsp *http.Response) (*UndeprecateTemplateVersionReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UndeprecateTemplateVersionReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TemplateVersionSummary
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseDeprecateTemplateVersionReply parses an HTTP response from a DeprecateTemplateVersionWithResponse call
+func ParseDeprecateTemplateVersionReply(rsp *http.Response) (*DeprecateTemplateVersionReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeprecateTemplateVersionReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest TemplateVersionSummary
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
 	}
 
 	return response, nil

@@ -94,6 +94,7 @@ func (t templateVersion) Info() resource.TemplateInfo {
 	return resource.TemplateInfo{
 		Name: t.v.Name, Version: t.v.Version, Digest: t.v.Digest, Engine: t.v.Engine, ObserveEvery: t.v.ObserveEvery,
 		Outputs: t.v.SensitiveOutputs(), Attributes: t.v.Target().Attributes, Gate: t.gate, Drift: driftPolicy(t.v.Drift),
+		EndOfLife: t.v.Deprecation.EndOfLife, Instead: t.v.Deprecation.Remedy(t.v.Name),
 	}
 }
 

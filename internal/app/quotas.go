@@ -70,6 +70,9 @@ func (r requests) Facts(ctx context.Context, q cost.Request) (gate.Facts, error)
 func gateTemplate(v *template.Version, inputs map[string]any) gate.Template {
 	g := v.Gate(inputs)
 	t := gate.Template{Name: v.Name, Version: v.Version, Digest: v.Digest, Engine: v.Engine, Stateful: v.Stateful, Attributes: v.Access, Units: g.Units, CostRule: g.CostRule}
+	if v.Deprecation.Deprecated() {
+		t.Deprecated, t.Instead = v.Deprecation.Sentence(v.Name, v.Version), v.Deprecation.Remedy(v.Name)
+	}
 	if n := g.Approval; n != nil {
 		t.Approval = &gate.Need{Role: n.Role, Team: n.Team, People: n.People, Count: n.Count, Within: n.Within}
 	}

@@ -97,7 +97,7 @@ var (
 	features = map[string][]string{
 		"internal/project":    {"internal/identity"},
 		"internal/secret":     {"internal/keyfile"},
-		"internal/template":   {"internal/engine", "internal/template/bundle", "internal/yamlx"},
+		"internal/template":   {"internal/engine", "internal/event", "internal/template/bundle", "internal/yamlx"},
 		"internal/engines":    {"internal/engine"},
 		"internal/state":      {"internal/resource", "internal/event"},
 		"internal/drift":      {"internal/engine", "internal/event", "internal/yamlx"},

@@ -83,6 +83,7 @@ type Template struct {
 	Units                         map[string]float64 // cpu, memory, storage, … of these inputs
 	Approval                      *Need              // that the template asks for itself
 	CostRule                      []byte             // cost.rego beside the manifest; nil: none
+	Deprecated, Instead           string             // what to say of a version that should not be used any more, and what to use; "" otherwise
 	Lease                         *LeaseRule         // how long its resources live; nil: it does not say
 }
 

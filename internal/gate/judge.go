@@ -78,6 +78,9 @@ func (s *Service) complete(ctx context.Context, f *Facts, verdicts *[]Verdict) e
 	if f.Action == Destroy {
 		return nil
 	}
+	if said := f.Template.Deprecated; said != "" && !admitted && f.Action != Keep {
+		*verdicts = append(*verdicts, Verdict{Source: "template", Rule: f.Template.Name + "@" + f.Template.Version, Strength: Advise, Message: said, Remedy: f.Template.Instead})
+	}
 	if need := f.Template.Approval; need != nil && f.Action != Keep {
 		*verdicts = append(*verdicts, Verdict{Source: "template", Rule: f.Template.Name + "@" + f.Template.Version, Strength: Approve, Need: need,
 			Message: "the template " + f.Template.Name + " asks for an approval"})

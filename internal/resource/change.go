@@ -124,6 +124,11 @@ func (s *Service) checkDesired(ctx context.Context, l located, ch Change) (c che
 	if err != nil {
 		return c, false, err
 	}
+	if c.info.Version != l.TemplateVersion {
+		if err := s.alive(ctx, c.info); err != nil {
+			return c, false, err
+		}
+	}
 	same = c.info.Version == l.TemplateVersion && toJSON(c.Inputs) == toJSON(inUse)
 	return c, same, nil
 }

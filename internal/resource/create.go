@@ -91,6 +91,11 @@ func (s *Service) check(ctx context.Context, env Environment, w Wanted, action a
 	if _, err := s.Access.Check(ctx, access.TemplateUse, use); err != nil {
 		return c, err
 	}
+	if action == access.ResourceCreate {
+		if err := s.alive(ctx, c.info); err != nil {
+			return c, err
+		}
+	}
 	if _, ok := s.Engines[c.info.Engine]; !ok {
 		return c, noEngine(c.info.Engine)
 	}
@@ -108,6 +113,20 @@ func (s *Service) check(ctx context.Context, env Environment, w Wanted, action a
 		}
 	}
 	return c, nil
+}
+
+// alive refuses versions whose end of life has come. What is made from one
+// lives on, and can be changed as long as it stays with it.
+func (s *Service) alive(ctx context.Context, t TemplateInfo) error {
+	if t.EndOfLife.IsZero() {
+		return nil
+	}
+	now, err := s.DB.Now(ctx)
+	if err != nil || now.Before(t.EndOfLife) {
+		return err
+	}
+	return fault.New(fault.Conflict, "template_end_of_life", "%s %s has reached the end of its life on %s", t.Name, t.Version, t.EndOfLife.UTC().Format("2006-01-02")).
+		WithField("/version").WithHint("%s", t.Instead)
 }
 
 func checkNote(note string) error {

@@ -393,6 +393,9 @@ func (s store) list(ctx context.Context, f Filter, envID string, scope access.Sc
 	if f.Template != "" {
 		w.And(`r.template = ?`, f.Template)
 	}
+	if f.Version != "" {
+		w.And(`v.template_version = ?`, f.Version)
+	}
 	if f.Phase != "" {
 		w.And(`r.phase = ?`, string(f.Phase))
 	}

@@ -237,6 +237,8 @@ type TemplateInfo struct {
 	Drift        drift.Policy
 	Outputs      map[string]bool // name -> sensitive
 	Attributes   map[string]string
+	EndOfLife    time.Time // from then on nothing new is made from it; zero: never
+	Instead      string    // what to use then
 
 	// Gate gives what the gates know of it with these inputs.
 	Gate func(inputs map[string]any) gate.Template

@@ -177,6 +177,7 @@ type Filter struct {
 	Project     string
 	Environment string // with Project it must be one that the caller knows
 	Template    string
+	Version     string // of the template
 	Phase       Phase
 	Phases      []Phase // any of these
 	Search      string  // part of the name

@@ -25,21 +25,38 @@ type Summary struct {
 	CreatedAt  time.Time
 	CreatedBy  string
 
+	Deprecation Deprecation
+
 	sortKey string
 	pushed  string // the digest as it was pushed
 }
 
 type queries struct{ q sqldb.Querier }
 
-const summaryColumns = `name, version, digest, engine, prerelease, created_at, created_by, sort_key, pushed_digest`
+const summaryColumns = `name, version, digest, engine, prerelease, created_at, created_by, sort_key, pushed_digest,
+	deprecated_at, deprecated_by, deprecated_reason, end_of_life_at, successor`
 
 func scanSummary(row sqldb.Row) (Summary, error) {
 	var s Summary
-	var at, pre int64
-	err := row.Scan(&s.Name, &s.Version, &s.Digest, &s.Engine, &pre, &at, &s.CreatedBy, &s.sortKey, &s.pushed)
+	var at, pre, deprecated, ends int64
+	d := &s.Deprecation
+	err := row.Scan(&s.Name, &s.Version, &s.Digest, &s.Engine, &pre, &at, &s.CreatedBy, &s.sortKey, &s.pushed, &deprecated, &d.By, &d.Reason, &ends, &d.Successor)
+	d.At, d.EndOfLife = moment(deprecated), moment(ends)
 	s.CreatedAt, s.Prerelease = sqldb.Time(at), pre != 0
 	return s, err
 }
+
+func moment(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return sqldb.Time(us)
+}
+
+// best orders a template's versions by what is chosen when nobody says which:
+// releases before pre-releases, what is not deprecated before what is, what has
+// no end before what has one, and the newest.
+const best = `prerelease, CASE WHEN deprecated_at > 0 THEN 1 ELSE 0 END, CASE WHEN end_of_life_at > 0 THEN 1 ELSE 0 END, sort_key DESC`
 
 // find gives one version; sql.ErrNoRows when there is none.
 func (d queries) find(ctx context.Context, name, version string) (Summary, error) {
@@ -53,16 +70,17 @@ func (d queries) has(ctx context.Context, name, digest string) (bool, error) {
 	return n > 0, err
 }
 
-// latest gives the newest version that is no pre-release, or else the newest.
+// latest gives the newest version that is no pre-release and not deprecated, as
+// far as there is one.
 func (d queries) latest(ctx context.Context, name string) (Summary, error) {
 	return scanSummary(d.q.QueryRowContext(ctx, `SELECT `+summaryColumns+` FROM template_versions
-		WHERE name = $1 ORDER BY prerelease, sort_key DESC LIMIT 1`, name))
+		WHERE name = $1 ORDER BY `+best+` LIMIT 1`, name))
 }
 
 // latest of each template, with what filters look at.
 var templates = sqldb.List[Summary]{
 	Select: `SELECT ` + summaryColumns + ` FROM (
-		SELECT ` + summaryColumns + `, search, tags, row_number() OVER (PARTITION BY name ORDER BY prerelease, sort_key DESC) AS place
+		SELECT ` + summaryColumns + `, search, tags, row_number() OVER (PARTITION BY name ORDER BY ` + best + `) AS place
 		FROM template_versions) AS t`,
 	Scan: scanSummary,
 	Orders: map[string]sqldb.Order[Summary]{
@@ -121,6 +139,16 @@ func (d queries) insert(ctx context.Context, v *Version, key string, prerelease 
 // load makes the Version of a row, from the cache when it was made before. A
 // row whose archive no longer has its digest is refused: it was damaged.
 func (s *Service) load(ctx context.Context, row Summary) (*Version, error) {
+	v, err := s.loadContent(ctx, row)
+	if err != nil || !row.Deprecation.Deprecated() {
+		return v, err
+	}
+	told := *v // what became of it is not part of it
+	told.Deprecation = row.Deprecation
+	return &told, nil
+}
+
+func (s *Service) loadContent(ctx context.Context, row Summary) (*Version, error) {
 	if v, ok := s.cache.get(row.Digest); ok {
 		return v, nil
 	}

@@ -259,8 +259,8 @@ func (s *Service) SeedShipped(ctx context.Context, tree fs.FS) error {
 	return nil
 }
 
-// Get finds a version: "" is the newest that is no pre-release, or else the
-// newest; an exact version; or the newest that fits a constraint such as
+// Get finds a version: "" is the newest that is no pre-release and not
+// deprecated, as far as there is one; an exact version; or the newest that fits a constraint such as
 // "^1.2" or "1.x". NotFound has the code "unknown_template" or
 // "unknown_template_version".
 func (s *Service) Get(ctx context.Context, name, version string) (*Version, error) {
@@ -282,7 +282,7 @@ func (s *Service) Get(ctx context.Context, name, version string) (*Version, erro
 
 // Load gives an exact version to whoever holds a resource made from it, and so
 // asks for no more than a signed-in caller: a resource's face checks the
-// resource.
+// resource. Whether it is deprecated is not looked up: what lives stays.
 func (s *Service) Load(ctx context.Context, name, version string) (*Version, error) {
 	if principal.From(ctx).Kind == principal.Anonymous {
 		return nil, fault.New(fault.Unauthenticated, "unauthenticated", "sign in first")
@@ -318,17 +318,26 @@ func (s *Service) choose(ctx context.Context, name, version string) (Summary, er
 	}
 	var w sqldb.Where
 	w.And(`name = ?`, name)
+	second := Summary{} // what fits and is deprecated
 	for after := ""; ; {
 		rows, next, err := versions.Page(ctx, s.db.Read(), w, "", sqldb.Page{Limit: 200, After: after})
 		if err != nil {
 			return Summary{}, err
 		}
 		for _, row := range rows {
-			if v, err := parseVersion(row.Version); err == nil && c.Check(v) {
+			v, err := parseVersion(row.Version)
+			switch {
+			case err != nil || !c.Check(v):
+			case !row.Deprecation.Deprecated():
 				return row, nil
+			case second.Name == "" || !second.Deprecation.EndOfLife.IsZero() && row.Deprecation.EndOfLife.IsZero():
+				second = row
 			}
 		}
 		if after = next; after == "" {
+			if second.Name != "" {
+				return second, nil
+			}
 			return Summary{}, sql.ErrNoRows
 		}
 	}

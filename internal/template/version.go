@@ -20,6 +20,8 @@ type Version struct {
 	CreatedAt time.Time
 	CreatedBy string // the id of who pushed it
 
+	Deprecation Deprecation // as it was when the version was found
+
 	manifest []byte // template.yaml as JSON
 	pushed   string // the digest as it was pushed, when its manifest was completed
 	files    *bundle.Bundle

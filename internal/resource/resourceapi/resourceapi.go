@@ -78,6 +78,7 @@ func replied(status int, r resource.Resource, err error) (*tagged, error) {
 // Filters narrow a list of resources.
 type Filters struct {
 	Template  string `query:"template" maxLength:"64" doc:"Only those made from this template"`
+	Version   string `query:"templateVersion" maxLength:"64" doc:"Only those of this version of their template"`
 	Phase     string `query:"phase" enum:"pending,waiting,planning,applying,retrying,ready,failed,canceled,lost,destroying,destroyed,releasing,released"`
 	Search    string `query:"search" maxLength:"64" doc:"Part of the name"`
 	Destroyed bool   `query:"destroyed" doc:"Also those that are gone"`
@@ -85,7 +86,7 @@ type Filters struct {
 }
 
 func (in Filters) filter() resource.Filter {
-	return resource.Filter{Template: in.Template, Phase: resource.Phase(in.Phase), Search: in.Search, Destroyed: in.Destroyed, Sort: in.Sort}
+	return resource.Filter{Template: in.Template, Version: in.Version, Phase: resource.Phase(in.Phase), Search: in.Search, Destroyed: in.Destroyed, Sort: in.Sort}
 }
 
 func registerReads(api huma.API, svc *resource.Service) {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -33,6 +34,9 @@ func Register(api huma.API, svc *template.Service) {
 	httpx.Register(api, op("get-template", http.MethodGet, "/{name}", "Show a template", "Its latest version that is no pre-release, or the newest that fits ?version."), f.get)
 	httpx.Register(api, op("list-template-versions", http.MethodGet, "/{name}/versions", "List a template's versions", "Newest first, by semantic version."), f.versions)
 	httpx.Register(api, op("get-template-version", http.MethodGet, "/{name}/versions/{version}", "Show a version", ""), f.version)
+	httpx.Register(api, op("deprecate-template-version", http.MethodPut, "/{name}/versions/{version}/deprecation", "Say that a version should not be used any more",
+		"Whoever asks for it is warned; from its end of life on it cannot be asked for. What lives stays, and can be changed."), f.deprecate)
+	httpx.Register(api, op("undeprecate-template-version", http.MethodDelete, "/{name}/versions/{version}/deprecation", "Take a deprecation back", ""), f.undeprecate)
 	docs := op("get-template-docs", http.MethodGet, "/{name}/versions/{version}/docs", "Read a version's docs", "Markdown as its author wrote it: sanitise before you render it.")
 	docs.Responses = raw("The docs page; empty when there is none", "text/markdown")
 	httpx.Register(api, docs, f.docs)
@@ -139,9 +143,7 @@ func (f face) versions(ctx context.Context, in *versionsInput) (*httpx.Body[http
 	}
 	var items []TemplateVersionSummary
 	for _, v := range list.Items {
-		items = append(items, TemplateVersionSummary{
-			Version: v.Version, Digest: v.Digest, Engine: v.Engine, Prerelease: v.Prerelease, CreatedAt: v.CreatedAt, CreatedBy: v.CreatedBy,
-		})
+		items = append(items, lineOf(v))
 	}
 	return &httpx.Body[httpx.Page[TemplateVersionSummary]]{Body: httpx.NewPage(items, list.Next)}, nil
 }
@@ -177,4 +179,39 @@ func (f face) archive(ctx context.Context, in *versionInput) (*text, error) {
 	}
 	// Name and version are made of letters, digits, "-" and "." only.
 	return &text{ContentType: "application/x-tar", Disposition: `attachment; filename="` + v.Name + "-" + v.Version + `.tar"`, Body: v.Archive()}, nil
+}
+
+type exactInput struct {
+	Name    string `path:"name" maxLength:"64"`
+	Version string `path:"version" maxLength:"64" doc:"A version such as 1.4.0"`
+}
+
+type deprecateInput struct {
+	Name    string `path:"name" maxLength:"64"`
+	Version string `path:"version" maxLength:"64" doc:"A version such as 1.4.0"`
+	Body    struct {
+		Reason    string     `json:"reason" maxLength:"500" doc:"For those who use it"`
+		EndOfLife *time.Time `json:"endOfLife,omitempty" doc:"No new requests from then on"`
+		Successor string     `json:"successor,omitempty" maxLength:"140" doc:"What to use instead: a version, a template, or NAME@VERSION"`
+	}
+}
+
+func (f face) deprecate(ctx context.Context, in *deprecateInput) (*httpx.Body[TemplateVersionSummary], error) {
+	d := template.Deprecation{Reason: in.Body.Reason, Successor: in.Body.Successor}
+	if in.Body.EndOfLife != nil {
+		d.EndOfLife = *in.Body.EndOfLife
+	}
+	v, err := f.svc.Deprecate(ctx, in.Name, in.Version, d)
+	if err != nil {
+		return nil, err
+	}
+	return &httpx.Body[TemplateVersionSummary]{Body: lineOf(v)}, nil
+}
+
+func (f face) undeprecate(ctx context.Context, in *exactInput) (*httpx.Body[TemplateVersionSummary], error) {
+	v, err := f.svc.Undeprecate(ctx, in.Name, in.Version)
+	if err != nil {
+		return nil, err
+	}
+	return &httpx.Body[TemplateVersionSummary]{Body: lineOf(v)}, nil
 }

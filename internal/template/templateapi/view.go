@@ -3,6 +3,7 @@ package templateapi
 import (
 	"time"
 
+	"fairlead/internal/httpx"
 	"fairlead/internal/template"
 )
 
@@ -18,6 +19,17 @@ type TemplateSummary struct {
 	Owner       string    `json:"owner,omitempty"`
 	CreatedAt   time.Time `json:"createdAt"`
 	CreatedBy   string    `json:"createdBy" doc:"Id of who pushed it"`
+
+	Deprecation *TemplateDeprecation `json:"deprecation,omitempty"`
+}
+
+// TemplateDeprecation says that a version should not be used any more.
+type TemplateDeprecation struct {
+	At        time.Time  `json:"at"`
+	By        string     `json:"by" doc:"Id of who said so"`
+	Reason    string     `json:"reason"`
+	EndOfLife *time.Time `json:"endOfLife,omitempty" doc:"No new requests from then on; what lives stays"`
+	Successor string     `json:"successor,omitempty" doc:"What to use instead: a version, a template, or NAME@VERSION"`
 }
 
 // TemplateVersion is all of one immutable version.
@@ -52,6 +64,8 @@ type TemplateVersionSummary struct {
 	Prerelease bool      `json:"prerelease" doc:"Never the latest while there is a release"`
 	CreatedAt  time.Time `json:"createdAt"`
 	CreatedBy  string    `json:"createdBy"`
+
+	Deprecation *TemplateDeprecation `json:"deprecation,omitempty"`
 }
 
 // TemplateTestReport is the outcome of a template's own test cases.
@@ -74,7 +88,20 @@ type TemplateTestCase struct {
 func summaryOf(v *template.Version) TemplateSummary {
 	return TemplateSummary{
 		Name: v.Name, Title: v.Title, Description: v.Description, Version: v.Version, Digest: v.Digest, Engine: v.Engine,
-		Tags: append([]string{}, v.Tags...), Owner: v.Owner, CreatedAt: v.CreatedAt, CreatedBy: v.CreatedBy,
+		Tags: append([]string{}, v.Tags...), Owner: v.Owner, CreatedAt: v.CreatedAt, CreatedBy: v.CreatedBy, Deprecation: deprecationOf(v.Deprecation),
+	}
+}
+
+func deprecationOf(d template.Deprecation) *TemplateDeprecation {
+	if !d.Deprecated() {
+		return nil
+	}
+	return &TemplateDeprecation{At: d.At, By: d.By, Reason: d.Reason, EndOfLife: httpx.Optional(d.EndOfLife), Successor: d.Successor}
+}
+
+func lineOf(v template.Summary) TemplateVersionSummary {
+	return TemplateVersionSummary{
+		Version: v.Version, Digest: v.Digest, Engine: v.Engine, Prerelease: v.Prerelease, CreatedAt: v.CreatedAt, CreatedBy: v.CreatedBy, Deprecation: deprecationOf(v.Deprecation),
 	}
 }
 

@@ -24,7 +24,7 @@ const tarType = "application/x-tar"
 // Commands gives the commands of this concern.
 func Commands(c *clikit.CLI) []*cobra.Command {
 	t := &cobra.Command{Use: "template", Aliases: []string{"templates"}, Short: "The golden paths: list, show, push, test", GroupID: clikit.GroupSetup}
-	t.AddCommand(listCommand(c), showCommand(c), pushCommand(c), testCommand(c))
+	t.AddCommand(listCommand(c), showCommand(c), pushCommand(c), testCommand(c), deprecateCommand(c), usersCommand(c))
 	return []*cobra.Command{t}
 }
 
@@ -49,7 +49,12 @@ func listCommand(c *clikit.CLI) *cobra.Command {
 			}
 			return clikit.PrintList(c, items, func(r row) string { return r.Name }, "no templates; push one: fairlead template push DIR",
 				clikit.Column[row]{Title: "NAME", Cell: func(r row) string { return r.Name }},
-				clikit.Column[row]{Title: "VERSION", Cell: func(r row) string { return r.Version }},
+				clikit.Column[row]{Title: "VERSION", Cell: func(r row) string {
+					if r.Deprecation != nil {
+						return r.Version + " (deprecated)"
+					}
+					return r.Version
+				}},
 				clikit.Column[row]{Title: "ENGINE", Cell: func(r row) string { return r.Engine }},
 				clikit.Column[row]{Title: "TITLE", Cell: func(r row) string { return r.Title }},
 				clikit.Column[row]{Title: "TAGS", Cell: func(r row) string { return strings.Join(r.Tags, " ") }})
@@ -99,6 +104,9 @@ func describe(t *clikit.Text, v apiclient.TemplateVersion, versions []apiclient.
 	if v.Description != "" {
 		t.Line("%s", clikit.Clean(v.Description))
 	}
+	if said := noted(v.Deprecation); said != "" {
+		t.Line("%s", t.Style.Yellow(said))
+	}
 	t.Pairs("  ",
 		clikit.Pair{Key: "engine", Value: v.Engine}, clikit.Pair{Key: "owner", Value: clikit.Or(v.Owner)},
 		clikit.Pair{Key: "tags", Value: strings.Join(v.Tags, " ")}, clikit.Pair{Key: "digest", Value: v.Digest},
@@ -122,7 +130,7 @@ func describe(t *clikit.Text, v apiclient.TemplateVersion, versions []apiclient.
 	}
 	t.Section("Versions")
 	for _, ver := range versions {
-		t.Line("  %s  %s", clikit.Clean(ver.Version), t.Style.Dim(clikit.Age(ver.CreatedAt)+" ago"))
+		t.Line("%s", strings.TrimRight(fmt.Sprintf("  %s  %s  %s", clikit.Clean(ver.Version), t.Style.Dim(clikit.Age(ver.CreatedAt)+" ago"), t.Style.Yellow(noted(ver.Deprecation))), " "))
 	}
 	t.Line("\nRequest one: fairlead request %s NAME --wait", clikit.Clean(v.Name))
 }
