@@ -27,6 +27,7 @@ var benches = []bench{
 	{"2", "the same from a warm pool", warmProvision},
 	{"3", "40 provisions, 8 at a time", parallelProvision},
 	{"4", "null engine, a burst of 1,000", nullBurst},
+	{"5", "a module of OpenTofu", modules},
 	{"9", "the API under 64 connections", apiLoad},
 	{"10", "one decision: access, and access with guardrails", decisions},
 	{"15", "the audit log", auditLog},

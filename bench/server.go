@@ -145,6 +145,7 @@ type setup struct {
 	postgres string // administrator's URL of the server for databases
 	pool     int
 	null     int      // workers; as shipped when 0
+	iac      string   // the section of that engine, as a flow mapping
 	env      []string // more of the environment
 }
 
@@ -156,7 +157,11 @@ func (r *run) fairlead(ctx context.Context, s setup) (*fairlead, error) {
 	if err := os.MkdirAll(s.dir, 0o711); err != nil {
 		return nil, err
 	}
-	c := fmt.Sprintf("listen: %s\ndata: %s\nrate: {perSecond: 1000000, burst: 1000000}\nengines: {postgres: {pool: %d}}\n", addr, s.dir, s.pool)
+	iac := ""
+	if s.iac != "" {
+		iac = ", iac: " + s.iac
+	}
+	c := fmt.Sprintf("listen: %s\ndata: %s\nrate: {perSecond: 1000000, burst: 1000000}\nengines: {postgres: {pool: %d}%s}\n", addr, s.dir, s.pool, iac)
 	if s.store != "" {
 		c += "store: " + s.store + "\n"
 	}

@@ -281,6 +281,10 @@ type Result struct {
 	Outputs map[string]Output
 	Objects []Object        // every external object that belongs to the resource
 	State   json.RawMessage // the engine's own notes, given back in Request.Previous; no secrets
+	// Confirmed says that this is what the provider itself read back after it
+	// had made it. The caller need not look again before it believes it, and
+	// does so soon after.
+	Confirmed bool
 }
 
 // Object is one external object, for the catalog and for invariant I1.

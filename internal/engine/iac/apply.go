@@ -125,7 +125,7 @@ func (e *Engine) result(ctx context.Context, req engine.Request, w want) (engine
 		return engine.Result{}, err
 	}
 	objects, _ := s.objects(req.Ref)
-	return engine.Result{Outputs: out, Objects: objects, State: note}, nil
+	return engine.Result{Outputs: out, Objects: objects, State: note, Confirmed: true}, nil
 }
 
 // Destroy implements engine.Engine. What the state does not name is not ours.

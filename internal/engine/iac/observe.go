@@ -9,7 +9,8 @@ import (
 )
 
 // Observe implements engine.Engine: a refresh of each state that names
-// something, as many at once as there are seats.
+// something, on half of the seats: who waits for a plan or an apply
+// finds one.
 func (e *Engine) Observe(ctx context.Context, targets []engine.Request) ([]engine.Observation, error) {
 	if ctx.Err() != nil {
 		return nil, interrupted(ctx)
@@ -17,7 +18,7 @@ func (e *Engine) Observe(ctx context.Context, targets []engine.Request) ([]engin
 	out := make([]engine.Observation, len(targets))
 	next := make(chan int)
 	var all sync.WaitGroup
-	for range min(cap(e.seats), len(targets)) {
+	for range min(max(1, cap(e.seats)/2), len(targets)) {
 		all.Go(func() {
 			for i := range next {
 				if o, err := e.look(ctx, targets[i]); err != nil {
