@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"time"
 
 	"fairlead/internal/engine"
@@ -130,20 +131,22 @@ func (r *run) show(ctx context.Context) (reading, error) {
 	return r.e.read(out.Bytes())
 }
 
-// secrets are those of the state, for messages that might repeat one.
+// secrets are those of the state and of the variables, for messages that might
+// repeat one.
 func (r *run) secrets(ctx context.Context) masker {
+	all := slices.Clone(r.hidden)
 	if r.session == nil {
-		return nil
+		return all
 	}
 	body, _, err := r.session.Read(ctx)
 	if err != nil || body == nil {
-		return nil
+		return all
 	}
 	s, err := parseState(body)
 	if err != nil {
-		return nil
+		return all
 	}
-	return s.secrets()
+	return append(all, s.secrets()...)
 }
 
 func (e *Engine) keep(state string, k keptPlan) {

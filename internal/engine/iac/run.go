@@ -38,6 +38,7 @@ type run struct {
 	nice    int // of its programs
 	env     []string
 	session *iacstate.Session
+	hidden  masker // what sensitive variables were given
 	closers []func()
 }
 
@@ -78,6 +79,7 @@ func (e *Engine) newRun(ctx context.Context, m *module, name string, vars []byte
 		}
 	}
 	if m != nil {
+		r.hidden = m.hidden(vars)
 		if err := m.link(root); err != nil {
 			return nil, err
 		}

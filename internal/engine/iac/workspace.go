@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"fairlead/internal/engine"
+	"fairlead/internal/engine/iac/iacmodule"
 	"fairlead/internal/fault"
 )
 
@@ -27,6 +28,7 @@ type module struct {
 	dir    string
 	data   string // TF_DATA_DIR of all its runs
 	tops   []string
+	veil   []string // its sensitive variables
 }
 
 // module gives the initialised module of a template.
@@ -49,7 +51,14 @@ func (e *Engine) module(ctx context.Context, t engine.Template) (*module, error)
 	if m.ready {
 		return m, nil
 	}
-	m.tops = nil
+	m.tops, m.veil = nil, nil
+	if read, err := iacmodule.Read(t.Files, moduleRoot(t.Files)); err == nil { // else the program says what is wrong
+		for _, v := range read.Variables {
+			if v.Sensitive {
+				m.veil = append(m.veil, v.Name)
+			}
+		}
+	}
 	seen := map[string]bool{}
 	lock := ""
 	for _, f := range files {
@@ -170,6 +179,18 @@ func (m *module) layOut(files []file) error {
 		}
 	}
 	return nil
+}
+
+// hidden are the values of sensitive variables, for messages that repeat one.
+func (m *module) hidden(vars []byte) (list masker) {
+	var given map[string]any
+	if len(m.veil) == 0 || json.Unmarshal(vars, &given) != nil {
+		return nil
+	}
+	for _, name := range m.veil {
+		list = secretsOf(list, given[name], nil, true)
+	}
+	return list
 }
 
 // link makes the module's files those of a run's working directory.
