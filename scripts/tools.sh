@@ -3,7 +3,9 @@
 # provider of Fairlead. Each is built once for what it is built from, into
 # .cache/iac, and its path is printed. Arguments name some of them; all without.
 #
-#   scripts/tools.sh [tofu | terraform-provider-testing | terraform-provider-fairlead]...
+# "which" builds nothing and says with what modules are tried here.
+#
+#   scripts/tools.sh [which | tofu | terraform-provider-testing | terraform-provider-fairlead]...
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cache="$PWD/.cache/iac"
@@ -43,6 +45,22 @@ build() {
     ln -sfn "$(basename "$out")" "$cache/$name"
     echo "$out"
 }
+
+which_programs() {
+    local found=""
+    if [ -x "$cache/tofu" ]; then found=" tofu (built)"; elif command -v tofu >/dev/null; then found=" tofu ($(command -v tofu))"; fi
+    if command -v terraform >/dev/null; then found="$found terraform ($(command -v terraform))"; fi
+    if [ -n "$found" ]; then
+        echo "modules are tried with:$found"
+    else
+        echo "modules are NOT TRIED: neither tofu nor terraform is here; make tools builds tofu, once, in some minutes"
+    fi
+}
+
+if [ "${1:-}" = which ]; then
+    which_programs
+    exit
+fi
 
 mkdir -p "$cache"
 [ $# -gt 0 ] || set -- $(for t in tofu terraform-provider-testing terraform-provider-fairlead; do [ ! -d "$(folder "$t")" ] || echo "$t"; done)
