@@ -126,7 +126,7 @@ func Build(t testing.TB, name string) string {
 		t.Fatal(err)
 	}
 	var out, said bytes.Buffer
-	cmd := exec.Command(filepath.Join(top, "scripts/tools.sh"), name)
+	cmd := exec.CommandContext(t.Context(), filepath.Join(top, "scripts/tools.sh"), name)
 	cmd.Stdout, cmd.Stderr = &out, &said
 	if err := cmd.Run(); err != nil {
 		t.Fatalf("build %s: %v: %s", name, err, &said)
