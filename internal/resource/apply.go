@@ -143,7 +143,7 @@ func (w *work) succeed(ctx context.Context, result engine.Result, set func(r *Re
 		if err != nil {
 			return err
 		}
-		r, err := w.s.db.lock(ctx, tx, w.res.ID)
+		r, err := w.s.db.lockClaimed(ctx, tx, w.row)
 		if err != nil {
 			return err
 		}

@@ -190,6 +190,22 @@ func (s store) lock(ctx context.Context, tx *sqldb.Tx, id string) (Resource, err
 	return s.byID(ctx, tx, id)
 }
 
+// lockClaimed is lock for the worker that has the claim on it and known, the
+// row as it saw or wrote it last: when nobody has written it since, which its
+// version and the observer's one mark tell, it is not read again. The claim's
+// check has locked the job.
+func (s store) lockClaimed(ctx context.Context, tx *sqldb.Tx, known Resource) (Resource, error) {
+	var version, observed int64
+	err := tx.QueryRowContext(ctx, `SELECT version, coalesce(observed_at, 0) FROM resources WHERE id = $1`+s.db.ForUpdate(), known.ID).Scan(&version, &observed)
+	if err != nil {
+		return Resource{}, err
+	}
+	if version == known.Version && (observed == 0 && known.ObservedAt.IsZero() || observed == known.ObservedAt.UnixMicro()) {
+		return known, nil
+	}
+	return s.byID(ctx, tx, known.ID)
+}
+
 func (s store) lockEnvironment(ctx context.Context, tx *sqldb.Tx, id string) error {
 	if s.db.Dialect() == sqldb.SQLite {
 		return nil // one writer: everything takes turns

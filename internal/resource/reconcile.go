@@ -23,7 +23,8 @@ type work struct {
 	s      *Service
 	claim  *queue.Claim
 	res    Resource
-	run    Run // the open run; zero when nothing asked for one
+	row    Resource // res as this work wrote it last
+	run    Run      // the open run; zero when nothing asked for one
 	env    Environment
 	tmpl   Template
 	eng    engine.Engine
@@ -86,6 +87,7 @@ func (w *work) read(ctx context.Context) error {
 	if w.res, err = w.s.db.byID(ctx, w.s.DB.Read(), w.claim.Key); err != nil {
 		return err
 	}
+	w.row = w.res
 	if w.res.RunID != "" {
 		if w.run, err = w.s.db.run(ctx, w.s.DB.Read(), w.res.RunID); err != nil {
 			return err
@@ -212,8 +214,9 @@ func (w *work) enter(ctx context.Context, op string, p Phase, plan engine.Plan) 
 // was overtaken does not go on: nothing external may be done for it any more.
 func (w *work) step(ctx context.Context, op string, p Phase, g *gating) (on bool, err error) {
 	var held *gate.Pass
+	var row Resource
 	err = w.write(ctx, op, func(tx *sqldb.Tx) error {
-		r, err := w.s.db.lock(ctx, tx, w.res.ID)
+		r, err := w.s.db.lockClaimed(ctx, tx, w.row)
 		if err != nil {
 			return err
 		}
@@ -230,7 +233,9 @@ func (w *work) step(ctx context.Context, op string, p Phase, g *gating) (on bool
 			return err
 		}
 		r.Phase, r.Reason, r.Message, r.Hint = p, "", "", ""
-		return w.s.db.update(ctx, tx, &r)
+		err = w.s.db.update(ctx, tx, &r)
+		row = r
+		return err
 	})
 	switch {
 	case err != nil:
@@ -240,7 +245,7 @@ func (w *work) step(ctx context.Context, op string, p Phase, g *gating) (on bool
 	case held != nil:
 		return false, nil
 	}
-	w.begun = true
+	w.begun, w.row = true, row
 	if g != nil {
 		w.run.passed, w.run.PlanDigest = g.passed, PlanDigest(g.plan)
 	}
