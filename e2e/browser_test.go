@@ -32,7 +32,7 @@ func newBrowser(t *testing.T, origin string) *browser {
 		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true))
-	ctx, cancelTime := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancelTime := context.WithTimeout(context.Background(), 8*time.Minute)
 	t.Cleanup(cancelTime)
 	ctx, cancelAlloc := chromedp.NewExecAllocator(ctx, opts...)
 	t.Cleanup(cancelAlloc)
@@ -75,6 +75,9 @@ func (b *browser) visit(t *testing.T, what string, sel chromedp.CSS, steps ...ch
 	}
 	if dir := os.Getenv("FAIRLEAD_SCREENSHOTS"); dir != "" {
 		png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+		if err == nil {
+			err = os.MkdirAll(dir, 0o755)
+		}
 		if err == nil {
 			err = os.WriteFile(filepath.Join(dir, strings.ReplaceAll(what, " ", "-")+".png"), png, 0o600)
 		}

@@ -178,3 +178,5 @@ func TestThePortalIsAskedByItsOwnPagesAlone(t *testing.T) {
 		}
 	}
 }
+
+func (v *visitor) jarURL() (*url.URL, error) { return url.Parse(v.base) }

@@ -56,7 +56,7 @@ type estate struct {
 }
 
 func newEstate(t *testing.T) *estate {
-	s := newServer(t, withConfig(loopback))
+	s := newServer(t, withConfig(loopback+"gallery: true\n"))
 	s.start()
 	j := newJob(t, s)
 	c := j.c

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"fairlead/internal/engine"
 	"fairlead/internal/gate"
@@ -92,14 +93,21 @@ func WhoMust(n *gate.Need) string {
 	case len(n.People) > 0:
 		who = webui.Text(anys(n.People))
 	case n.Role != "" && n.Team != "":
-		who = "a " + n.Role + " of " + n.Team
+		who = article(n.Role) + " of " + n.Team
 	case n.Role != "":
-		who = "a " + n.Role
+		who = article(n.Role)
 	}
 	if n.Count > 1 {
 		who = strconv.Itoa(n.Count) + " of: " + who
 	}
 	return who
+}
+
+func article(noun string) string {
+	if strings.ContainsAny(noun[:1], "aeiou") {
+		return "an " + noun
+	}
+	return "a " + noun
 }
 
 func anys(list []string) []any {

@@ -78,10 +78,8 @@
     const all = hits();
     chosen = all.length ? (i + all.length) % all.length : -1;
     if (i < 0 && !all.length) chosen = -1;
-    all.forEach((a, n) => { a.setAttribute("aria-selected", String(n === chosen)); if (!a.id) a.id = "hit-" + n; });
-    const input = $("#palette input[name=q]");
-    if (chosen >= 0) { all[chosen].scrollIntoView({ block: "nearest" }); input?.setAttribute("aria-activedescendant", all[chosen].id); }
-    else input?.removeAttribute("aria-activedescendant");
+    all.forEach((a, n) => (n === chosen ? a.setAttribute("aria-current", "true") : a.removeAttribute("aria-current")));
+    if (chosen >= 0) { all[chosen].scrollIntoView({ block: "nearest" }); say(all[chosen].innerText); }
   }
   on("click", "[data-palette]", (e, el) => { if (!palette() || e.ctrlKey || e.metaKey) return; e.preventDefault(); openPalette(el.dataset.palette); });
   on("click", "#palette", (e, el) => { if (e.target === el) el.close(); });
