@@ -184,7 +184,6 @@ func (tb *tab) withoutScripts(off bool) {
 	tb.must(err)
 }
 
-
 func (tb *tab) cookie(name, value string) {
 	tb.t.Helper()
 	_, err := chromedp.Call(tb.ctx, network.SetCookie, network.SetCookieParams{Name: name, Value: value, URL: tb.base})
