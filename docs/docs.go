@@ -11,3 +11,8 @@ var Errors string
 //
 //go:embed *.md
 var Pages embed.FS
+
+// Pictures are what the pages show, made by the browser's tests.
+//
+//go:embed pictures/*.webp
+var Pictures embed.FS

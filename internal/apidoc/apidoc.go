@@ -53,6 +53,7 @@ func Mount(s *httpx.Server) {
 	s.Handle("GET /docs/assets/{name}", http.HandlerFunc(asset))
 	s.Handle("GET /docs/errors", http.HandlerFunc(errorIndex))
 	s.Handle("GET /docs/{page}", http.HandlerFunc(page))
+	s.Handle("GET /docs/pictures/{name}", http.HandlerFunc(picture))
 	s.Handle("GET /docs/errors/{code}", http.HandlerFunc(errorPage))
 }
 

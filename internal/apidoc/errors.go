@@ -30,7 +30,7 @@ var Errors = sync.OnceValue(func() map[string]ErrorCode {
 	return out
 })
 
-const docsCSP = "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+const docsCSP = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 var errorPages = template.Must(template.New("errors").Parse(`{{define "head"}}<!doctype html>
 <html lang="en">

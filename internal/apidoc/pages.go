@@ -35,6 +35,9 @@ type links struct{}
 func (links) Transform(doc *ast.Document, _ text.Reader, _ parser.Context) {
 	var gone []*ast.Link
 	_ = ast.Walk(doc, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
+		if image, ok := n.(*ast.Image); ok && entering && strings.HasPrefix(string(image.Destination), "pictures/") {
+			image.Destination = []byte("/docs/" + string(image.Destination))
+		}
 		link, ok := n.(*ast.Link)
 		if !ok || !entering {
 			return ast.WalkContinue, nil
@@ -62,6 +65,16 @@ func (links) Transform(doc *ast.Document, _ text.Reader, _ parser.Context) {
 		}
 		parent.RemoveChild(parent, link)
 	}
+}
+
+// picture gives one picture of the pages.
+func picture(w http.ResponseWriter, r *http.Request) {
+	b, err := fs.ReadFile(docs.Pictures, "pictures/"+r.PathValue("name"))
+	if err != nil {
+		show(w, http.StatusNotFound, "none", nil)
+		return
+	}
+	(&file{contentType: "image/webp", etag: tag(b), plain: b}).serve(w, r)
 }
 
 // page shows one page of the manual, as /docs/guardrails. Verdicts and the

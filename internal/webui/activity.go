@@ -18,7 +18,7 @@ type Activity struct {
 }
 
 var verbs = map[string]string{
-	"create": "created", "update": "changed", "delete": "deleted", "destroy": "destroys", "reveal": "looked at the credentials of", "rotate": "rotates the credentials of", "expire": "let expire", "void": "voided",
+	"create": "created", "update": "changed", "delete": "deleted", "destroy": "destroys", "reveal": "looked at the credentials of", "rotate": "rotates the credentials of", "expire": "let expire", "void": "voided", "begin": "began", "manage": "changed the settings of", "set": "set", "remove": "removed", "accept": "accepted", "heal": "heals",
 	"retry": "tries again", "cancel": "stopped", "stop": "stopped", "start": "started", "grant": "gave a role in", "revoke": "took away", "extend": "extended the lease of",
 	"decide": "decided on", "push": "pushed", "enable": "put in force", "view": "looked at", "sign-in": "signed in", "rollback": "rolled back", "use": "used",
 	"apply": "applied", "bypass": "went ahead without approval of", "review": "reviewed", "disable": "disabled", "issue": "issued",
@@ -28,7 +28,7 @@ var verbs = map[string]string{
 var doings = map[string]string{
 	"session:create": "signed in", "session:revoke": "signed out", "run:succeed": "made ready", "run:fail": "could not make ready", "gate:deny": "was refused", "resource:gone": "saw to be gone",
 	"approval:request": "asks for approval of", "approval:approve": "approved", "approval:reject": "rejected", "resource:destroyed": "saw to be gone", "run:cancel": "stopped a run of",
-	"token:create": "made a token", "link:create": "made a sign-in link for", "team:grant": "gave a role in",
+	"token:create": "made a token", "lease:begin": "began the lease of", "calendar:manage": "changed the calendar of", "lease:proof": "proved the end of", "link:create": "made a sign-in link for", "team:grant": "gave a role in",
 }
 
 // verb says an action as a word.

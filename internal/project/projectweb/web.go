@@ -107,6 +107,10 @@ func activities(list []audit.Record) []webui.Activity {
 			out[i].Href = webui.To("projects", r.ProjectID, r.EnvironmentID, r.TargetID)
 		case r.TargetKind == "environment" && r.TargetID != "":
 			out[i].Href = webui.To("projects", r.ProjectID, r.TargetID)
+		case r.TargetKind == "approval" && r.TargetID != "":
+			out[i].Href = webui.To("approvals", r.TargetID)
+		case r.TargetKind == "run" && r.TargetID != "":
+			out[i].Href = webui.To("runs", r.TargetID)
 		case r.TargetKind == "project" && r.TargetID != "":
 			out[i].Href = webui.To("projects", r.TargetID)
 		}
