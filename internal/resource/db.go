@@ -415,8 +415,8 @@ func (s store) list(ctx context.Context, f Filter, envID string, scope access.Sc
 	if f.Phase != "" {
 		w.And(`r.phase = ?`, string(f.Phase))
 	}
-	if len(f.Phases) > 0 {
-		among(&w, "r.phase", f.Phases)
+	if f.Attention {
+		w.And(attention)
 	}
 	if f.Search != "" {
 		w.And(`r.name LIKE ? ESCAPE '\'`, sqldb.Contains(f.Search))

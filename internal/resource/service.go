@@ -179,10 +179,10 @@ type Filter struct {
 	Template    string
 	Version     string // of the template
 	Phase       Phase
-	Phases      []Phase // any of these
-	Search      string  // part of the name
-	Destroyed   bool    // also those that are gone
-	Sort        string  // name, created or updated; with - before it the other way round
+	Attention   bool   // only those that may need somebody: failed, lost, waiting, retrying, canceled
+	Search      string // part of the name
+	Destroyed   bool   // also those that are gone
+	Sort        string // name, created or updated; with - before it the other way round
 }
 
 // List gives the resources that the caller may see, and the key of the

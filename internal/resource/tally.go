@@ -11,8 +11,9 @@ import (
 // Topic is what is notified when a resource or one of its runs changes.
 func Topic(resourceID string) string { return topic(resourceID) }
 
-// Attention lists the phases in which a resource may need somebody.
-func Attention() []Phase { return []Phase{Failed, Lost, Waiting, Retrying, Canceled} }
+// attention is the phases in which a resource may need somebody, written out
+// so that the index for just these is used.
+const attention = `r.phase IN ('failed', 'lost', 'waiting', 'retrying', 'canceled')`
 
 // Tally is how the resources of an environment are.
 type Tally struct {

@@ -243,6 +243,11 @@ func (p *Portal) fail(w http.ResponseWriter, r *http.Request, err error) {
 	for k, v := range problem.GetHeaders() {
 		w.Header()[k] = v
 	}
+	if r.Header.Get("HX-Request") != "" { // whatever piece was asked for, the error is the page
+		w.Header().Set("HX-Retarget", "#page")
+		w.Header().Set("HX-Reselect", "#page")
+		w.Header().Set("HX-Reswap", "outerHTML")
+	}
 	id := problem.RequestID
 	if id == "" {
 		id = audit.OriginFrom(r.Context()).RequestID
@@ -309,7 +314,7 @@ func (p *Portal) write(w http.ResponseWriter, r *http.Request, status int, c tem
 	h.Set("Content-Security-Policy", csp)
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
-	h.Set("Vary", "Cookie, HX-Request")
+	h.Set("Vary", "Cookie, HX-Request, Accept-Encoding")
 	body := b.Bytes()
 	if len(body) > 2048 && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		zip(w, status, body)

@@ -45,6 +45,7 @@ type Node struct {
 	Value       string
 	Chosen      []string
 	Options     []Option
+	values      []any // what the options stand for
 	Placeholder string
 	Unit        string
 	MaxLength   int
@@ -116,7 +117,7 @@ func (f *schemaForm) node(s map[string]any, name, pointer string, value any, fre
 	case f.nodes > maxNodes || depth > maxFormDepth:
 		f.asJSON(n, value)
 	case s["const"] != nil:
-		n.Kind, n.Options, n.Chosen = ChoiceNode, []Option{{Text(s["const"]), Text(s["const"])}}, []string{plain(value)}
+		f.choice(n, map[string]any{"enum": []any{s["const"]}}, value)
 	case s["enum"] != nil && kind != "object" && kind != "array":
 		f.choice(n, s, value)
 	case kind == "object" && hasProperties(s):
@@ -157,7 +158,7 @@ func (f *schemaForm) choice(n *Node, s map[string]any, value any) {
 	n.Kind, n.Chosen = ChoiceNode, []string{plain(value)}
 	list, _ := s["enum"].([]any)
 	for _, v := range list {
-		n.Options = append(n.Options, Option{plain(v), Text(v)})
+		n.Options, n.values = append(n.Options, Option{plain(v), Text(v)}), append(n.values, v)
 	}
 }
 
@@ -203,7 +204,7 @@ func (f *schemaForm) array(n *Node, s map[string]any, pointer string, value any,
 	if enum, ok := items["enum"].([]any); ok && s["uniqueItems"] == true {
 		n.Kind = ChecksNode
 		for _, v := range enum {
-			n.Options = append(n.Options, Option{plain(v), Text(v)})
+			n.Options, n.values = append(n.Options, Option{plain(v), Text(v)}), append(n.values, v)
 		}
 		for _, v := range list {
 			n.Chosen = append(n.Chosen, plain(v))
@@ -359,7 +360,7 @@ func (rd *reader) value(n *Node, pointer string) (any, bool) {
 		var out []any
 		for _, v := range rd.form[n.Name] {
 			if v != "" && len(out) < maxNodes {
-				out = append(out, v)
+				out = append(out, n.meant(v))
 			}
 		}
 		return out, len(out) > 0 || rd.form.Has(n.Name+"?")
@@ -377,7 +378,7 @@ func (rd *reader) value(n *Node, pointer string) (any, bool) {
 	case JSONNode:
 		return rd.json(text, pointer)
 	case ChoiceNode:
-		return scalar(n, text), text != ""
+		return n.meant(text), text != ""
 	case LongNode, SecretNode:
 		raw := rd.form.Get(n.Name)
 		return strings.ReplaceAll(raw, "\r\n", "\n"), raw != ""
@@ -436,13 +437,11 @@ func renamed(n *Node, from, to string) *Node {
 	return &c
 }
 
-// scalar gives the value that an option stands for.
-func scalar(n *Node, text string) any {
-	if text == "true" || text == "false" || json.Valid([]byte(text)) && text != "" && (text[0] == '-' || text[0] >= '0' && text[0] <= '9') {
-		for _, o := range n.Options {
-			if o.Value == text && o.Title != text { // a word that Text shows otherwise
-				return text == "true"
-			}
+// meant gives the value that an option stands for: 3 and not "3".
+func (n *Node) meant(text string) any {
+	for i, o := range n.Options {
+		if o.Value == text && i < len(n.values) {
+			return n.values[i]
 		}
 	}
 	return text

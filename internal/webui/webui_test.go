@@ -37,7 +37,7 @@ func schema(t *testing.T, text string) map[string]any {
 }
 
 const wide = `{"type":"object","required":["size"],"properties":{
-	"size":{"enum":["small","large"]}, "count":{"type":"integer"}, "on":{"type":"boolean"}, "secret":{"type":"string","writeOnly":true},
+	"size":{"enum":["small","large"]}, "nodes":{"enum":[1,3,5]}, "sure":{"const":true}, "count":{"type":"integer"}, "on":{"type":"boolean"}, "secret":{"type":"string","writeOnly":true},
 	"tags":{"type":"array","uniqueItems":true,"items":{"enum":["a","b","c"]}},
 	"rules":{"type":"array","items":{"type":"object","properties":{"port":{"type":"integer"},"from":{"type":"string"}}}},
 	"nested":{"type":"object","properties":{"deep":{"type":"object","properties":{"x":{"type":"number"}}}}},
@@ -49,10 +49,10 @@ func TestWhatASchemaFormSendsIsTheInputs(t *testing.T) {
 	got, wrong := webui.ReadSchemaForm(schema(t, wide), url.Values{
 		"in/size": {"large"}, "in/count": {"12"}, "in/on?": {"shown"}, "in/secret": {" keeps its spaces "}, "in/tags?": {"shown"}, "in/tags": {"a", "c"},
 		"in/rules/0/port": {"80"}, "in/rules/0/from": {"x"}, "in/rules/7/port": {"443"}, "in/nested/deep/x": {"1.5"}, "in/free": {`{"any":[1]}`}, "in/why": {"load"},
-		"in/unknown": {"ignored"},
+		"in/unknown": {"ignored"}, "in/nodes": {"3"}, "in/sure": {"true"},
 	})
 	want := map[string]any{
-		"size": "large", "count": json.Number("12"), "on": false, "secret": " keeps its spaces ", "tags": []any{"a", "c"}, "why": "load",
+		"size": "large", "count": json.Number("12"), "on": false, "secret": " keeps its spaces ", "tags": []any{"a", "c"}, "why": "load", "nodes": 3.0, "sure": true,
 		"rules":  []any{map[string]any{"port": json.Number("80"), "from": "x"}, map[string]any{"port": json.Number("443")}},
 		"nested": map[string]any{"deep": map[string]any{"x": json.Number("1.5")}}, "free": map[string]any{"any": []any{json.Number("1")}},
 	}

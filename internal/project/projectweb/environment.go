@@ -81,7 +81,7 @@ func (w *web) lookEnvironment(r *webui.Request) (v environmentView, err error) {
 	switch phase := r.Query("phase"); phase {
 	case "":
 	case "attention":
-		f.Phases = resource.Attention()
+		f.Attention = true
 	default:
 		f.Phase = resource.Phase(phase)
 	}

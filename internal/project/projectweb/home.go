@@ -65,7 +65,7 @@ func (w *web) lookHome(r *webui.Request) (v homeView, err error) {
 	if v.approvals, _, err = w.Approvals.List(ctx, approval.Filter{Mine: true, Status: approval.Pending}, sqldb.Page{Limit: 5}); allowed(err) != nil {
 		return v, err
 	}
-	if v.attention, _, err = w.Resources.List(ctx, resource.Filter{Phases: resource.Attention(), Sort: "-updated"}, sqldb.Page{Limit: 6}); allowed(err) != nil {
+	if v.attention, _, err = w.Resources.List(ctx, resource.Filter{Attention: true, Sort: "-updated"}, sqldb.Page{Limit: 6}); allowed(err) != nil {
 		return v, err
 	}
 	leases, _, err := w.Leases.List(ctx, lease.Filter{Mine: true, State: lease.Active, Sort: "ends"}, sqldb.Page{Limit: 5})

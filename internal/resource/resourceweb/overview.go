@@ -208,7 +208,7 @@ func (w *web) lookList(r *webui.Request) ([]resource.Resource, string, error) {
 	switch phase := r.Query("phase"); phase {
 	case "":
 	case "attention":
-		f.Phases = resource.Attention()
+		f.Attention = true
 	default:
 		f.Phase = resource.Phase(phase)
 	}
