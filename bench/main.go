@@ -33,6 +33,7 @@ var benches = []bench{
 	{"15", "the audit log", auditLog},
 	{"16", "start, memory, restart after kill -9", starting},
 	{"17", "guardrails looking back", lookingBack},
+	{"18", "drift of 1,000 instances of a small module", drifting},
 }
 
 // run is one run of the suite.
