@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"fairlead/internal/access/accesstest"
+	"fairlead/internal/engine"
 	"fairlead/internal/fault"
 	"fairlead/internal/sqldb/sqldbtest"
 	"fairlead/internal/template"
@@ -88,6 +89,11 @@ func TestGatesThatAreRefused(t *testing.T) {
 		{"a lease longer than its longest", "lease: {default: 48h, max: 24h}", "/lease/default"},
 		{"a lease in words", "lease: {default: long}", "/lease/default"},
 		{"an unknown field of a lease", "lease: {defualt: 24h}", "/lease/defualt"},
+		{"an answer to drift that is none", "drift: {person: panic}", "/drift/person"},
+		{"a cause of drift that is none", "drift: {weather: heal}", "/drift/weather"},
+		{"what drift ignores is no list", "drift: {ignore: tags}", "/drift/ignore"},
+		{"what drift ignores names no field", "drift: {ignore: [{address: a.b}]}", "/drift/ignore/0/field"},
+		{"what drift ignores is too much of a pattern", "drift: {ignore: [{address: '***********', field: x}]}", "/drift/ignore/0/address"},
 	} {
 		_, _, err := s.Push(admin(), gated(t, row.section).Tar(t))
 		f := fault.From(err)
@@ -129,5 +135,19 @@ func TestTestCasesMayExpectACost(t *testing.T) {
 	}
 	if _, err := s.Test(admin(), templatetest.New("thing", "1.0.0").With(templatetest.Files{"tests/a.yaml": "name: x\nexpect: {cost: 1}\n"}).Tar(t)); fault.From(err).Code != "invalid_template" {
 		t.Errorf("a cost without a rule: %v", err)
+	}
+}
+
+func TestWhatATemplateSaysOfDrift(t *testing.T) {
+	t.Parallel()
+	s := pricing(t)
+	v, _, err := s.Push(admin(), gated(t, "drift: {person: ask, noise: alert, ignore: [{address: 'x.*', field: tags}], ordered: [{address: y, field: 'list*'}]}").Tar(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := template.Drift{Answers: map[engine.Cause]string{engine.CausePerson: "ask", engine.CauseNoise: "alert"},
+		Ignore: []template.Fields{{Address: "x.*", Field: "tags"}}, Ordered: []template.Fields{{Address: "y", Field: "list*"}}}
+	if d := cmp.Diff(want, v.Drift); d != "" {
+		t.Error(d)
 	}
 }
