@@ -78,7 +78,7 @@ func (s *Service) brake(ctx context.Context, tx *sqldb.Tx, sights []Sight, verdi
 			}
 		}
 	}
-	rows, err := s.store.brakes(ctx, tx, scopes)
+	rows, err := s.store.brakes(ctx, tx, scopes) // and theirs: what a person releases meanwhile waits
 	if err != nil {
 		return err
 	}
@@ -319,6 +319,11 @@ func (s *Service) Release(ctx context.Context, scope, reason string) (HeldScope,
 	missing := fault.New(fault.NotFound, "brake_not_found", "no repairs of %q are held", clip(scope)).WithHint("see what is held: fairlead drift brake")
 	var out HeldScope
 	err = s.DB.Write(ctx, "drift.release", func(tx *sqldb.Tx) error {
+		if suffix := s.DB.ForUpdate(); suffix != "" {
+			if err := tx.Later(ctx, `SELECT scope FROM drift_brakes WHERE scope = $1`+suffix, scope); err != nil {
+				return err
+			}
+		}
 		h, err := scanHeld(tx.QueryRowContext(ctx, heldColumns+` WHERE b.scope = $1`, scope))
 		if errors.Is(err, sql.ErrNoRows) || err == nil && h.HeldAt.IsZero() && !h.FreeUntil.After(tx.Now()) {
 			return missing
@@ -372,7 +377,7 @@ func (s store) brakes(ctx context.Context, tx *sqldb.Tx, scopes []string) ([]bra
 		}
 		b.heldAt, b.free, b.released = sqldb.TimeOrZero(held), sqldb.Time(free), sqldb.TimeOrZero(released)
 		return b, err
-	}, `SELECT scope, recent, held_at, free_until, released_at FROM drift_brakes WHERE `+s.db.InArray("scope", "$1"), sqldb.Strings(scopes))
+	}, `SELECT scope, recent, held_at, free_until, released_at FROM drift_brakes WHERE `+s.db.InArray("scope", "$1")+` ORDER BY scope`+s.db.ForUpdate(), sqldb.Strings(scopes))
 }
 
 func (s store) writeBrake(ctx context.Context, tx *sqldb.Tx, b brakeRow) error {

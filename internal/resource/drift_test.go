@@ -196,3 +196,20 @@ func TestALookThatSomebodyAskedFor(t *testing.T) {
 		b.Engine.World().Down(nil)
 	})
 }
+
+func TestDriftTellsNoSecret(t *testing.T) {
+	each(t, func(t *testing.T, b *resourcetest.Bench) {
+		b.Work()
+		r := b.Ready("orders", inputs{"size": 3, "password": "canary-of-an-input"})
+		b.Engine.Blab("canary-of-an-input")
+		resize(b, r, 9)
+		observed(t, b, r.ID, "healed", func(n resource.Resource) bool { return n.Phase == resource.Ready && n.RunID != r.RunID })
+		dump, err := resourcetest.Dump(t.Context(), b.DB)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(dump, "canary-of-an-input") || !strings.Contains(dump, "drift.detected") {
+			t.Error("the store holds the secret, or nothing of drift")
+		}
+	})
+}

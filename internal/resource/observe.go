@@ -19,6 +19,7 @@ import (
 
 const (
 	observeBatch = 500              // resources looked at in one go, of engines that see many at once
+	observeLimit = 10 * time.Minute // of one go: what hangs holds up its neighbours no longer
 	observePass  = 10 * time.Second // after which a pass makes room: its leadership is renewed then
 )
 
@@ -119,6 +120,7 @@ type sight struct {
 	next time.Duration
 	seen engine.Observation
 	how  drift.Policy
+	hide []string // secrets at hand; none may be told
 	look
 }
 
@@ -149,6 +151,7 @@ func (s *Service) observe(ctx context.Context, list []Resource, how look) error 
 				continue
 			}
 			sights[i].seen = seen[i]
+			sights[i].seen.Drift = veilDrift(seen[i].Drift, sights[i].hide)
 		}
 	}
 	return s.record(ctx, engineName, append(sights, poisoned...))
@@ -165,6 +168,8 @@ func (s *Service) look(ctx context.Context, engineName string, reqs []engine.Req
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
+	ctx, cancel := context.WithTimeout(ctx, observeLimit)
+	defer cancel()
 	if seen, err = eng.Observe(ctx, reqs); err == nil && len(seen) != len(reqs) {
 		err = errObservations
 	}
@@ -188,6 +193,12 @@ func (s *Service) observeRequest(ctx context.Context, v *sight) (engine.Request,
 	prev, err := s.previous(ctx, v.res)
 	if err != nil {
 		return engine.Request{}, err
+	}
+	v.hide = secretTexts(t, inputs)
+	if prev != nil {
+		for _, o := range prev.Outputs {
+			v.hide = texts(v.hide, o.Secret.Reveal())
+		}
 	}
 	return s.request(env, v.res, t, inputs, prev)
 }

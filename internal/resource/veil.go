@@ -58,6 +58,22 @@ func veil(p engine.Plan, secrets []string) engine.Plan {
 	return out
 }
 
+// veilDrift is veil for drift. Where one side is a secret, the other one was to
+// be one too.
+func veilDrift(list []engine.Drift, secrets []string) []engine.Drift {
+	if len(secrets) == 0 || len(list) == 0 {
+		return list
+	}
+	out := make([]engine.Drift, len(list))
+	for i, d := range list {
+		if !engine.Same(veiled(d.Want, secrets), d.Want) || !engine.Same(veiled(d.Got, secrets), d.Got) {
+			d.Want, d.Got = masked, masked
+		}
+		out[i] = d
+	}
+	return out
+}
+
 func veiled(v any, secrets []string) any {
 	switch v := v.(type) {
 	case string:

@@ -26,6 +26,7 @@ type Engine struct {
 	overlaps []string
 	calls    map[string]int
 	name     func(inputs map[string]any) any // of the output; nil: the fake's own
+	blabs    string                          // what drift that is seen repeats
 	replaces bool                            // every plan replaces something
 }
 
@@ -100,6 +101,13 @@ func (e *Engine) Replaces(on bool) {
 	e.replaces = on
 }
 
+// Blab has all drift that is seen repeat a text.
+func (e *Engine) Blab(text string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.blabs = text
+}
+
 // Plan implements engine.Engine.
 func (e *Engine) Plan(ctx context.Context, req engine.Request) (p engine.Plan, err error) {
 	err = e.do(ctx, "plan", "", func() error { p, err = e.fake.Plan(ctx, req); return err })
@@ -126,6 +134,15 @@ func (e *Engine) Apply(ctx context.Context, req engine.Request, plan engine.Plan
 // Observe implements engine.Engine.
 func (e *Engine) Observe(ctx context.Context, targets []engine.Request) (seen []engine.Observation, err error) {
 	err = e.do(ctx, "observe", "", func() error { seen, err = e.fake.Observe(ctx, targets); return err })
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i := range seen {
+		for k := range seen[i].Drift {
+			if e.blabs != "" {
+				seen[i].Drift[k].Want = map[string]any{"text": "is " + e.blabs}
+			}
+		}
+	}
 	return seen, err
 }
 
