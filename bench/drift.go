@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// smallModule is what issue a module costs is measured with: a secret and a
+// pageModule is what issue a module costs is measured with: a secret and a
 // file with an owner, by a provider of its own.
-const smallModule = `terraform {
+const pageModule = `terraform {
   required_providers {
     testing = { source = "fairlead.test/fairlead/testing" }
   }
@@ -77,7 +77,7 @@ func drifting(ctx context.Context, r *run) error {
 	if err := f.signIn(ctx); err != nil {
 		return err
 	}
-	if err := f.push(ctx, filepath.Join(r.root, "bin", "fairlead"), filepath.Join(r.dir, "small"), map[string]string{"template.yaml": smallTemplate, "module/main.tf": smallModule}); err != nil {
+	if err := f.push(ctx, filepath.Join(r.root, "bin", "fairlead"), filepath.Join(r.dir, "small"), map[string]string{"template.yaml": smallTemplate, "module/main.tf": pageModule}); err != nil {
 		return err
 	}
 	store, err := sql.Open("sqlite", "file:"+filepath.Join(s.dir, "fairlead.db")+"?_pragma=busy_timeout(10000)")
