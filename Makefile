@@ -6,7 +6,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  = -s -w -X fairlead/internal/app.Version=$(VERSION)
 SOURCES  = $(shell git ls-files --cached --others --exclude-standard '*.go' '*.sql' '*.cedar*' '*.html' '*.yaml' '*.css' '*.js' '*.svg' '*.md' go.mod go.sum 2>/dev/null)
 
-.PHONY: help demo demo-down build tools test test-race lint generate check-generated bench torture fuzz clean
+.PHONY: help demo demo-down build tools provider test test-race lint generate check-generated bench torture fuzz clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -21,6 +21,9 @@ build: bin/fairlead ## build bin/fairlead
 
 bin/fairlead: $(SOURCES)
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $@ ./cmd/fairlead
+
+provider: ## build Fairlead's own provider, bin/terraform-provider-fairlead
+	mkdir -p bin && cp "$$(scripts/tools.sh terraform-provider-fairlead)" bin/terraform-provider-fairlead
 
 tools: ## build OpenTofu and the providers of the tests, once (some minutes the first time)
 	@scripts/tools.sh

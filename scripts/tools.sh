@@ -15,17 +15,20 @@ folder() {
     case "$1" in
         tofu) echo tools/tofu ;;
         terraform-provider-testing) echo tools/iacprovider ;;
-        terraform-provider-fairlead) echo tools/terraform-provider-fairlead ;;
+        terraform-provider-fairlead) echo provider ;;
         *) echo "there is no tool $1: tofu, terraform-provider-testing, terraform-provider-fairlead" >&2; return 1 ;;
     esac
 }
 
-# key names what a tool is built from: the files of its module and the compiler.
+# key names what a tool is built from: the files of its module, of what it takes
+# from Fairlead's, and the compiler.
 key() {
+    local from=("$1")
+    [ "$1" != provider ] || from+=(internal/apiclient internal/template/bundle internal/yamlx internal/fault internal/redact)
     {
         "$go" version
         "$go" env GOOS GOARCH
-        find "$1" -type f ! -name '*_test.go' -print0 | LC_ALL=C sort -z | xargs -0 cat
+        find "${from[@]}" -type f ! -name '*_test.go' -print0 | LC_ALL=C sort -z | xargs -0 cat
     } | sha256sum | cut -c1-16
 }
 

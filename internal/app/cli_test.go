@@ -65,6 +65,7 @@ func TestModules(t *testing.T) {
 			t.Fatal(err)
 		}
 		mirror, _ := iactest.Mirror(t, dir)
+		iactest.AddOwn(t, mirror)
 		config := filepath.Join(dir, "hand.tfrc")
 		text := fmt.Sprintf("disable_checkpoint = true\nprovider_installation {\n  filesystem_mirror {\n    path = %q\n    include = [\"*/*/*\"]\n  }\n}\n", mirror)
 		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {

@@ -153,6 +153,17 @@ func Mirror(t testing.TB, dir string) (mirror, provider string) {
 	return mirror, provider
 }
 
+const ownPlace = "fairlead.dev/fairlead/fairlead/0.1.0/linux_amd64/terraform-provider-fairlead_v0.1.0"
+
+// AddOwn puts Fairlead's own provider into a mirror.
+func AddOwn(t testing.TB, mirror string) {
+	t.Helper()
+	place := filepath.Join(mirror, ownPlace)
+	if err := errors.Join(os.MkdirAll(filepath.Dir(place), 0o755), copyFile(Build(t, "terraform-provider-fairlead"), place)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func copyFile(from, to string) error {
 	in, err := os.Open(from)
 	if err != nil {
