@@ -6,7 +6,9 @@ import (
 	"testing"
 
 	"fairlead/internal/access/accesstest"
+	"fairlead/internal/conf"
 	"fairlead/internal/cost"
+	"fairlead/internal/engine/iac"
 	"fairlead/internal/engine/null"
 	"fairlead/internal/engine/postgres"
 	"fairlead/internal/principal"
@@ -26,7 +28,16 @@ func TestShippedTemplatesPassTheirOwnTests(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(pg.Close)
-	svc := template.New(template.Options{Access: accesstest.AllowAll{}, Engines: engineSet{"null": &null.Engine{}, "postgres": pg}, Prices: cost.Rules{}})
+	config, err := iac.ReadConfig(conf.Raw{}, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	modules, err := iac.New(iac.Options{Config: config})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(modules.Close)
+	svc := template.New(template.Options{Access: accesstest.AllowAll{}, Engines: engineSet{"null": &null.Engine{}, "postgres": pg, "iac": modules}, Prices: cost.Rules{}})
 	ctx := principal.With(t.Context(), principal.System)
 	folders, err := fs.ReadDir(templates.FS, ".")
 	if err != nil || len(folders) < 2 {

@@ -248,6 +248,10 @@ func (s *Service) SeedShipped(ctx context.Context, tree fs.FS) error {
 			continue
 		}
 		_, _, err = s.push(ctx, b, Naming{}, nil)
+		if errors.Is(err, fault.New(fault.Invalid, "unknown_engine", "")) {
+			s.log.InfoContext(ctx, "a shipped template is left out: there is no such engine here", "template", e.Name())
+			continue
+		}
 		if errors.Is(err, fault.New(fault.Conflict, "version_exists", "")) {
 			s.log.WarnContext(ctx, "a shipped template differs from the stored version of the same number; the stored one stays", "template", e.Name())
 			continue
