@@ -87,10 +87,13 @@ func (c *chain) state(ctx context.Context, r resource.Resource) error {
 		return c.ready(ctx, r)
 	case resource.Waiting:
 		return c.waiting(ctx, r)
-	case resource.Destroying:
+	case resource.Destroying, resource.Releasing:
 		return c.destroying(ctx, r)
 	case resource.Destroyed:
 		c.add(Link{Kind: "destroy", State: Done, Since: r.DestroyedAt, Text: "it was destroyed, looked for and not found"})
+		return nil
+	case resource.Released:
+		c.add(Link{Kind: "release", State: Done, Since: r.DestroyedAt, Text: "it was let go of: what it made is where it was, and is not managed here any more"})
 		return nil
 	case resource.Failed, resource.Lost, resource.Canceled:
 		return c.over(ctx, r)

@@ -74,7 +74,7 @@ func (w *want) may(ctx context.Context, a adoptee, err error, released func(cont
 			}
 		}
 		return fault.New(fault.Conflict, "object_not_ours", "the database %s on PostgreSQL server %q belongs to another resource", clip(name), w.server.Name).
-			WithHint("have whoever may let go of it do so first: fairlead eject NAME --release").WithField("/object")
+			WithHint("have whoever may let go of it do so first: fairlead eject NAME --reveal --release").WithField("/object")
 	}
 	return nil
 }

@@ -154,7 +154,7 @@ func (x *ejected) sql() string {
 // forget takes the markers away.
 func (x *ejected) forget() string {
 	var b strings.Builder
-	b.WriteString("-- Takes away what says that Fairlead looks after these objects. Run it once Fairlead has let go\n-- (fairlead eject NAME --release), as an administrator:\n--\n--     psql -v ON_ERROR_STOP=1 -f forget-fairlead.sql postgres\n\n")
+	b.WriteString("-- Takes away what says that Fairlead looks after these objects. Run it once Fairlead has let go\n-- (fairlead eject NAME --reveal --release), as an administrator:\n--\n--     psql -v ON_ERROR_STOP=1 -f forget-fairlead.sql postgres\n\n")
 	fmt.Fprintf(&b, "COMMENT ON DATABASE %s IS NULL;\n", ident(x.names.Database))
 	for _, name := range x.names.roles() {
 		if x.world.ownsRole(x.want, name) {
@@ -186,7 +186,7 @@ func (x *ejected) readme(reveal bool) string {
 	say("    psql -h OTHER -U ADMIN -d postgres -v ON_ERROR_STOP=1 -f database.sql")
 	say("    pg_dump -h %s -p %d -U ADMIN -Fc -f %s.dump %s", host, port, db, db)
 	say("    pg_restore -h OTHER -U ADMIN --exit-on-error -d %s %s.dump\n", db, db)
-	say("## Who manages it\n\nAs long as Fairlead does, it heals what differs. It lets go, and touches nothing, with\n\n    fairlead eject NAME --release\n")
+	say("## Who manages it\n\nAs long as Fairlead does, it heals what differs. It lets go, and touches nothing, with\n\n    fairlead eject NAME --reveal --release\n")
 	say("Then `forget-fairlead.sql` takes the markers away. The way back is `fairlead adopt TEMPLATE NAME --object database/%s`.", db)
 	return b.String()
 }

@@ -70,7 +70,7 @@ func registerHandover(api huma.API, svc *resource.Service) {
 		OperationID: "release-resource", Method: http.MethodPost, Path: one + "/release", DefaultStatus: http.StatusAccepted, Tags: tags,
 		Summary: "Let go of a resource",
 		Description: "All that it made stays where and as it is, and is not managed here any more. Refused while others refer to it. " +
-			"Over when its phase is released.",
+			"Over when its phase is released. Its state and secrets are removed here: get them first, with eject-resource.",
 	}), func(ctx context.Context, in *verbInput) (*tagged, error) {
 		version, err := in.Version()
 		if err != nil {

@@ -31,10 +31,13 @@ func (k kit) eject() *cobra.Command {
 		Use: "eject NAME", Short: "Take along what it takes to go on with a resource without Fairlead",
 		Long: "Write a folder with which you go on by yourself: a plain module with its variables and state, or SQL for a database, and a README.md of the exact commands. " +
 			"Nothing is changed.\n\nSecrets, and a module's state, are in it only with --reveal, which takes the right to and is recorded in the audit log. " +
-			"With --release Fairlead also lets go of the resource: all that it made stays where and as it is, and nobody here looks after it any more.",
+			"With --release Fairlead also lets go of the resource: all that it made stays where and as it is, and nobody here looks after it any more. Its state and passwords are then in the folder alone.",
 		Example: "  fairlead eject orders --out orders-module --reveal\n  fairlead eject orders --reveal --release --yes",
 		Args:    clikit.Args(1, 1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if release && !reveal { // the server forgets both
+				return clikit.Usage("with --release and without --reveal nobody would have the state and the passwords any more").WithHint("add --reveal")
+			}
 			limit, err := w.limit()
 			if err != nil {
 				return err
