@@ -98,7 +98,7 @@ func TestAStateIsNotUsedWhenItWasChangedAtRest(t *testing.T) {
 	db := sqldbtest.SQLite(t)
 	s := open(t, db)
 	for _, id := range []string{"res_a", "res_b"} {
-		must(t, claim(t, s, id), state(1, "lin", id, 1))
+		must(t, claim(t, s, id), state(1, "lin-"+id, id, 1)) // a lineage is one state's
 	}
 	for why, change := range map[string]string{
 		"another state's":     `UPDATE iac_state_versions SET body = (SELECT body FROM iac_state_versions WHERE state = 'res_b') WHERE state = 'res_a'`,
