@@ -2,6 +2,7 @@ package iac_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"fairlead/internal/engine"
+	"fairlead/internal/engine/iac/iactest"
 	"fairlead/internal/fault"
 )
 
@@ -167,6 +169,59 @@ func TestAModuleThatNeverStopsTalking(t *testing.T) {
 			if err := b.engine(t, nil).Destroy(t.Context(), req, engine.Discard); err != nil {
 				t.Errorf("%s: destroy: %v", row.why, err)
 			}
+		}
+	})
+}
+
+// What was hashed once is not hashed again while nothing of it has changed; a
+// change is seen although size and time of the file are what they were.
+func TestAProviderThatIsChangedUnderARunningServer(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, b *bed) {
+		e := b.engine(t, nil)
+		for _, name := range []string{"first", "again"} {
+			if _, err := e.Plan(t.Context(), b.request(name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		list, err := filepath.Glob(filepath.Join(b.config.Dir, "m", "*", "bare.hcl"))
+		if err != nil || len(list) != 1 {
+			t.Fatalf("the program hashes the provider at each start: %v %v", list, err)
+		}
+		if text, err := os.ReadFile(list[0]); err != nil || strings.Contains(string(text), "h1:") || !strings.Contains(string(text), iactest.TestProvider) {
+			t.Fatalf("%s %v", text, err)
+		}
+		was, err := os.Stat(b.provider)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := os.OpenFile(b.provider, os.O_RDWR, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := make([]byte, 1)
+		if _, err := f.ReadAt(last, was.Size()-1); err != nil {
+			t.Fatal(err)
+		}
+		last[0]++
+		_, err = f.WriteAt(last, was.Size()-1)
+		if err := errors.Join(err, f.Close(), os.Chtimes(b.provider, was.ModTime(), was.ModTime())); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Plan(t.Context(), b.request("changed")); err == nil {
+			t.Fatal("a provider that was changed was run")
+		}
+		// As it was it is run again.
+		if f, err = os.OpenFile(b.provider, os.O_RDWR, 0); err != nil {
+			t.Fatal(err)
+		}
+		last[0]--
+		_, err = f.WriteAt(last, was.Size()-1)
+		if err := errors.Join(err, f.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := e.Plan(t.Context(), b.request("mended")); err != nil {
+			t.Fatal(err)
 		}
 	})
 }

@@ -29,6 +29,9 @@ type module struct {
 	data   string // TF_DATA_DIR of all its runs
 	tops   []string
 	veil   []string // its sensitive variables
+
+	locks sync.Mutex
+	held  string // of what files the hashes of the lock file were seen to hold
 }
 
 // module gives the initialised module of a template.
@@ -201,8 +204,8 @@ func (m *module) link(root *os.Root) error {
 		}
 	}
 	if m.ready {
-		if _, err := os.Stat(filepath.Join(m.dir, "lock.hcl")); err == nil {
-			if err := root.Symlink(filepath.Join(m.dir, "lock.hcl"), "w/"+lockFile); err != nil {
+		if file, there := m.locked(); there {
+			if err := root.Symlink(filepath.Join(m.dir, file), "w/"+lockFile); err != nil {
 				return err
 			}
 		}
@@ -274,7 +277,7 @@ func (m *module) seal(lock string) error {
 			WithHint("remove the backend or cloud block from its override files; Fairlead keeps the state")
 	}
 	if lock != "" {
-		if err := root.WriteFile("lock.hcl", []byte(lock), 0o644); err != nil {
+		if err := root.WriteFile(fullLock, []byte(lock), 0o644); err != nil {
 			return err
 		}
 	}
