@@ -9206,7 +9206,7 @@ type ClientInterface interface {
 
 	// ReleaseResource Let go of a resource
 	//
-	// All that it made stays where and as it is, and is not managed here any more. Refused while others refer to it. Over when its phase is released.
+	// All that it made stays where and as it is, and is not managed here any more. Refused while others refer to it. Over when its phase is released. Its state and secrets are removed here: get them first, with eject-resource.
 	//
 	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/release (the `ReleaseResource` operationId).
 	ReleaseResource(ctx context.Context, project string, environment string, resource string, params *ReleaseResourceParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -12664,7 +12664,7 @@ func (c *Client) GetReferences(ctx context.Context, project string, environment 
 
 // ReleaseResource Let go of a resource
 //
-// All that it made stays where and as it is, and is not managed here any more. Refused while others refer to it. Over when its phase is released.
+// All that it made stays where and as it is, and is not managed here any more. Refused while others refer to it. Over when its phase is released. Its state and secrets are removed here: get them first, with eject-resource.
 //
 // Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/release (the `ReleaseResource` operationId).
 func (c *Client) ReleaseResource(ctx context.Context, project string, environment string, resource string, params *ReleaseResourceParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -27904,7 +27904,7 @@ type ClientWithResponsesInterface interface {
 
 	// ReleaseResourceWithResponse Let go of a resource
 	//
-	// All that it made stays where and as it is, and is not managed here any more. Refused while others refer to it. Over when its phase is released.
+	// All that it made stays where and as it is, and is not managed here any more. Refused while others refer to it. Over when its phase is released. Its state and secrets are removed here: get them first, with eject-resource.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -39577,7 +39577,7 @@ func (c *ClientWithResponses) GetReferencesWithResponse(ctx context.Context, pro
 
 // ReleaseResourceWithResponse Let go of a resource
 //
-// All that it made stays where and as it is, and is not managed here any more. Refused while others refer to it. Over when its phase is released.
+// All that it made stays where and as it is, and is not managed here any more. Refused while others refer to it. Over when its phase is released. Its state and secrets are removed here: get them first, with eject-resource.
 //
 // Returns a wrapper object for the known response body format(s).
 //
