@@ -41,6 +41,7 @@ type shelf struct {
 	mu   sync.Mutex
 	got  map[string]string // version -> digest
 	says map[string]error
+	then func() // done after a version was taken in
 }
 
 func (s *shelf) Import(_ context.Context, in source.Import) (string, string, error) {
@@ -53,6 +54,9 @@ func (s *shelf) Import(_ context.Context, in source.Import) (string, string, err
 		s.got = map[string]string{}
 	}
 	s.got[in.Version] = in.Files.Digest()
+	if s.then != nil {
+		s.then()
+	}
 	return in.Version, in.Files.Digest(), nil
 }
 func (s *shelf) CheckName(name string) error            { return template.CheckTemplateName(name) }
@@ -392,4 +396,57 @@ func TestWhatFailsIsTriedLaterAndLater(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// TestALookThatIsCutOffIsDoneAgain: the server goes down between a version and
+// the note of it.
+func TestALookThatIsCutOffIsDoneAgain(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		w := newWorld(t, db, accesstest.AllowAll{}, "")
+		r := sourcetest.New(t)
+		r.Commit(map[string]string{"main.tf": "# one"}, "v1.0.0")
+		if _, _, err := w.Add(as("ada"), source.NewSource{Name: "bucket", URL: r.URL()}); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		w.shelf.then = cancel
+		_ = w.Turn(ctx)
+		if v, err := w.Get(as("ada"), "bucket"); err != nil || v.Looked != 0 || len(w.tags(t, "bucket")) != 0 {
+			t.Fatalf("%+v %v", v, err)
+		}
+		w.shelf.then = nil
+		if v := w.look(t, "bucket"); v.Looked != 0 { // another might still be at it
+			t.Fatalf("%+v", v)
+		}
+		if err := source.Release(t.Context(), db); err != nil {
+			t.Fatal(err)
+		}
+		if v := w.look(t, "bucket"); v.Looked != 1 || w.tags(t, "bucket")["v1.0.0"].Status != source.Imported || w.events(t, "template.version_added") != 1 {
+			t.Errorf("%+v", v)
+		}
+	})
+}
+
+// TestALookThatWasOvertakenWritesNothing: it slept past its claim.
+func TestALookThatWasOvertakenWritesNothing(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		w := newWorld(t, db, accesstest.AllowAll{}, "")
+		r := sourcetest.New(t)
+		r.Commit(map[string]string{"main.tf": "# one"}, "v1.0.0")
+		if _, _, err := w.Add(as("ada"), source.NewSource{Name: "bucket", URL: r.URL()}); err != nil {
+			t.Fatal(err)
+		}
+		w.shelf.then = func() {
+			if err := source.Release(t.Context(), db); err != nil {
+				t.Error(err)
+			}
+			w.shelf.then = nil
+		}
+		// The first look loses its claim, the one after it takes its place.
+		if v := w.look(t, "bucket"); v.Looked != 1 || w.events(t, "template.version_added") != 1 || len(w.tags(t, "bucket")) != 1 {
+			t.Errorf("%+v, %d events", v, w.events(t, "template.version_added"))
+		}
+	})
 }

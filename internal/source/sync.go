@@ -250,8 +250,11 @@ func (s *Service) bring(ctx context.Context, v Source, c candidate) error {
 	if ctx.Err() != nil {
 		return fault.New(fault.Unavailable, "interrupted", "the work was cut off").WithCause(ctx.Err())
 	}
-	if t.Release == "" {
+	if t.Release == "" && version != "" {
 		t.Release = version
+		if t.sortKey, err = s.Templates.Release(version); err != nil {
+			return err
+		}
 	}
 	kind := "template.version_added"
 	t.Status = Imported

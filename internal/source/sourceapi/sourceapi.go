@@ -108,7 +108,8 @@ func registerAdd(api huma.API, svc *source.Service) {
 
 func registerPush(api huma.API, svc *source.Service) {
 	push := huma.Operation{OperationID: "push-template-source", Method: http.MethodPost, Path: path + "/push", Tags: tags, Security: httpx.Public, Summary: "Say that something was pushed, signed",
-		Description: "For a forge's webhook: Standard Webhooks, GitHub, Gitea, Forgejo or GitLab. Each is taken once.", DefaultStatus: http.StatusAccepted, MaxBodyBytes: maxPush}
+		Description: "For a forge's webhook: Standard Webhooks, GitHub, Gitea, Forgejo or GitLab. Each is taken once.", DefaultStatus: http.StatusAccepted, MaxBodyBytes: maxPush,
+		SkipValidateBody: true, SkipValidateParams: true} // the bytes are what is signed, whatever they say
 	httpx.Register(api, push, func(ctx context.Context, in *struct {
 		Source    string `path:"source" maxLength:"64" doc:"Id"`
 		ID        string `header:"webhook-id"`

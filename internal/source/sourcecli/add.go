@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	maxArchive = 32 << 20 // what the server takes
+	maxArchive = 16 << 20 // what the server takes
 	maxSecret  = 64 << 10
 )
 

@@ -16,10 +16,9 @@ import (
 
 // The bounds of a whole repository's archive, of which one folder counts.
 const (
-	MaxUpload    = 32 << 20  // bytes as it is sent
-	maxInflated  = 256 << 20 // bytes of it unpacked
-	maxAnyFiles  = 20_000
-	maxZipRecord = 1 << 20 // bytes of the names in a zip
+	MaxUpload   = 16 << 20  // bytes as it is sent
+	maxInflated = 256 << 20 // bytes of it unpacked
+	maxAnyFiles = 20_000
 )
 
 func isGzip(data []byte) bool { return bytes.HasPrefix(data, []byte{0x1f, 0x8b}) }
@@ -127,16 +126,13 @@ func tarWalker(r io.Reader) walker {
 }
 
 func zipWalker(data []byte) (walker, error) {
+	// Reading a zip makes something of each entry that it lists, however small.
+	if bytes.Count(data, []byte("PK\x01\x02")) > maxAnyFiles {
+		return nil, fault.New(fault.TooLarge, "template_too_large", "the archive has too many entries")
+	}
 	z, err := zip.NewReader(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
 		return nil, badArchive("the zip cannot be read").WithHint("send a tar, a .tar.gz or a .zip of the template's folder").WithCause(err)
-	}
-	names := 0
-	for _, f := range z.File {
-		names += len(f.Name)
-	}
-	if len(z.File) > maxAnyFiles || names > maxZipRecord*4 {
-		return nil, fault.New(fault.TooLarge, "template_too_large", "the archive has too many entries")
 	}
 	return func(f func(entry) error) error {
 		for _, one := range z.File {
