@@ -6235,6 +6235,25 @@ type TemplateLifeCycle struct {
 	Stateful bool `json:"stateful"`
 }
 
+// TemplateNeed defines model for TemplateNeed.
+type TemplateNeed struct {
+	// Kind program, provider or module
+	//
+	// Example: provider
+	Kind string `json:"kind"`
+
+	// Name Example: aws
+	Name *string `json:"name,omitempty"`
+
+	// Source Example: hashicorp/aws
+	Source *string `json:"source,omitempty"`
+
+	// Version A range; absent: any
+	//
+	// Example: ~> 5.0
+	Version *string `json:"version,omitempty"`
+}
+
 // TemplateOutput defines model for TemplateOutput.
 type TemplateOutput struct {
 	Description *string `json:"description,omitempty"`
@@ -6392,6 +6411,9 @@ type TemplateVersion struct {
 
 	// Name Example: postgres
 	Name string `json:"name"`
+
+	// Needs What it is built on, as its files say
+	Needs *[]TemplateNeed `json:"needs,omitempty"`
 
 	// Outputs What a resource gives, by name
 	Outputs map[string]TemplateOutput `json:"outputs"`

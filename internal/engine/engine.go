@@ -96,6 +96,15 @@ type Description struct {
 	Outputs map[string]DescribedOutput
 	Spec    func(inputs []string) map[string]any // the spec, completed, when these inputs are offered of those
 	Docs    string                               // the path of its docs page; "" for none
+	Needs   []Need                               // what it is built on
+}
+
+// Need is something of others that a template is built on.
+type Need struct {
+	Kind    string // "program", "provider" or "module"
+	Name    string
+	Source  string
+	Version string // a range; "" for any
 }
 
 // DescribedOutput is one output that a template says it has.

@@ -147,10 +147,13 @@ func (c *completion) describe(ctx context.Context, engines Engines) error {
 	if _, ok := c.doc["docs"]; !ok && strings.HasSuffix(said.Docs, ".md") {
 		c.doc["docs"], c.changed = said.Docs, true
 	}
-	if said.Inputs == nil {
-		return nil
+	if said.Inputs != nil {
+		err = c.inputs(said, draft.Inputs)
 	}
-	return c.inputs(said, draft.Inputs)
+	if _, ok := c.doc["needs"]; !ok && c.changed && len(said.Needs) > 0 {
+		c.doc["needs"] = needsOf(said.Needs)
+	}
+	return err
 }
 
 // describing finds the engine whose files these are.
@@ -176,6 +179,20 @@ func (c *completion) bare(said engine.Description) {
 	if said.Summary != "" {
 		meta["description"] = said.Summary
 	}
+}
+
+func needsOf(said []engine.Need) []any {
+	out := []any{}
+	for _, n := range said {
+		one := map[string]any{}
+		for k, v := range map[string]string{"kind": n.Kind, "name": n.Name, "source": n.Source, "version": n.Version} {
+			if v != "" {
+				one[k] = v
+			}
+		}
+		out = append(out, one)
+	}
+	return out
 }
 
 func outputsOf(said map[string]engine.DescribedOutput) map[string]any {

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 	"testing"
 
 	"fairlead/internal/access/accesstest"
+	"fairlead/internal/conf"
 	"fairlead/internal/engine"
 	"fairlead/internal/engine/iac"
 	"fairlead/internal/fault"
@@ -47,11 +49,16 @@ variable "note" {
 	"outputs.tf":          "output \"size\" { value = terraform_data.store.output }\noutput \"key\" {\n  value = \"k\"\n  sensitive = true\n}",
 	"tests/broken.yaml":   "this: [is not a test of Fairlead's",
 	".terraform.lock.hcl": "# none",
+	"versions.tf":         "terraform {\n  required_version = \">= 1.4\"\n  required_providers {\n    aws = { source = \"hashicorp/aws\", version = \"~> 5.0\" }\n  }\n}",
 }
 
 func described(t *testing.T, db *sqldb.DB) *template.Service {
 	t.Helper()
-	e, err := iac.New(iac.Options{Config: iac.Config{Timeout: "1m", Workers: 1}})
+	config, err := iac.ReadConfig(conf.Raw{}, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := iac.New(iac.Options{Config: config})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,6 +77,9 @@ func TestAModuleAloneIsATemplate(t *testing.T) {
 		}
 		if v.Title != "A store" || v.Description != "Keeps things. For long." || v.Engine != "iac" || v.Docs != "README.md" || !v.Stateful {
 			t.Errorf("%+v", v.Manifest)
+		}
+		if want := []template.Need{{Kind: "program", Version: ">= 1.4"}, {Kind: "provider", Name: "aws", Source: "hashicorp/aws", Version: "~> 5.0"}}; !slices.Equal(v.Needs, want) {
+			t.Errorf("needs %+v", v.Needs)
 		}
 		if !v.Outputs["key"].Sensitive || v.Outputs["size"].Type != "any" {
 			t.Errorf("outputs %+v", v.Outputs)

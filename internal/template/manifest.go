@@ -44,7 +44,12 @@ type Manifest struct {
 	Approval        *Approval         // nil: none of its own
 	Lease           Lease
 	Drift           Drift
+	Needs           []Need // what it is built on
 }
+
+// Need is something of others that a template is built on: a program, a
+// provider, a module.
+type Need struct{ Kind, Name, Source, Version string }
 
 // Output is one thing that a resource gives.
 type Output struct {
@@ -112,7 +117,7 @@ type manifestParser struct {
 }
 
 func (p *manifestParser) all() {
-	top := p.r.Object(p.root, "apiVersion", "kind", "metadata", "engine", "inputs", "outputs", "spec", "lifecycle", "access", "docs", "units", "cost", "approval", "lease", "drift", "tests")
+	top := p.r.Object(p.root, "apiVersion", "kind", "metadata", "engine", "inputs", "outputs", "spec", "lifecycle", "access", "docs", "units", "cost", "approval", "lease", "drift", "tests", "needs")
 	if p.root.Kind != yamlx.Object {
 		return
 	}
@@ -137,6 +142,7 @@ func (p *manifestParser) all() {
 	p.approval(top.Node("approval"))
 	p.lease(top.Node("lease"))
 	top.Bool("tests")
+	p.needs(top.Node("needs"))
 	p.drift(top.Node("drift"))
 	if p.v.schema != nil {
 		p.units(top.Node("units"))
@@ -247,6 +253,23 @@ func (p *manifestParser) outputs(n *yamlx.Node) {
 			p.r.Fail(t, "must be one of %s", strings.Join(outputTypes, ", "))
 		}
 		p.v.Outputs[f.Name] = out
+	}
+}
+
+const maxNeeds = 100
+
+// needs is what the template says that it is built on; information only.
+func (p *manifestParser) needs(n *yamlx.Node) {
+	if n == nil || n.Kind == yamlx.Null {
+		return
+	}
+	if n.Kind != yamlx.List || len(n.Items) > maxNeeds {
+		p.r.Fail(n, "must be a list of at most %d of {kind, name, source, version}", maxNeeds)
+		return
+	}
+	for _, item := range n.Items {
+		o := p.r.Object(item, "kind", "name", "source", "version")
+		p.v.Needs = append(p.v.Needs, Need{Kind: p.text(o, "kind", 20), Name: p.text(o, "name", 200), Source: p.text(o, "source", 500), Version: p.text(o, "version", 200)})
 	}
 }
 

@@ -43,6 +43,7 @@ func (e *Engine) Describe(_ context.Context, d engine.Draft) (engine.Description
 	for _, o := range m.Outputs {
 		out.Outputs[o.Name] = engine.DescribedOutput{Description: o.Description, Sensitive: o.Sensitive}
 	}
+	out.Needs = needs(m)
 	lacks := slices.ContainsFunc(m.Variables, func(v iacmodule.Variable) bool { _, ok := set[v.Name]; return v.Required() && !ok })
 	if given && d.Inputs != nil && !lacks {
 		return out, nil
@@ -67,6 +68,23 @@ func (e *Engine) Describe(_ context.Context, d engine.Draft) (engine.Description
 		return done
 	}
 	return out, nil
+}
+
+// needs is what a module is built on and does not bring along.
+func needs(m *iacmodule.Module) []engine.Need {
+	var out []engine.Need
+	for _, v := range m.Versions {
+		out = append(out, engine.Need{Kind: "program", Version: v})
+	}
+	for _, p := range m.Providers {
+		out = append(out, engine.Need{Kind: "provider", Name: p.Name, Source: p.Source, Version: p.Version})
+	}
+	for _, c := range m.Calls {
+		if !c.Local() {
+			out = append(out, engine.Need{Kind: "module", Name: c.Name, Source: c.Source, Version: c.Version})
+		}
+	}
+	return out
 }
 
 // known refuses variables that the module does not have: a misspelt one would

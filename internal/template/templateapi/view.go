@@ -40,6 +40,15 @@ type TemplateVersion struct {
 	LifeCycle  TemplateLifeCycle         `json:"lifecycle"`
 	Attributes map[string]string         `json:"attributes" doc:"For access policies"`
 	Docs       string                    `json:"docs,omitempty" doc:"Path of its docs page; the text is at …/docs"`
+	Needs      []TemplateNeed            `json:"needs,omitempty" doc:"What it is built on, as its files say"`
+}
+
+// TemplateNeed is something of others that a template is built on.
+type TemplateNeed struct {
+	Kind    string `json:"kind" example:"provider" doc:"program, provider or module"`
+	Name    string `json:"name,omitempty" example:"aws"`
+	Source  string `json:"source,omitempty" example:"hashicorp/aws"`
+	Version string `json:"version,omitempty" example:"~> 5.0" doc:"A range; absent: any"`
 }
 
 // TemplateOutput is one output that a template declares.
@@ -109,6 +118,9 @@ func versionOf(v *template.Version) TemplateVersion {
 	out := TemplateVersion{
 		TemplateSummary: summaryOf(v), Inputs: v.Inputs, Outputs: map[string]TemplateOutput{},
 		LifeCycle: TemplateLifeCycle{Stateful: v.Stateful}, Attributes: v.Access, Docs: v.Docs,
+	}
+	for _, n := range v.Needs {
+		out.Needs = append(out.Needs, TemplateNeed(n))
 	}
 	for name, o := range v.Outputs {
 		out.Outputs[name] = TemplateOutput(o)

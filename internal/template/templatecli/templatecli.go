@@ -111,6 +111,14 @@ func describe(t *clikit.Text, v apiclient.TemplateVersion, versions []apiclient.
 		clikit.Pair{Key: "engine", Value: v.Engine}, clikit.Pair{Key: "owner", Value: clikit.Or(v.Owner)},
 		clikit.Pair{Key: "tags", Value: strings.Join(v.Tags, " ")}, clikit.Pair{Key: "digest", Value: v.Digest},
 		clikit.Pair{Key: "rotation overlap", Value: clikit.Or(v.Lifecycle.RotationOverlap)})
+	if v.Needs != nil {
+		t.Section("Needs")
+		var rows [][]string
+		for _, n := range *v.Needs {
+			rows = append(rows, []string{n.Kind, clikit.Or(n.Name), clikit.Or(n.Source), clikit.Or(n.Version)})
+		}
+		t.Table("  ", []string{"WHAT", "NAME", "SOURCE", "VERSION"}, rows)
+	}
 	if rows := inputRows(v.Inputs); len(rows) > 0 {
 		t.Section("Inputs")
 		t.Table("  ", []string{"NAME", "TYPE", "DEFAULT", "WHAT"}, rows)
