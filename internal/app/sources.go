@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"path/filepath"
 
 	"fairlead/internal/loop"
 	"fairlead/internal/source"
@@ -10,7 +11,10 @@ import (
 
 // buildSources wires where templates come from.
 func (a *App) buildSources(ctx context.Context) error {
-	a.sources = source.New(source.Options{DB: a.db, Access: a.access, Secrets: a.secrets, Egress: a.egress, Templates: importer{a.templates}, Log: a.log})
+	a.sources = source.New(source.Options{DB: a.db, Access: a.access, Secrets: a.secrets, Egress: a.egress, Templates: importer{a.templates}, Dir: filepath.Join(a.conf.Data, "git"), Log: a.log})
+	if err := a.sources.Tidy(); err != nil {
+		return err
+	}
 	if !a.conf.Replicated() { // no other server can be looking
 		if err := source.Release(ctx, a.db); err != nil {
 			return err

@@ -6,7 +6,9 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -32,6 +34,7 @@ type Options struct {
 	Templates Templates
 	Log       *slog.Logger
 
+	Dir   string        // this server's own, for what is fetched; Tidy empties it. "" is the system's for such
 	Lease time.Duration // of one look; 15 minutes when 0, and longer than one takes
 }
 
@@ -64,7 +67,22 @@ func New(o Options) *Service {
 	return &Service{Options: o, store: store{o.DB}}
 }
 
-// New source, as somebody asks for it.
+// Tidy removes what a server that was killed in the middle of a look left on
+// its disk, credentials too, and makes the folder for the looks to come.
+func (s *Service) Tidy() error {
+	if s.Dir == "" {
+		return nil
+	}
+	if err := os.RemoveAll(s.Dir); err != nil {
+		return fmt.Errorf("the folder for what sources have: %w", err)
+	}
+	if err := os.MkdirAll(s.Dir, 0o700); err != nil {
+		return fmt.Errorf("the folder for what sources have: %w", err)
+	}
+	return nil
+}
+
+// NewSource is a source as somebody asks for it.
 type NewSource struct {
 	Name       string // the template's
 	URL        string // of a repository; or Folder

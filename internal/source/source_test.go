@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -449,4 +451,22 @@ func TestALookThatWasOvertakenWritesNothing(t *testing.T) {
 			t.Errorf("%+v, %d events", v, w.events(t, "template.version_added"))
 		}
 	})
+}
+
+// TestWhatAKilledServerLeftIsRemoved: a credential among it.
+func TestWhatAKilledServerLeftIsRemoved(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "git")
+	left := filepath.Join(dir, "fairlead-git-1", "config")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(left), 0o700), os.WriteFile(left, []byte("hunter2"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	s := source.New(source.Options{Dir: dir})
+	if err := s.Tidy(); err != nil {
+		t.Fatal(err)
+	}
+	list, err := os.ReadDir(dir)
+	if st, serr := os.Stat(dir); err != nil || serr != nil || len(list) != 0 || st.Mode().Perm() != 0o700 {
+		t.Error(list, err, serr)
+	}
 }

@@ -332,7 +332,7 @@ func (s *Service) remote(ctx context.Context, v Source) (gitrepo.Remote, error) 
 	if err != nil {
 		return gitrepo.Remote{}, err
 	}
-	r := gitrepo.Remote{Transport: gitrepo.Transport(where.kind), URL: where.url, Host: where.host, Port: where.port, CAFile: s.Egress.CAFile(), Known: v.KnownHosts}
+	r := gitrepo.Remote{Dir: s.Dir, Transport: gitrepo.Transport(where.kind), URL: where.url, Host: where.host, Port: where.port, CAFile: s.Egress.CAFile(), Known: v.KnownHosts}
 	if where.kind == File {
 		return r, nil
 	}

@@ -31,6 +31,7 @@ const (
 
 // Remote is a repository and how it is reached.
 type Remote struct {
+	Dir       string // where the folder that is thrown away is made; "" is the system's for such
 	Transport Transport
 	URL       string
 	Host      string         // of https and ssh
@@ -67,7 +68,7 @@ func Open(r Remote) (*Repository, error) {
 	if err != nil {
 		return nil, fault.New(fault.Unavailable, "git_unavailable", "this server has no git").WithHint("install git 2.37 or newer on the server").WithCause(err)
 	}
-	dir, err := os.MkdirTemp("", "fairlead-git-")
+	dir, err := os.MkdirTemp(r.Dir, "fairlead-git-")
 	if err != nil {
 		return nil, fmt.Errorf("a folder for git: %w", err)
 	}
