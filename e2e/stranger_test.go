@@ -41,6 +41,7 @@ var open = map[string]string{
 	"list-drifts":     "a list of what one may see",
 	"list-violations": "a list of what one may see", "get-compliance": "a list of what one may see",
 	"list-freezes": "a list of what one may see", "list-stop-schedules": "a list of what one may see",
+	"list-rollouts": "a list of what one may see", "list-pins": "a list of what one may see",
 	"list-approvals": "a list of what one may see", "list-delegations": "one's own", "create-delegation": "of one's own right, which may be none",
 }
 
@@ -120,6 +121,15 @@ func (e *estate) govern(t *testing.T, in string) {
 	e.params["check"] = must("POST", in+"/"+mark+"-app/drift/check", nil, 202).str("id")
 	e.params["lease"] = first(t, must("GET", "/api/v1/leases", nil))
 	e.params["decision"] = first(t, must("GET", "/api/v1/decisions", nil))
+	fleet := func(version string) raw {
+		return folder(t, map[string]string{"template.yaml": strings.NewReplacer("name: app", "name: fleet", "1.0.0", version).Replace(appTemplate), "README.md": "# x\n"})
+	}
+	must("POST", "/api/v1/templates", fleet("1.0.0"))
+	member := must("POST", in, map[string]any{"name": mark + "-fleet", "template": "fleet"})
+	e.c.settle(t, member.str("id"), patience, applied(1))
+	must("POST", "/api/v1/templates", fleet("1.1.0"))
+	e.params["rollout"], e.params["group"] = must("POST", "/api/v1/rollouts", map[string]any{"template": "fleet", "note": mark}).str("id"), "1"
+	must("GET", "/api/v1/rollouts/"+e.params["rollout"]+"?wait=20", nil)
 	ann := e.person(t, mark+"-ann")
 	e.params["delegation"] = ann.must(t, "POST", "/api/v1/delegations", map[string]any{"to": "administrator", "until": time.Now().Add(time.Hour), "reason": mark}, "", 201).str("id")
 }

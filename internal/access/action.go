@@ -48,6 +48,9 @@ const (
 	ResourceEject   Action = "resource:eject"   // take along what it takes to go on without Fairlead
 	ResourceRelease Action = "resource:release" // let go of a resource, with all that it made left as it is
 	ResourceAdopt   Action = "resource:adopt"   // make what exists already a resource's
+	ResourcePin     Action = "resource:pin"     // keep it at its version, from rollouts
+	RolloutManage   Action = "rollout:manage"   // change many at once; asked about each member
+	RolloutApprove  Action = "rollout:approve"  // agree to what a rollout would destroy; asked about each member
 
 	StateView       Action = "state:view"       // versions and lock of a module's state, not its content
 	StatePull       Action = "state:pull"       // its content, which holds every secret that the module knows

@@ -53,6 +53,8 @@ func TestWhoMayDoWhat(t *testing.T) {
 				kind = "environment"
 			case "calendar":
 				kind = "team"
+			case "rollout":
+				kind = "resource"
 			}
 			target := access.Target{Kind: kind, ID: "x_1", Name: "x", TeamID: "team_a", OwnerID: "usr_other"}
 			var classes []string

@@ -18,6 +18,7 @@ var actions = []Action{
 	EnvironmentView, EnvironmentCreate, EnvironmentUpdate, EnvironmentDelete,
 	TemplateView, TemplatePush, TemplateUse,
 	ResourceView, ResourceCreate, ResourceUpdate, ResourceDestroy, ResourceReveal, ResourceRotate, ResourceEject, ResourceRelease, ResourceAdopt,
+	ResourcePin, RolloutManage, RolloutApprove,
 	StateView, StatePull, StateRollback,
 	DriftAccept, DriftRelease,
 	LeaseExtend, ApprovalDecide, ApprovalBypass, ApprovalReview, QuotaView, QuotaManage, CalendarManage,

@@ -1377,6 +1377,300 @@ func (e ResourcePlanOutcome) Valid() bool {
 	}
 }
 
+// Defines values for RollbackRolloutRequestScope.
+const (
+	RollbackRolloutRequestScopeAll  RollbackRolloutRequestScope = "all"
+	RollbackRolloutRequestScopeWave RollbackRolloutRequestScope = "wave"
+)
+
+// Valid indicates whether the value is a known member of the RollbackRolloutRequestScope enum.
+func (e RollbackRolloutRequestScope) Valid() bool {
+	switch e {
+	case RollbackRolloutRequestScopeAll:
+		return true
+	case RollbackRolloutRequestScopeWave:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RolloutRollback.
+const (
+	RolloutRollbackAll  RolloutRollback = "all"
+	RolloutRollbackNone RolloutRollback = "none"
+	RolloutRollbackWave RolloutRollback = "wave"
+)
+
+// Valid indicates whether the value is a known member of the RolloutRollback enum.
+func (e RolloutRollback) Valid() bool {
+	switch e {
+	case RolloutRollbackAll:
+		return true
+	case RolloutRollbackNone:
+		return true
+	case RolloutRollbackWave:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RolloutState.
+const (
+	RolloutStateCanceled  RolloutState = "canceled"
+	RolloutStateHalted    RolloutState = "halted"
+	RolloutStatePaused    RolloutState = "paused"
+	RolloutStatePlanned   RolloutState = "planned"
+	RolloutStatePlanning  RolloutState = "planning"
+	RolloutStateReverted  RolloutState = "reverted"
+	RolloutStateReverting RolloutState = "reverting"
+	RolloutStateRunning   RolloutState = "running"
+	RolloutStateSucceeded RolloutState = "succeeded"
+)
+
+// Valid indicates whether the value is a known member of the RolloutState enum.
+func (e RolloutState) Valid() bool {
+	switch e {
+	case RolloutStateCanceled:
+		return true
+	case RolloutStateHalted:
+		return true
+	case RolloutStatePaused:
+		return true
+	case RolloutStatePlanned:
+		return true
+	case RolloutStatePlanning:
+		return true
+	case RolloutStateReverted:
+		return true
+	case RolloutStateReverting:
+		return true
+	case RolloutStateRunning:
+		return true
+	case RolloutStateSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RolloutAttributeOp.
+const (
+	RolloutAttributeOpMinus RolloutAttributeOp = "-"
+	RolloutAttributeOpPlus  RolloutAttributeOp = "+"
+	RolloutAttributeOpTilde RolloutAttributeOp = "~"
+)
+
+// Valid indicates whether the value is a known member of the RolloutAttributeOp enum.
+func (e RolloutAttributeOp) Valid() bool {
+	switch e {
+	case RolloutAttributeOpMinus:
+		return true
+	case RolloutAttributeOpPlus:
+		return true
+	case RolloutAttributeOpTilde:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RolloutGroupDecision.
+const (
+	RolloutGroupDecisionApproved RolloutGroupDecision = "approved"
+	RolloutGroupDecisionRejected RolloutGroupDecision = "rejected"
+)
+
+// Valid indicates whether the value is a known member of the RolloutGroupDecision enum.
+func (e RolloutGroupDecision) Valid() bool {
+	switch e {
+	case RolloutGroupDecisionApproved:
+		return true
+	case RolloutGroupDecisionRejected:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RolloutGroupSeverity.
+const (
+	RolloutGroupSeverityChange      RolloutGroupSeverity = "change"
+	RolloutGroupSeverityDestructive RolloutGroupSeverity = "destructive"
+	RolloutGroupSeverityNone        RolloutGroupSeverity = "none"
+)
+
+// Valid indicates whether the value is a known member of the RolloutGroupSeverity enum.
+func (e RolloutGroupSeverity) Valid() bool {
+	switch e {
+	case RolloutGroupSeverityChange:
+		return true
+	case RolloutGroupSeverityDestructive:
+		return true
+	case RolloutGroupSeverityNone:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RolloutMemberSeverity.
+const (
+	RolloutMemberSeverityChange      RolloutMemberSeverity = "change"
+	RolloutMemberSeverityDestructive RolloutMemberSeverity = "destructive"
+	RolloutMemberSeverityNone        RolloutMemberSeverity = "none"
+)
+
+// Valid indicates whether the value is a known member of the RolloutMemberSeverity enum.
+func (e RolloutMemberSeverity) Valid() bool {
+	switch e {
+	case RolloutMemberSeverityChange:
+		return true
+	case RolloutMemberSeverityDestructive:
+		return true
+	case RolloutMemberSeverityNone:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RolloutMemberState.
+const (
+	RolloutMemberStateApplying  RolloutMemberState = "applying"
+	RolloutMemberStateAside     RolloutMemberState = "aside"
+	RolloutMemberStateDone      RolloutMemberState = "done"
+	RolloutMemberStateExcluded  RolloutMemberState = "excluded"
+	RolloutMemberStateFailed    RolloutMemberState = "failed"
+	RolloutMemberStatePending   RolloutMemberState = "pending"
+	RolloutMemberStateReverted  RolloutMemberState = "reverted"
+	RolloutMemberStateReverting RolloutMemberState = "reverting"
+	RolloutMemberStateStuck     RolloutMemberState = "stuck"
+	RolloutMemberStateUnplanned RolloutMemberState = "unplanned"
+	RolloutMemberStateUpgraded  RolloutMemberState = "upgraded"
+)
+
+// Valid indicates whether the value is a known member of the RolloutMemberState enum.
+func (e RolloutMemberState) Valid() bool {
+	switch e {
+	case RolloutMemberStateApplying:
+		return true
+	case RolloutMemberStateAside:
+		return true
+	case RolloutMemberStateDone:
+		return true
+	case RolloutMemberStateExcluded:
+		return true
+	case RolloutMemberStateFailed:
+		return true
+	case RolloutMemberStatePending:
+		return true
+	case RolloutMemberStateReverted:
+		return true
+	case RolloutMemberStateReverting:
+		return true
+	case RolloutMemberStateStuck:
+		return true
+	case RolloutMemberStateUnplanned:
+		return true
+	case RolloutMemberStateUpgraded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RolloutObjectAction.
+const (
+	RolloutObjectActionCreate  RolloutObjectAction = "create"
+	RolloutObjectActionDelete  RolloutObjectAction = "delete"
+	RolloutObjectActionReplace RolloutObjectAction = "replace"
+	RolloutObjectActionUpdate  RolloutObjectAction = "update"
+)
+
+// Valid indicates whether the value is a known member of the RolloutObjectAction enum.
+func (e RolloutObjectAction) Valid() bool {
+	switch e {
+	case RolloutObjectActionCreate:
+		return true
+	case RolloutObjectActionDelete:
+		return true
+	case RolloutObjectActionReplace:
+		return true
+	case RolloutObjectActionUpdate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RolloutRequestClass.
+const (
+	RolloutRequestClassDevelopment RolloutRequestClass = "development"
+	RolloutRequestClassProduction  RolloutRequestClass = "production"
+	RolloutRequestClassStaging     RolloutRequestClass = "staging"
+)
+
+// Valid indicates whether the value is a known member of the RolloutRequestClass enum.
+func (e RolloutRequestClass) Valid() bool {
+	switch e {
+	case RolloutRequestClassDevelopment:
+		return true
+	case RolloutRequestClassProduction:
+		return true
+	case RolloutRequestClassStaging:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RolloutRequestRollback.
+const (
+	RolloutRequestRollbackAll  RolloutRequestRollback = "all"
+	RolloutRequestRollbackNone RolloutRequestRollback = "none"
+	RolloutRequestRollbackWave RolloutRequestRollback = "wave"
+)
+
+// Valid indicates whether the value is a known member of the RolloutRequestRollback enum.
+func (e RolloutRequestRollback) Valid() bool {
+	switch e {
+	case RolloutRequestRollbackAll:
+		return true
+	case RolloutRequestRollbackNone:
+		return true
+	case RolloutRequestRollbackWave:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RolloutWaveState.
+const (
+	RolloutWaveStateBaking  RolloutWaveState = "baking"
+	RolloutWaveStateDone    RolloutWaveState = "done"
+	RolloutWaveStateRunning RolloutWaveState = "running"
+	RolloutWaveStateWaiting RolloutWaveState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the RolloutWaveState enum.
+func (e RolloutWaveState) Valid() bool {
+	switch e {
+	case RolloutWaveStateBaking:
+		return true
+	case RolloutWaveStateDone:
+		return true
+	case RolloutWaveStateRunning:
+		return true
+	case RolloutWaveStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for RunKind.
 const (
 	RunKindApply   RunKind = "apply"
@@ -2367,6 +2661,30 @@ func (e ListMailDeliveriesParamsStatus) Valid() bool {
 	}
 }
 
+// Defines values for ListPinsParamsSort.
+const (
+	ListPinsParamsSortCreated      ListPinsParamsSort = "created"
+	ListPinsParamsSortMinusCreated ListPinsParamsSort = "-created"
+	ListPinsParamsSortMinusUntil   ListPinsParamsSort = "-until"
+	ListPinsParamsSortUntil        ListPinsParamsSort = "until"
+)
+
+// Valid indicates whether the value is a known member of the ListPinsParamsSort enum.
+func (e ListPinsParamsSort) Valid() bool {
+	switch e {
+	case ListPinsParamsSortCreated:
+		return true
+	case ListPinsParamsSortMinusCreated:
+		return true
+	case ListPinsParamsSortMinusUntil:
+		return true
+	case ListPinsParamsSortUntil:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListProjectsParamsSort.
 const (
 	ListProjectsParamsSortCreated      ListProjectsParamsSort = "created"
@@ -2685,6 +3003,108 @@ func (e ListRobotsParamsDisabled) Valid() bool {
 	case ListRobotsParamsDisabledFalse:
 		return true
 	case ListRobotsParamsDisabledTrue:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListRolloutsParamsSort.
+const (
+	ListRolloutsParamsSortCreated      ListRolloutsParamsSort = "created"
+	ListRolloutsParamsSortMinusCreated ListRolloutsParamsSort = "-created"
+)
+
+// Valid indicates whether the value is a known member of the ListRolloutsParamsSort enum.
+func (e ListRolloutsParamsSort) Valid() bool {
+	switch e {
+	case ListRolloutsParamsSortCreated:
+		return true
+	case ListRolloutsParamsSortMinusCreated:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListRolloutsParamsState.
+const (
+	ListRolloutsParamsStateCanceled  ListRolloutsParamsState = "canceled"
+	ListRolloutsParamsStateHalted    ListRolloutsParamsState = "halted"
+	ListRolloutsParamsStatePaused    ListRolloutsParamsState = "paused"
+	ListRolloutsParamsStatePlanned   ListRolloutsParamsState = "planned"
+	ListRolloutsParamsStatePlanning  ListRolloutsParamsState = "planning"
+	ListRolloutsParamsStateReverted  ListRolloutsParamsState = "reverted"
+	ListRolloutsParamsStateReverting ListRolloutsParamsState = "reverting"
+	ListRolloutsParamsStateRunning   ListRolloutsParamsState = "running"
+	ListRolloutsParamsStateSucceeded ListRolloutsParamsState = "succeeded"
+)
+
+// Valid indicates whether the value is a known member of the ListRolloutsParamsState enum.
+func (e ListRolloutsParamsState) Valid() bool {
+	switch e {
+	case ListRolloutsParamsStateCanceled:
+		return true
+	case ListRolloutsParamsStateHalted:
+		return true
+	case ListRolloutsParamsStatePaused:
+		return true
+	case ListRolloutsParamsStatePlanned:
+		return true
+	case ListRolloutsParamsStatePlanning:
+		return true
+	case ListRolloutsParamsStateReverted:
+		return true
+	case ListRolloutsParamsStateReverting:
+		return true
+	case ListRolloutsParamsStateRunning:
+		return true
+	case ListRolloutsParamsStateSucceeded:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListRolloutMembersParamsState.
+const (
+	ListRolloutMembersParamsStateApplying  ListRolloutMembersParamsState = "applying"
+	ListRolloutMembersParamsStateAside     ListRolloutMembersParamsState = "aside"
+	ListRolloutMembersParamsStateDone      ListRolloutMembersParamsState = "done"
+	ListRolloutMembersParamsStateExcluded  ListRolloutMembersParamsState = "excluded"
+	ListRolloutMembersParamsStateFailed    ListRolloutMembersParamsState = "failed"
+	ListRolloutMembersParamsStatePending   ListRolloutMembersParamsState = "pending"
+	ListRolloutMembersParamsStateReverted  ListRolloutMembersParamsState = "reverted"
+	ListRolloutMembersParamsStateReverting ListRolloutMembersParamsState = "reverting"
+	ListRolloutMembersParamsStateStuck     ListRolloutMembersParamsState = "stuck"
+	ListRolloutMembersParamsStateUnplanned ListRolloutMembersParamsState = "unplanned"
+	ListRolloutMembersParamsStateUpgraded  ListRolloutMembersParamsState = "upgraded"
+)
+
+// Valid indicates whether the value is a known member of the ListRolloutMembersParamsState enum.
+func (e ListRolloutMembersParamsState) Valid() bool {
+	switch e {
+	case ListRolloutMembersParamsStateApplying:
+		return true
+	case ListRolloutMembersParamsStateAside:
+		return true
+	case ListRolloutMembersParamsStateDone:
+		return true
+	case ListRolloutMembersParamsStateExcluded:
+		return true
+	case ListRolloutMembersParamsStateFailed:
+		return true
+	case ListRolloutMembersParamsStatePending:
+		return true
+	case ListRolloutMembersParamsStateReverted:
+		return true
+	case ListRolloutMembersParamsStateReverting:
+		return true
+	case ListRolloutMembersParamsStateStuck:
+		return true
+	case ListRolloutMembersParamsStateUnplanned:
+		return true
+	case ListRolloutMembersParamsStateUpgraded:
 		return true
 	default:
 		return false
@@ -3365,6 +3785,14 @@ type ApproveApprovalRequest struct {
 	Comment *string `json:"comment,omitempty"`
 
 	// Digest That of the approval as it was read
+	Digest string `json:"digest"`
+}
+
+// ApproveRolloutGroupRequest defines model for Approve-rollout-groupRequest.
+type ApproveRolloutGroupRequest struct {
+	Comment *string `json:"comment,omitempty"`
+
+	// Digest Of the group as it was looked at
 	Digest string `json:"digest"`
 }
 
@@ -5201,6 +5629,15 @@ type PageMember struct {
 	Next *string `json:"next,omitempty"`
 }
 
+// PagePin defines model for PagePin.
+type PagePin struct {
+	// Items This page's items
+	Items []Pin `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
 // PagePriceTable defines model for PagePriceTable.
 type PagePriceTable struct {
 	// Items This page's items
@@ -5259,6 +5696,24 @@ type PageResourceRevision struct {
 type PageRobot struct {
 	// Items This page's items
 	Items []Robot `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
+// PageRollout defines model for PageRollout.
+type PageRollout struct {
+	// Items This page's items
+	Items []Rollout `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
+// PageRolloutMember defines model for PageRolloutMember.
+type PageRolloutMember struct {
+	// Items This page's items
+	Items []RolloutMember `json:"items"`
 
 	// Next Cursor of the next page; absent on the last one
 	Next *string `json:"next,omitempty"`
@@ -5379,6 +5834,38 @@ type PageWebhook struct {
 
 	// Next Cursor of the next page; absent on the last one
 	Next *string `json:"next,omitempty"`
+}
+
+// Pin defines model for Pin.
+type Pin struct {
+	By          string     `json:"by"`
+	EndedAt     *time.Time `json:"endedAt,omitempty"`
+	Environment string     `json:"environment"`
+
+	// Expired It ended because its time was over
+	Expired    bool   `json:"expired"`
+	ID         string `json:"id"`
+	Project    string `json:"project"`
+	Reason     string `json:"reason"`
+	Resource   string `json:"resource"`
+	ResourceID string `json:"resourceId"`
+
+	// Rollout The one that it is exempted from; every one when absent
+	Rollout  *string   `json:"rollout,omitempty"`
+	Since    time.Time `json:"since"`
+	Team     string    `json:"team"`
+	Template string    `json:"template"`
+
+	// TemplateVersion That it is at
+	TemplateVersion string    `json:"templateVersion"`
+	Until           time.Time `json:"until"`
+	Version         int64     `json:"version"`
+}
+
+// PinSetting defines model for PinSetting.
+type PinSetting struct {
+	Reason string    `json:"reason"`
+	Until  time.Time `json:"until"`
 }
 
 // PlannedChange defines model for PlannedChange.
@@ -5624,6 +6111,14 @@ type RejectApprovalRequest struct {
 	Comment *string `json:"comment,omitempty"`
 
 	// Digest That of the approval as it was read
+	Digest string `json:"digest"`
+}
+
+// RejectRolloutGroupRequest defines model for Reject-rollout-groupRequest.
+type RejectRolloutGroupRequest struct {
+	Comment *string `json:"comment,omitempty"`
+
+	// Digest Of the group as it was looked at
 	Digest string `json:"digest"`
 }
 
@@ -5880,6 +6375,23 @@ type ResourceRevision struct {
 	TemplateVersion string `json:"templateVersion"`
 }
 
+// ResourceStanding defines model for ResourceStanding.
+type ResourceStanding struct {
+	Exemptions []Pin          `json:"exemptions"`
+	ExpiredPin *Pin           `json:"expiredPin,omitempty"`
+	Member     *RolloutMember `json:"member,omitempty"`
+	Pin        *Pin           `json:"pin,omitempty"`
+
+	// Rollout The one that is under way and is about it
+	Rollout *string `json:"rollout,omitempty"`
+
+	// State Of that rollout
+	State *string `json:"state,omitempty"`
+
+	// To The version that it brings
+	To *string `json:"to,omitempty"`
+}
+
 // ResourceState defines model for ResourceState.
 type ResourceState struct {
 	Lineage *string    `json:"lineage,omitempty"`
@@ -5925,6 +6437,249 @@ type RollbackResourceRequest struct {
 	// Revision The revision to repeat
 	Revision int64 `json:"revision"`
 }
+
+// RollbackRolloutRequest defines model for Rollback-rolloutRequest.
+type RollbackRolloutRequest struct {
+	// Scope The wave that it is at, or all of it
+	Scope RollbackRolloutRequestScope `json:"scope"`
+}
+
+// RollbackRolloutRequestScope The wave that it is at, or all of it
+type RollbackRolloutRequestScope string
+
+// Rollout defines model for Rollout.
+type Rollout struct {
+	Bake      *string   `json:"bake,omitempty"`
+	Class     *string   `json:"class,omitempty"`
+	CreatedAt time.Time `json:"createdAt"`
+	CreatedBy string    `json:"createdBy"`
+
+	// Digest Of the version
+	Digest      string     `json:"digest"`
+	Environment *string    `json:"environment,omitempty"`
+	FinishedAt  *time.Time `json:"finishedAt,omitempty"`
+	From        *string    `json:"from,omitempty"`
+
+	// Groups Members with equal diffs; not in lists
+	Groups []RolloutGroup `json:"groups"`
+
+	// Hint What to do next
+	Hint *string `json:"hint,omitempty"`
+
+	// ID Example: rol_01jd2v8n5k3q7x9w4m6p8r0t2y
+	ID          string `json:"id"`
+	MaxFailures int64  `json:"maxFailures"`
+
+	// Members How many are in which state, of those that the caller may see; not in lists
+	Members map[string]int64 `json:"members"`
+	Message *string          `json:"message,omitempty"`
+	Note    *string          `json:"note,omitempty"`
+
+	// Over Nothing will happen any more
+	Over     bool    `json:"over"`
+	Parallel int64   `json:"parallel"`
+	Patience string  `json:"patience"`
+	Percent  *bool   `json:"percent,omitempty"`
+	Project  *string `json:"project,omitempty"`
+
+	// Reason Stable code of why it is so
+	Reason    *string         `json:"reason,omitempty"`
+	Rollback  RolloutRollback `json:"rollback"`
+	StartedAt *time.Time      `json:"startedAt,omitempty"`
+
+	// Starts It goes on once it is planned
+	Starts   bool         `json:"starts"`
+	State    RolloutState `json:"state"`
+	Team     *string      `json:"team,omitempty"`
+	Template string       `json:"template"`
+
+	// To The version
+	To        string    `json:"to"`
+	UpdatedAt time.Time `json:"updatedAt"`
+	Version   int64     `json:"version"`
+
+	// Waves Not in lists
+	Waves      []RolloutWave `json:"waves"`
+	WavesAsked string        `json:"wavesAsked"`
+}
+
+// RolloutRollback defines model for Rollout.Rollback.
+type RolloutRollback string
+
+// RolloutState defines model for Rollout.State.
+type RolloutState string
+
+// RolloutAttribute defines model for RolloutAttribute.
+type RolloutAttribute struct {
+	After  interface{}        `json:"after,omitempty"`
+	Before interface{}        `json:"before,omitempty"`
+	Op     RolloutAttributeOp `json:"op"`
+	Path   string             `json:"path"`
+}
+
+// RolloutAttributeOp defines model for RolloutAttribute.Op.
+type RolloutAttributeOp string
+
+// RolloutGroup defines model for RolloutGroup.
+type RolloutGroup struct {
+	Comment   *string               `json:"comment,omitempty"`
+	DecidedAt *time.Time            `json:"decidedAt,omitempty"`
+	DecidedBy *string               `json:"decidedBy,omitempty"`
+	Decision  *RolloutGroupDecision `json:"decision,omitempty"`
+
+	// Diff What is done, with names and ids left open
+	Diff []RolloutObject `json:"diff"`
+
+	// Digest What an approval is bound to
+	Digest   string               `json:"digest"`
+	Members  map[string]int64     `json:"members"`
+	Number   int64                `json:"number"`
+	Severity RolloutGroupSeverity `json:"severity"`
+
+	// Title Example: replace 1 database — destructive
+	Title string `json:"title"`
+
+	// Waits Somebody must agree first
+	Waits bool `json:"waits"`
+}
+
+// RolloutGroupDecision defines model for RolloutGroup.Decision.
+type RolloutGroupDecision string
+
+// RolloutGroupSeverity defines model for RolloutGroup.Severity.
+type RolloutGroupSeverity string
+
+// RolloutMember defines model for RolloutMember.
+type RolloutMember struct {
+	AppliedAt *time.Time `json:"appliedAt,omitempty"`
+
+	// BackRevision That took it back
+	BackRevision *int64     `json:"backRevision,omitempty"`
+	Class        string     `json:"class"`
+	Environment  string     `json:"environment"`
+	FinishedAt   *time.Time `json:"finishedAt,omitempty"`
+
+	// From The version before
+	From         string     `json:"from"`
+	FromRevision *int64     `json:"fromRevision,omitempty"`
+	Group        *int64     `json:"group,omitempty"`
+	Message      *string    `json:"message,omitempty"`
+	PlannedAt    *time.Time `json:"plannedAt,omitempty"`
+	Project      string     `json:"project"`
+
+	// Reason Stable code of why it is left out, was set aside or has failed
+	Reason     *string                `json:"reason,omitempty"`
+	Remedy     *string                `json:"remedy,omitempty"`
+	Resource   string                 `json:"resource"`
+	ResourceID string                 `json:"resourceId"`
+	Severity   *RolloutMemberSeverity `json:"severity,omitempty"`
+	StartedAt  *time.Time             `json:"startedAt,omitempty"`
+	State      RolloutMemberState     `json:"state"`
+	Team       string                 `json:"team"`
+
+	// Title What is done, in a line
+	Title *string `json:"title,omitempty"`
+
+	// ToRevision That the rollout made
+	ToRevision *int64 `json:"toRevision,omitempty"`
+	Wave       *int64 `json:"wave,omitempty"`
+}
+
+// RolloutMemberSeverity defines model for RolloutMember.Severity.
+type RolloutMemberSeverity string
+
+// RolloutMemberState defines model for RolloutMember.State.
+type RolloutMemberState string
+
+// RolloutObject defines model for RolloutObject.
+type RolloutObject struct {
+	Action     RolloutObjectAction `json:"action"`
+	Address    string              `json:"address"`
+	Attributes []RolloutAttribute  `json:"attributes"`
+	Kind       string              `json:"kind"`
+}
+
+// RolloutObjectAction defines model for RolloutObject.Action.
+type RolloutObjectAction string
+
+// RolloutRequest defines model for RolloutRequest.
+type RolloutRequest struct {
+	// Bake How long a wave must stay healthy before the next one
+	//
+	// Example: 10m
+	Bake  *string              `json:"bake,omitempty"`
+	Class *RolloutRequestClass `json:"class,omitempty"`
+
+	// Environment Name or id
+	Environment *string `json:"environment,omitempty"`
+
+	// From Only resources made from such versions
+	//
+	// Example: <2
+	From *string `json:"from,omitempty"`
+
+	// MaxFailures More than so many halt it
+	MaxFailures *int64 `json:"maxFailures,omitempty"`
+
+	// Note Why
+	Note *string `json:"note,omitempty"`
+
+	// Parallel Members that change at a time; 5 when absent
+	Parallel *int64 `json:"parallel,omitempty"`
+
+	// Patience How long one member may take; 30m when absent
+	//
+	// Example: 30m
+	Patience *string `json:"patience,omitempty"`
+
+	// Percent maxFailures is a share of the members, in percent
+	Percent *bool `json:"percent,omitempty"`
+
+	// Project Name or id
+	Project *string `json:"project,omitempty"`
+
+	// Rollback What a halt because of failures takes back; wave when absent
+	Rollback *RolloutRequestRollback `json:"rollback,omitempty"`
+
+	// Start Go on once everything is planned; without it nothing is changed until it is started
+	Start *bool `json:"start,omitempty"`
+
+	// Team Name or id
+	Team *string `json:"team,omitempty"`
+
+	// Template Example: postgres
+	Template string `json:"template"`
+
+	// To The version, or a constraint; the newest stable when absent
+	//
+	// Example: 2.0.0
+	To *string `json:"to,omitempty"`
+
+	// Waves class (the default), team, or a list of shares, classes and team:NAME
+	//
+	// Example: 10%,staging,production
+	Waves *string `json:"waves,omitempty"`
+}
+
+// RolloutRequestClass defines model for RolloutRequest.Class.
+type RolloutRequestClass string
+
+// RolloutRequestRollback What a halt because of failures takes back; wave when absent
+type RolloutRequestRollback string
+
+// RolloutWave defines model for RolloutWave.
+type RolloutWave struct {
+	FinishedAt *time.Time       `json:"finishedAt,omitempty"`
+	HealthyAt  *time.Time       `json:"healthyAt,omitempty"`
+	Members    map[string]int64 `json:"members"`
+	Name       string           `json:"name"`
+	Number     int64            `json:"number"`
+	StartedAt  *time.Time       `json:"startedAt,omitempty"`
+	State      RolloutWaveState `json:"state"`
+}
+
+// RolloutWaveState defines model for RolloutWave.State.
+type RolloutWaveState string
 
 // RotateWebhookRequest defines model for Rotate-webhookRequest.
 type RotateWebhookRequest struct {
@@ -6532,6 +7287,30 @@ type UpdateWebhookRequest struct {
 	Enabled     *bool     `json:"enabled,omitempty"`
 	Types       *[]string `json:"types,omitempty"`
 	URL         *string   `json:"url,omitempty"`
+}
+
+// UpgradeResourceRequest defines model for Upgrade-resourceRequest.
+type UpgradeResourceRequest struct {
+	// Note Why
+	Note *string `json:"note,omitempty"`
+
+	// Set Single inputs on top of those in use; null takes one away
+	Set *map[string]interface{} `json:"set,omitempty"`
+
+	// To A version, or a constraint; the newest stable when absent
+	To *string `json:"to,omitempty"`
+}
+
+// UpgradedResource defines model for UpgradedResource.
+type UpgradedResource struct {
+	ID              string  `json:"id"`
+	Name            string  `json:"name"`
+	Phase           string  `json:"phase"`
+	Revision        int64   `json:"revision"`
+	RunID           *string `json:"runId,omitempty"`
+	Template        string  `json:"template"`
+	TemplateVersion string  `json:"templateVersion"`
+	Version         int64   `json:"version"`
 }
 
 // User defines model for User.
@@ -7227,6 +8006,22 @@ type ListMySessionsParams struct {
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// ListPinsParams defines parameters for ListPins.
+type ListPinsParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string             `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Sort   *ListPinsParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Over Also those that have ended
+	Over *bool `form:"over,omitempty" json:"over,omitempty"`
+}
+
+// ListPinsParamsSort defines parameters for ListPins.
+type ListPinsParamsSort string
+
 // ListProjectsParams defines parameters for ListProjects.
 type ListProjectsParams struct {
 	// Limit How many items at most
@@ -7409,6 +8204,12 @@ type StopResourceParams struct {
 	IfMatch *string `json:"If-Match,omitempty"`
 }
 
+// UpgradeResourceParams defines parameters for UpgradeResource.
+type UpgradeResourceParams struct {
+	// IfMatch Change only if the ETag is still this one
+	IfMatch *string `json:"If-Match,omitempty"`
+}
+
 // ListQuotasParams defines parameters for ListQuotas.
 type ListQuotasParams struct {
 	// Limit How many items at most
@@ -7536,6 +8337,90 @@ type DeleteRobotParams struct {
 
 // UpdateRobotParams defines parameters for UpdateRobot.
 type UpdateRobotParams struct {
+	// IfMatch Change only if the ETag is still this one
+	IfMatch *string `json:"If-Match,omitempty"`
+}
+
+// ListRolloutsParams defines parameters for ListRollouts.
+type ListRolloutsParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor   *string                  `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Sort     *ListRolloutsParamsSort  `form:"sort,omitempty" json:"sort,omitempty"`
+	Template *string                  `form:"template,omitempty" json:"template,omitempty"`
+	State    *ListRolloutsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Open Only those that are not over
+	Open *bool `form:"open,omitempty" json:"open,omitempty"`
+
+	// Mine Only those that the caller made
+	Mine *bool `form:"mine,omitempty" json:"mine,omitempty"`
+}
+
+// ListRolloutsParamsSort defines parameters for ListRollouts.
+type ListRolloutsParamsSort string
+
+// ListRolloutsParamsState defines parameters for ListRollouts.
+type ListRolloutsParamsState string
+
+// GetRolloutParams defines parameters for GetRollout.
+type GetRolloutParams struct {
+	// Wait Seconds to wait for it to be done; answers with what is there when they are over
+	Wait *int64 `form:"wait,omitempty" json:"wait,omitempty"`
+
+	// Known The version that the caller has
+	Known *int64 `form:"known,omitempty" json:"known,omitempty"`
+}
+
+// CancelRolloutParams defines parameters for CancelRollout.
+type CancelRolloutParams struct {
+	// IfMatch Change only if the ETag is still this one
+	IfMatch *string `json:"If-Match,omitempty"`
+}
+
+// ListRolloutMembersParams defines parameters for ListRolloutMembers.
+type ListRolloutMembersParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string                        `form:"cursor,omitempty" json:"cursor,omitempty"`
+	State  *ListRolloutMembersParamsState `form:"state,omitempty" json:"state,omitempty"`
+	Wave   *int64                         `form:"wave,omitempty" json:"wave,omitempty"`
+	Group  *int64                         `form:"group,omitempty" json:"group,omitempty"`
+}
+
+// ListRolloutMembersParamsState defines parameters for ListRolloutMembers.
+type ListRolloutMembersParamsState string
+
+// PauseRolloutParams defines parameters for PauseRollout.
+type PauseRolloutParams struct {
+	// IfMatch Change only if the ETag is still this one
+	IfMatch *string `json:"If-Match,omitempty"`
+}
+
+// ResumeRolloutParams defines parameters for ResumeRollout.
+type ResumeRolloutParams struct {
+	// IfMatch Change only if the ETag is still this one
+	IfMatch *string `json:"If-Match,omitempty"`
+}
+
+// RetryRolloutParams defines parameters for RetryRollout.
+type RetryRolloutParams struct {
+	// IfMatch Change only if the ETag is still this one
+	IfMatch *string `json:"If-Match,omitempty"`
+}
+
+// RollbackRolloutParams defines parameters for RollbackRollout.
+type RollbackRolloutParams struct {
+	// IfMatch Change only if the ETag is still this one
+	IfMatch *string `json:"If-Match,omitempty"`
+}
+
+// StartRolloutParams defines parameters for StartRollout.
+type StartRolloutParams struct {
 	// IfMatch Change only if the ETag is still this one
 	IfMatch *string `json:"If-Match,omitempty"`
 }
@@ -7943,6 +8828,12 @@ type AcceptDriftJSONRequestBody = AcceptDriftRequest
 // EjectResourceJSONRequestBody defines body for EjectResource for application/json ContentType.
 type EjectResourceJSONRequestBody = EjectResourceRequest
 
+// ExemptResourceJSONRequestBody defines body for ExemptResource for application/json ContentType.
+type ExemptResourceJSONRequestBody = PinSetting
+
+// PinResourceJSONRequestBody defines body for PinResource for application/json ContentType.
+type PinResourceJSONRequestBody = PinSetting
+
 // PlanResourceChangeJSONRequestBody defines body for PlanResourceChange for application/json ContentType.
 type PlanResourceChangeJSONRequestBody = ResourceChange
 
@@ -7955,6 +8846,9 @@ type PullStateJSONRequestBody = StateChoice
 // RollbackStateJSONRequestBody defines body for RollbackState for application/json ContentType.
 type RollbackStateJSONRequestBody = StateRollback
 
+// UpgradeResourceJSONRequestBody defines body for UpgradeResource for application/json ContentType.
+type UpgradeResourceJSONRequestBody = UpgradeResourceRequest
+
 // SetQuotaJSONRequestBody defines body for SetQuota for application/json ContentType.
 type SetQuotaJSONRequestBody = QuotaSetting
 
@@ -7966,6 +8860,18 @@ type CreateRobotJSONRequestBody = CreateRobotRequest
 
 // UpdateRobotJSONRequestBody defines body for UpdateRobot for application/json ContentType.
 type UpdateRobotJSONRequestBody = UpdateRobotRequest
+
+// CreateRolloutJSONRequestBody defines body for CreateRollout for application/json ContentType.
+type CreateRolloutJSONRequestBody = RolloutRequest
+
+// ApproveRolloutGroupJSONRequestBody defines body for ApproveRolloutGroup for application/json ContentType.
+type ApproveRolloutGroupJSONRequestBody = ApproveRolloutGroupRequest
+
+// RejectRolloutGroupJSONRequestBody defines body for RejectRolloutGroup for application/json ContentType.
+type RejectRolloutGroupJSONRequestBody = RejectRolloutGroupRequest
+
+// RollbackRolloutJSONRequestBody defines body for RollbackRollout for application/json ContentType.
+type RollbackRolloutJSONRequestBody = RollbackRolloutRequest
 
 // SignInJSONRequestBody defines body for SignIn for application/json ContentType.
 type SignInJSONRequestBody = SignInBody
@@ -8902,6 +9808,11 @@ type ClientInterface interface {
 	// Corresponds with DELETE /api/v1/me/sessions/{session} (the `RevokeMySession` operationId).
 	RevokeMySession(ctx context.Context, session string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListPins Pins and exemptions of resources that the caller may see
+	//
+	// Corresponds with GET /api/v1/pins (the `ListPins` operationId).
+	ListPins(ctx context.Context, params *ListPinsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListProjects Projects that the caller may see
 	//
 	// Corresponds with GET /api/v1/projects (the `ListProjects` operationId).
@@ -9203,6 +10114,50 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/eject (the `EjectResource` operationId).
 	EjectResource(ctx context.Context, project string, environment string, resource string, body EjectResourceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// UnexemptResource Let a rollout change a resource again
+	//
+	// It takes it up when it is retried.
+	//
+	// Corresponds with DELETE /api/v1/projects/{project}/environments/{environment}/resources/{resource}/exemptions/{rollout} (the `UnexemptResource` operationId).
+	UnexemptResource(ctx context.Context, project string, environment string, resource string, rollout string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExemptResourceWithBody Keep one rollout from changing a resource
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v1/projects/{project}/environments/{environment}/resources/{resource}/exemptions/{rollout} (the `ExemptResource` operationId).
+	ExemptResourceWithBody(ctx context.Context, project string, environment string, resource string, rollout string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ExemptResource Keep one rollout from changing a resource
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v1/projects/{project}/environments/{environment}/resources/{resource}/exemptions/{rollout} (the `ExemptResource` operationId).
+	ExemptResource(ctx context.Context, project string, environment string, resource string, rollout string, body ExemptResourceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UnpinResource Take a resource's pin away
+	//
+	// Corresponds with DELETE /api/v1/projects/{project}/environments/{environment}/resources/{resource}/pin (the `UnpinResource` operationId).
+	UnpinResource(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PinResourceWithBody Keep a resource at its version
+	//
+	// No rollout changes it until then, and neither does an upgrade. An earlier pin is replaced.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v1/projects/{project}/environments/{environment}/resources/{resource}/pin (the `PinResource` operationId).
+	PinResourceWithBody(ctx context.Context, project string, environment string, resource string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PinResource Keep a resource at its version
+	//
+	// No rollout changes it until then, and neither does an upgrade. An earlier pin is replaced.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v1/projects/{project}/environments/{environment}/resources/{resource}/pin (the `PinResource` operationId).
+	PinResource(ctx context.Context, project string, environment string, resource string, body PinResourceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// PlanResourceChangeWithBody See what a change would do
 	//
 	// Changes nothing. An empty body shows what the wanted revision would change.
@@ -9279,6 +10234,11 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/runs (the `ListRuns` operationId).
 	ListRuns(ctx context.Context, project string, environment string, resource string, params *ListRunsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetResourceStanding How rollouts and pins bear on a resource
+	//
+	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/standing (the `GetResourceStanding` operationId).
+	GetResourceStanding(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// StartResource Start a resource that was stopped
 	//
 	// With the same outputs as before.
@@ -9342,6 +10302,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/stop (the `StopResource` operationId).
 	StopResource(ctx context.Context, project string, environment string, resource string, params *StopResourceParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpgradeResourceWithBody Bring one resource to a version of its template
+	//
+	// A change like any other; a pin is not passed over.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v1/projects/{project}/environments/{environment}/resources/{resource}/version (the `UpgradeResource` operationId).
+	UpgradeResourceWithBody(ctx context.Context, project string, environment string, resource string, params *UpgradeResourceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpgradeResource Bring one resource to a version of its template
+	//
+	// A change like any other; a pin is not passed over.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v1/projects/{project}/environments/{environment}/resources/{resource}/version (the `UpgradeResource` operationId).
+	UpgradeResource(ctx context.Context, project string, environment string, resource string, params *UpgradeResourceParams, body UpgradeResourceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ExplainResource Explain why a resource is as it is
 	//
@@ -9466,6 +10444,128 @@ type ClientInterface interface {
 	//
 	// Corresponds with PATCH /api/v1/robots/{robot} (the `UpdateRobot` operationId).
 	UpdateRobot(ctx context.Context, robot string, params *UpdateRobotParams, body UpdateRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRollouts Rollouts that the caller may know of
+	//
+	// Their own, and those about a resource that they may see.
+	//
+	// Corresponds with GET /api/v1/rollouts (the `ListRollouts` operationId).
+	ListRollouts(ctx context.Context, params *ListRolloutsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateRolloutWithBody Plan an upgrade of many resources
+	//
+	// Each is planned in the background as a single change would be; follow it with wait. Nothing is changed before it is started.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/rollouts (the `CreateRollout` operationId).
+	CreateRolloutWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CreateRollout Plan an upgrade of many resources
+	//
+	// Each is planned in the background as a single change would be; follow it with wait. Nothing is changed before it is started.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/rollouts (the `CreateRollout` operationId).
+	CreateRollout(ctx context.Context, body CreateRolloutJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetRollout A rollout
+	//
+	// With wait it answers when its version differs from known (by default the one there is now), when it is over, or when the time is.
+	//
+	// Corresponds with GET /api/v1/rollouts/{rollout} (the `GetRollout` operationId).
+	GetRollout(ctx context.Context, rollout string, params *GetRolloutParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CancelRollout End a rollout as it is
+	//
+	// Members that are on their way go on; the others are left alone.
+	//
+	// Corresponds with POST /api/v1/rollouts/{rollout}/cancel (the `CancelRollout` operationId).
+	CancelRollout(ctx context.Context, rollout string, params *CancelRolloutParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveRolloutGroupWithBody Agree to what a group's members are to become
+	//
+	// It takes the right to approve for every member, and a person.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/rollouts/{rollout}/groups/{group}/approve (the `ApproveRolloutGroup` operationId).
+	ApproveRolloutGroupWithBody(ctx context.Context, rollout string, group int64, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApproveRolloutGroup Agree to what a group's members are to become
+	//
+	// It takes the right to approve for every member, and a person.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/rollouts/{rollout}/groups/{group}/approve (the `ApproveRolloutGroup` operationId).
+	ApproveRolloutGroup(ctx context.Context, rollout string, group int64, body ApproveRolloutGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RejectRolloutGroupWithBody Have a group's members set aside
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/rollouts/{rollout}/groups/{group}/reject (the `RejectRolloutGroup` operationId).
+	RejectRolloutGroupWithBody(ctx context.Context, rollout string, group int64, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RejectRolloutGroup Have a group's members set aside
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/rollouts/{rollout}/groups/{group}/reject (the `RejectRolloutGroup` operationId).
+	RejectRolloutGroup(ctx context.Context, rollout string, group int64, body RejectRolloutGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListRolloutMembers The resources of a rollout
+	//
+	// Those that the caller may see, in the order of waves.
+	//
+	// Corresponds with GET /api/v1/rollouts/{rollout}/members (the `ListRolloutMembers` operationId).
+	ListRolloutMembers(ctx context.Context, rollout string, params *ListRolloutMembersParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PauseRollout Pause a rollout
+	//
+	// No further member is changed; those that are on their way go on.
+	//
+	// Corresponds with POST /api/v1/rollouts/{rollout}/pause (the `PauseRollout` operationId).
+	PauseRollout(ctx context.Context, rollout string, params *PauseRolloutParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ResumeRollout Go on with a rollout that was paused or has halted
+	//
+	// Members that failed are left as they are.
+	//
+	// Corresponds with POST /api/v1/rollouts/{rollout}/resume (the `ResumeRollout` operationId).
+	ResumeRollout(ctx context.Context, rollout string, params *ResumeRolloutParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RetryRollout Plan anew what was left out, set aside or has failed, and go on with it
+	//
+	// Corresponds with POST /api/v1/rollouts/{rollout}/retry (the `RetryRollout` operationId).
+	RetryRollout(ctx context.Context, rollout string, params *RetryRolloutParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RollbackRolloutWithBody Take back what a rollout upgraded
+	//
+	// New revisions with the old content. What somebody changed since is left as it is.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/rollouts/{rollout}/rollback (the `RollbackRollout` operationId).
+	RollbackRolloutWithBody(ctx context.Context, rollout string, params *RollbackRolloutParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RollbackRollout Take back what a rollout upgraded
+	//
+	// New revisions with the old content. What somebody changed since is left as it is.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/rollouts/{rollout}/rollback (the `RollbackRollout` operationId).
+	RollbackRollout(ctx context.Context, rollout string, params *RollbackRolloutParams, body RollbackRolloutJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// StartRollout Start a planned rollout
+	//
+	// Its changes are made with the rights of who starts it.
+	//
+	// Corresponds with POST /api/v1/rollouts/{rollout}/start (the `StartRollout` operationId).
+	StartRollout(ctx context.Context, rollout string, params *StartRolloutParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetRun Get a run
 	//
@@ -11940,6 +13040,21 @@ func (c *Client) RevokeMySession(ctx context.Context, session string, reqEditors
 	return c.Client.Do(req)
 }
 
+// ListPins Pins and exemptions of resources that the caller may see
+//
+// Corresponds with GET /api/v1/pins (the `ListPins` operationId).
+func (c *Client) ListPins(ctx context.Context, params *ListPinsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListPinsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListProjects Projects that the caller may see
 //
 // Corresponds with GET /api/v1/projects (the `ListProjects` operationId).
@@ -12631,6 +13746,110 @@ func (c *Client) EjectResource(ctx context.Context, project string, environment 
 	return c.Client.Do(req)
 }
 
+// UnexemptResource Let a rollout change a resource again
+//
+// It takes it up when it is retried.
+//
+// Corresponds with DELETE /api/v1/projects/{project}/environments/{environment}/resources/{resource}/exemptions/{rollout} (the `UnexemptResource` operationId).
+func (c *Client) UnexemptResource(ctx context.Context, project string, environment string, resource string, rollout string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUnexemptResourceRequest(c.Server, project, environment, resource, rollout)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExemptResourceWithBody Keep one rollout from changing a resource
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v1/projects/{project}/environments/{environment}/resources/{resource}/exemptions/{rollout} (the `ExemptResource` operationId).
+func (c *Client) ExemptResourceWithBody(ctx context.Context, project string, environment string, resource string, rollout string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExemptResourceRequestWithBody(c.Server, project, environment, resource, rollout, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ExemptResource Keep one rollout from changing a resource
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v1/projects/{project}/environments/{environment}/resources/{resource}/exemptions/{rollout} (the `ExemptResource` operationId).
+func (c *Client) ExemptResource(ctx context.Context, project string, environment string, resource string, rollout string, body ExemptResourceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewExemptResourceRequest(c.Server, project, environment, resource, rollout, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UnpinResource Take a resource's pin away
+//
+// Corresponds with DELETE /api/v1/projects/{project}/environments/{environment}/resources/{resource}/pin (the `UnpinResource` operationId).
+func (c *Client) UnpinResource(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUnpinResourceRequest(c.Server, project, environment, resource)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PinResourceWithBody Keep a resource at its version
+//
+// No rollout changes it until then, and neither does an upgrade. An earlier pin is replaced.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v1/projects/{project}/environments/{environment}/resources/{resource}/pin (the `PinResource` operationId).
+func (c *Client) PinResourceWithBody(ctx context.Context, project string, environment string, resource string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPinResourceRequestWithBody(c.Server, project, environment, resource, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PinResource Keep a resource at its version
+//
+// No rollout changes it until then, and neither does an upgrade. An earlier pin is replaced.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v1/projects/{project}/environments/{environment}/resources/{resource}/pin (the `PinResource` operationId).
+func (c *Client) PinResource(ctx context.Context, project string, environment string, resource string, body PinResourceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPinResourceRequest(c.Server, project, environment, resource, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // PlanResourceChangeWithBody See what a change would do
 //
 // Changes nothing. An empty body shows what the wanted revision would change.
@@ -12807,6 +14026,21 @@ func (c *Client) ListRuns(ctx context.Context, project string, environment strin
 	return c.Client.Do(req)
 }
 
+// GetResourceStanding How rollouts and pins bear on a resource
+//
+// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/standing (the `GetResourceStanding` operationId).
+func (c *Client) GetResourceStanding(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetResourceStandingRequest(c.Server, project, environment, resource)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // StartResource Start a resource that was stopped
 //
 // With the same outputs as before.
@@ -12941,6 +14175,44 @@ func (c *Client) ListStateVersions(ctx context.Context, project string, environm
 // Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/stop (the `StopResource` operationId).
 func (c *Client) StopResource(ctx context.Context, project string, environment string, resource string, params *StopResourceParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewStopResourceRequest(c.Server, project, environment, resource, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpgradeResourceWithBody Bring one resource to a version of its template
+//
+// A change like any other; a pin is not passed over.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v1/projects/{project}/environments/{environment}/resources/{resource}/version (the `UpgradeResource` operationId).
+func (c *Client) UpgradeResourceWithBody(ctx context.Context, project string, environment string, resource string, params *UpgradeResourceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpgradeResourceRequestWithBody(c.Server, project, environment, resource, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpgradeResource Bring one resource to a version of its template
+//
+// A change like any other; a pin is not passed over.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v1/projects/{project}/environments/{environment}/resources/{resource}/version (the `UpgradeResource` operationId).
+func (c *Client) UpgradeResource(ctx context.Context, project string, environment string, resource string, params *UpgradeResourceParams, body UpgradeResourceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpgradeResourceRequest(c.Server, project, environment, resource, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -13245,6 +14517,288 @@ func (c *Client) UpdateRobotWithBody(ctx context.Context, robot string, params *
 // Corresponds with PATCH /api/v1/robots/{robot} (the `UpdateRobot` operationId).
 func (c *Client) UpdateRobot(ctx context.Context, robot string, params *UpdateRobotParams, body UpdateRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateRobotRequest(c.Server, robot, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRollouts Rollouts that the caller may know of
+//
+// Their own, and those about a resource that they may see.
+//
+// Corresponds with GET /api/v1/rollouts (the `ListRollouts` operationId).
+func (c *Client) ListRollouts(ctx context.Context, params *ListRolloutsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRolloutsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateRolloutWithBody Plan an upgrade of many resources
+//
+// Each is planned in the background as a single change would be; follow it with wait. Nothing is changed before it is started.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/rollouts (the `CreateRollout` operationId).
+func (c *Client) CreateRolloutWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateRolloutRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CreateRollout Plan an upgrade of many resources
+//
+// Each is planned in the background as a single change would be; follow it with wait. Nothing is changed before it is started.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/rollouts (the `CreateRollout` operationId).
+func (c *Client) CreateRollout(ctx context.Context, body CreateRolloutJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCreateRolloutRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetRollout A rollout
+//
+// With wait it answers when its version differs from known (by default the one there is now), when it is over, or when the time is.
+//
+// Corresponds with GET /api/v1/rollouts/{rollout} (the `GetRollout` operationId).
+func (c *Client) GetRollout(ctx context.Context, rollout string, params *GetRolloutParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetRolloutRequest(c.Server, rollout, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CancelRollout End a rollout as it is
+//
+// Members that are on their way go on; the others are left alone.
+//
+// Corresponds with POST /api/v1/rollouts/{rollout}/cancel (the `CancelRollout` operationId).
+func (c *Client) CancelRollout(ctx context.Context, rollout string, params *CancelRolloutParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCancelRolloutRequest(c.Server, rollout, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveRolloutGroupWithBody Agree to what a group's members are to become
+//
+// It takes the right to approve for every member, and a person.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/rollouts/{rollout}/groups/{group}/approve (the `ApproveRolloutGroup` operationId).
+func (c *Client) ApproveRolloutGroupWithBody(ctx context.Context, rollout string, group int64, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveRolloutGroupRequestWithBody(c.Server, rollout, group, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApproveRolloutGroup Agree to what a group's members are to become
+//
+// It takes the right to approve for every member, and a person.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/rollouts/{rollout}/groups/{group}/approve (the `ApproveRolloutGroup` operationId).
+func (c *Client) ApproveRolloutGroup(ctx context.Context, rollout string, group int64, body ApproveRolloutGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApproveRolloutGroupRequest(c.Server, rollout, group, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RejectRolloutGroupWithBody Have a group's members set aside
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/rollouts/{rollout}/groups/{group}/reject (the `RejectRolloutGroup` operationId).
+func (c *Client) RejectRolloutGroupWithBody(ctx context.Context, rollout string, group int64, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRejectRolloutGroupRequestWithBody(c.Server, rollout, group, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RejectRolloutGroup Have a group's members set aside
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/rollouts/{rollout}/groups/{group}/reject (the `RejectRolloutGroup` operationId).
+func (c *Client) RejectRolloutGroup(ctx context.Context, rollout string, group int64, body RejectRolloutGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRejectRolloutGroupRequest(c.Server, rollout, group, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListRolloutMembers The resources of a rollout
+//
+// Those that the caller may see, in the order of waves.
+//
+// Corresponds with GET /api/v1/rollouts/{rollout}/members (the `ListRolloutMembers` operationId).
+func (c *Client) ListRolloutMembers(ctx context.Context, rollout string, params *ListRolloutMembersParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListRolloutMembersRequest(c.Server, rollout, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PauseRollout Pause a rollout
+//
+// No further member is changed; those that are on their way go on.
+//
+// Corresponds with POST /api/v1/rollouts/{rollout}/pause (the `PauseRollout` operationId).
+func (c *Client) PauseRollout(ctx context.Context, rollout string, params *PauseRolloutParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPauseRolloutRequest(c.Server, rollout, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ResumeRollout Go on with a rollout that was paused or has halted
+//
+// Members that failed are left as they are.
+//
+// Corresponds with POST /api/v1/rollouts/{rollout}/resume (the `ResumeRollout` operationId).
+func (c *Client) ResumeRollout(ctx context.Context, rollout string, params *ResumeRolloutParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResumeRolloutRequest(c.Server, rollout, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RetryRollout Plan anew what was left out, set aside or has failed, and go on with it
+//
+// Corresponds with POST /api/v1/rollouts/{rollout}/retry (the `RetryRollout` operationId).
+func (c *Client) RetryRollout(ctx context.Context, rollout string, params *RetryRolloutParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRetryRolloutRequest(c.Server, rollout, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RollbackRolloutWithBody Take back what a rollout upgraded
+//
+// New revisions with the old content. What somebody changed since is left as it is.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/rollouts/{rollout}/rollback (the `RollbackRollout` operationId).
+func (c *Client) RollbackRolloutWithBody(ctx context.Context, rollout string, params *RollbackRolloutParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRollbackRolloutRequestWithBody(c.Server, rollout, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RollbackRollout Take back what a rollout upgraded
+//
+// New revisions with the old content. What somebody changed since is left as it is.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/rollouts/{rollout}/rollback (the `RollbackRollout` operationId).
+func (c *Client) RollbackRollout(ctx context.Context, rollout string, params *RollbackRolloutParams, body RollbackRolloutJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRollbackRolloutRequest(c.Server, rollout, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// StartRollout Start a planned rollout
+//
+// Its changes are made with the rights of who starts it.
+//
+// Corresponds with POST /api/v1/rollouts/{rollout}/start (the `StartRollout` operationId).
+func (c *Client) StartRollout(ctx context.Context, rollout string, params *StartRolloutParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewStartRolloutRequest(c.Server, rollout, params)
 	if err != nil {
 		return nil, err
 	}
@@ -19799,6 +21353,96 @@ func NewRevokeMySessionRequest(server string, session string) (*http.Request, er
 	return req, nil
 }
 
+// NewListPinsRequest constructs an http.Request for the ListPins method
+func NewListPinsRequest(server string, params *ListPinsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/pins")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Over != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "over", *params.Over, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListProjectsRequest constructs an http.Request for the ListProjects method
 func NewListProjectsRequest(server string, params *ListProjectsParams) (*http.Request, error) {
 	var err error
@@ -21439,6 +23083,238 @@ func NewEjectResourceRequestWithBody(server string, project string, environment 
 	return req, nil
 }
 
+// NewUnexemptResourceRequest constructs an http.Request for the UnexemptResource method
+func NewUnexemptResourceRequest(server string, project string, environment string, resource string, rollout string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "environment", environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "resource", resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam3 string
+
+	pathParam3, err = runtime.StyleParamWithOptions("simple", false, "rollout", rollout, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/projects/%s/environments/%s/resources/%s/exemptions/%s", pathParam0, pathParam1, pathParam2, pathParam3)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewExemptResourceRequest calls the generic ExemptResource builder with application/json body
+func NewExemptResourceRequest(server string, project string, environment string, resource string, rollout string, body ExemptResourceJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewExemptResourceRequestWithBody(server, project, environment, resource, rollout, "application/json", bodyReader)
+}
+
+// NewExemptResourceRequestWithBody constructs an http.Request for the ExemptResource method, with any body, and a specified content type
+func NewExemptResourceRequestWithBody(server string, project string, environment string, resource string, rollout string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "environment", environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "resource", resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam3 string
+
+	pathParam3, err = runtime.StyleParamWithOptions("simple", false, "rollout", rollout, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/projects/%s/environments/%s/resources/%s/exemptions/%s", pathParam0, pathParam1, pathParam2, pathParam3)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewUnpinResourceRequest constructs an http.Request for the UnpinResource method
+func NewUnpinResourceRequest(server string, project string, environment string, resource string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "environment", environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "resource", resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/projects/%s/environments/%s/resources/%s/pin", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPinResourceRequest calls the generic PinResource builder with application/json body
+func NewPinResourceRequest(server string, project string, environment string, resource string, body PinResourceJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPinResourceRequestWithBody(server, project, environment, resource, "application/json", bodyReader)
+}
+
+// NewPinResourceRequestWithBody constructs an http.Request for the PinResource method, with any body, and a specified content type
+func NewPinResourceRequestWithBody(server string, project string, environment string, resource string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "environment", environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "resource", resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/projects/%s/environments/%s/resources/%s/pin", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewPlanResourceChangeRequest calls the generic PlanResourceChange builder with application/json body
 func NewPlanResourceChangeRequest(server string, project string, environment string, resource string, params *PlanResourceChangeParams, body PlanResourceChangeJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -21987,6 +23863,54 @@ func NewListRunsRequest(server string, project string, environment string, resou
 	return req, nil
 }
 
+// NewGetResourceStandingRequest constructs an http.Request for the GetResourceStanding method
+func NewGetResourceStandingRequest(server string, project string, environment string, resource string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "environment", environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "resource", resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/projects/%s/environments/%s/resources/%s/standing", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewStartResourceRequest constructs an http.Request for the StartResource method
 func NewStartResourceRequest(server string, project string, environment string, resource string, params *StartResourceParams) (*http.Request, error) {
 	var err error
@@ -22351,6 +24275,82 @@ func NewStopResourceRequest(server string, project string, environment string, r
 	if err != nil {
 		return nil, err
 	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewUpgradeResourceRequest calls the generic UpgradeResource builder with application/json body
+func NewUpgradeResourceRequest(server string, project string, environment string, resource string, params *UpgradeResourceParams, body UpgradeResourceJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpgradeResourceRequestWithBody(server, project, environment, resource, params, "application/json", bodyReader)
+}
+
+// NewUpgradeResourceRequestWithBody constructs an http.Request for the UpgradeResource method, with any body, and a specified content type
+func NewUpgradeResourceRequestWithBody(server string, project string, environment string, resource string, params *UpgradeResourceParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "environment", environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam2 string
+
+	pathParam2, err = runtime.StyleParamWithOptions("simple", false, "resource", resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/projects/%s/environments/%s/resources/%s/version", pathParam0, pathParam1, pathParam2)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	if params != nil {
 
@@ -23332,6 +25332,769 @@ func NewUpdateRobotRequestWithBody(server string, robot string, params *UpdateRo
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewListRolloutsRequest constructs an http.Request for the ListRollouts method
+func NewListRolloutsRequest(server string, params *ListRolloutsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/rollouts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Template != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "template", *params.Template, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Open != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "open", *params.Open, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Mine != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "mine", *params.Mine, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCreateRolloutRequest calls the generic CreateRollout builder with application/json body
+func NewCreateRolloutRequest(server string, body CreateRolloutJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCreateRolloutRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCreateRolloutRequestWithBody constructs an http.Request for the CreateRollout method, with any body, and a specified content type
+func NewCreateRolloutRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/rollouts")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetRolloutRequest constructs an http.Request for the GetRollout method
+func NewGetRolloutRequest(server string, rollout string, params *GetRolloutParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "rollout", rollout, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/rollouts/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Wait != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "wait", *params.Wait, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Known != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "known", *params.Known, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCancelRolloutRequest constructs an http.Request for the CancelRollout method
+func NewCancelRolloutRequest(server string, rollout string, params *CancelRolloutParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "rollout", rollout, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/rollouts/%s/cancel", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewApproveRolloutGroupRequest calls the generic ApproveRolloutGroup builder with application/json body
+func NewApproveRolloutGroupRequest(server string, rollout string, group int64, body ApproveRolloutGroupJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewApproveRolloutGroupRequestWithBody(server, rollout, group, "application/json", bodyReader)
+}
+
+// NewApproveRolloutGroupRequestWithBody constructs an http.Request for the ApproveRolloutGroup method, with any body, and a specified content type
+func NewApproveRolloutGroupRequestWithBody(server string, rollout string, group int64, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "rollout", rollout, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "group", group, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/rollouts/%s/groups/%s/approve", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewRejectRolloutGroupRequest calls the generic RejectRolloutGroup builder with application/json body
+func NewRejectRolloutGroupRequest(server string, rollout string, group int64, body RejectRolloutGroupJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRejectRolloutGroupRequestWithBody(server, rollout, group, "application/json", bodyReader)
+}
+
+// NewRejectRolloutGroupRequestWithBody constructs an http.Request for the RejectRolloutGroup method, with any body, and a specified content type
+func NewRejectRolloutGroupRequestWithBody(server string, rollout string, group int64, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "rollout", rollout, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "group", group, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "integer", Format: "int64"})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/rollouts/%s/groups/%s/reject", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListRolloutMembersRequest constructs an http.Request for the ListRolloutMembers method
+func NewListRolloutMembersRequest(server string, rollout string, params *ListRolloutMembersParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "rollout", rollout, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/rollouts/%s/members", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Wave != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "wave", *params.Wave, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Group != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "group", *params.Group, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPauseRolloutRequest constructs an http.Request for the PauseRollout method
+func NewPauseRolloutRequest(server string, rollout string, params *PauseRolloutParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "rollout", rollout, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/rollouts/%s/pause", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewResumeRolloutRequest constructs an http.Request for the ResumeRollout method
+func NewResumeRolloutRequest(server string, rollout string, params *ResumeRolloutParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "rollout", rollout, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/rollouts/%s/resume", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewRetryRolloutRequest constructs an http.Request for the RetryRollout method
+func NewRetryRolloutRequest(server string, rollout string, params *RetryRolloutParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "rollout", rollout, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/rollouts/%s/retry", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewRollbackRolloutRequest calls the generic RollbackRollout builder with application/json body
+func NewRollbackRolloutRequest(server string, rollout string, params *RollbackRolloutParams, body RollbackRolloutJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewRollbackRolloutRequestWithBody(server, rollout, params, "application/json", bodyReader)
+}
+
+// NewRollbackRolloutRequestWithBody constructs an http.Request for the RollbackRollout method, with any body, and a specified content type
+func NewRollbackRolloutRequestWithBody(server string, rollout string, params *RollbackRolloutParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "rollout", rollout, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/rollouts/%s/rollback", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewStartRolloutRequest constructs an http.Request for the StartRollout method
+func NewStartRolloutRequest(server string, rollout string, params *StartRolloutParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "rollout", rollout, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/rollouts/%s/start", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	if params != nil {
 
@@ -27572,6 +30335,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with DELETE /api/v1/me/sessions/{session} (the `RevokeMySession` operationId).
 	RevokeMySessionWithResponse(ctx context.Context, session string, reqEditors ...RequestEditorFn) (*RevokeMySessionReply, error)
 
+	// ListPinsWithResponse Pins and exemptions of resources that the caller may see
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/pins (the `ListPins` operationId).
+	ListPinsWithResponse(ctx context.Context, params *ListPinsParams, reqEditors ...RequestEditorFn) (*ListPinsReply, error)
+
 	// ListProjectsWithResponse Projects that the caller may see
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -27899,6 +30669,54 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/eject (the `EjectResource` operationId).
 	EjectResourceWithResponse(ctx context.Context, project string, environment string, resource string, body EjectResourceJSONRequestBody, reqEditors ...RequestEditorFn) (*EjectResourceReply, error)
 
+	// UnexemptResourceWithResponse Let a rollout change a resource again
+	//
+	// It takes it up when it is retried.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v1/projects/{project}/environments/{environment}/resources/{resource}/exemptions/{rollout} (the `UnexemptResource` operationId).
+	UnexemptResourceWithResponse(ctx context.Context, project string, environment string, resource string, rollout string, reqEditors ...RequestEditorFn) (*UnexemptResourceReply, error)
+
+	// ExemptResourceWithBodyWithResponse Keep one rollout from changing a resource
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/projects/{project}/environments/{environment}/resources/{resource}/exemptions/{rollout} (the `ExemptResource` operationId).
+	ExemptResourceWithBodyWithResponse(ctx context.Context, project string, environment string, resource string, rollout string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExemptResourceReply, error)
+
+	// ExemptResourceWithResponse Keep one rollout from changing a resource
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/projects/{project}/environments/{environment}/resources/{resource}/exemptions/{rollout} (the `ExemptResource` operationId).
+	ExemptResourceWithResponse(ctx context.Context, project string, environment string, resource string, rollout string, body ExemptResourceJSONRequestBody, reqEditors ...RequestEditorFn) (*ExemptResourceReply, error)
+
+	// UnpinResourceWithResponse Take a resource's pin away
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /api/v1/projects/{project}/environments/{environment}/resources/{resource}/pin (the `UnpinResource` operationId).
+	UnpinResourceWithResponse(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*UnpinResourceReply, error)
+
+	// PinResourceWithBodyWithResponse Keep a resource at its version
+	//
+	// No rollout changes it until then, and neither does an upgrade. An earlier pin is replaced.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/projects/{project}/environments/{environment}/resources/{resource}/pin (the `PinResource` operationId).
+	PinResourceWithBodyWithResponse(ctx context.Context, project string, environment string, resource string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PinResourceReply, error)
+
+	// PinResourceWithResponse Keep a resource at its version
+	//
+	// No rollout changes it until then, and neither does an upgrade. An earlier pin is replaced.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/projects/{project}/environments/{environment}/resources/{resource}/pin (the `PinResource` operationId).
+	PinResourceWithResponse(ctx context.Context, project string, environment string, resource string, body PinResourceJSONRequestBody, reqEditors ...RequestEditorFn) (*PinResourceReply, error)
+
 	// PlanResourceChangeWithBodyWithResponse See what a change would do
 	//
 	// Changes nothing. An empty body shows what the wanted revision would change.
@@ -27987,6 +30805,13 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/runs (the `ListRuns` operationId).
 	ListRunsWithResponse(ctx context.Context, project string, environment string, resource string, params *ListRunsParams, reqEditors ...RequestEditorFn) (*ListRunsReply, error)
 
+	// GetResourceStandingWithResponse How rollouts and pins bear on a resource
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/standing (the `GetResourceStanding` operationId).
+	GetResourceStandingWithResponse(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*GetResourceStandingReply, error)
+
 	// StartResourceWithResponse Start a resource that was stopped
 	//
 	// With the same outputs as before.
@@ -28058,6 +30883,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/v1/projects/{project}/environments/{environment}/resources/{resource}/stop (the `StopResource` operationId).
 	StopResourceWithResponse(ctx context.Context, project string, environment string, resource string, params *StopResourceParams, reqEditors ...RequestEditorFn) (*StopResourceReply, error)
+
+	// UpgradeResourceWithBodyWithResponse Bring one resource to a version of its template
+	//
+	// A change like any other; a pin is not passed over.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/projects/{project}/environments/{environment}/resources/{resource}/version (the `UpgradeResource` operationId).
+	UpgradeResourceWithBodyWithResponse(ctx context.Context, project string, environment string, resource string, params *UpgradeResourceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpgradeResourceReply, error)
+
+	// UpgradeResourceWithResponse Bring one resource to a version of its template
+	//
+	// A change like any other; a pin is not passed over.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/projects/{project}/environments/{environment}/resources/{resource}/version (the `UpgradeResource` operationId).
+	UpgradeResourceWithResponse(ctx context.Context, project string, environment string, resource string, params *UpgradeResourceParams, body UpgradeResourceJSONRequestBody, reqEditors ...RequestEditorFn) (*UpgradeResourceReply, error)
 
 	// ExplainResourceWithResponse Explain why a resource is as it is
 	//
@@ -28202,6 +31045,144 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with PATCH /api/v1/robots/{robot} (the `UpdateRobot` operationId).
 	UpdateRobotWithResponse(ctx context.Context, robot string, params *UpdateRobotParams, body UpdateRobotJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateRobotReply, error)
+
+	// ListRolloutsWithResponse Rollouts that the caller may know of
+	//
+	// Their own, and those about a resource that they may see.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/rollouts (the `ListRollouts` operationId).
+	ListRolloutsWithResponse(ctx context.Context, params *ListRolloutsParams, reqEditors ...RequestEditorFn) (*ListRolloutsReply, error)
+
+	// CreateRolloutWithBodyWithResponse Plan an upgrade of many resources
+	//
+	// Each is planned in the background as a single change would be; follow it with wait. Nothing is changed before it is started.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/rollouts (the `CreateRollout` operationId).
+	CreateRolloutWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRolloutReply, error)
+
+	// CreateRolloutWithResponse Plan an upgrade of many resources
+	//
+	// Each is planned in the background as a single change would be; follow it with wait. Nothing is changed before it is started.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/rollouts (the `CreateRollout` operationId).
+	CreateRolloutWithResponse(ctx context.Context, body CreateRolloutJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRolloutReply, error)
+
+	// GetRolloutWithResponse A rollout
+	//
+	// With wait it answers when its version differs from known (by default the one there is now), when it is over, or when the time is.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/rollouts/{rollout} (the `GetRollout` operationId).
+	GetRolloutWithResponse(ctx context.Context, rollout string, params *GetRolloutParams, reqEditors ...RequestEditorFn) (*GetRolloutReply, error)
+
+	// CancelRolloutWithResponse End a rollout as it is
+	//
+	// Members that are on their way go on; the others are left alone.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/rollouts/{rollout}/cancel (the `CancelRollout` operationId).
+	CancelRolloutWithResponse(ctx context.Context, rollout string, params *CancelRolloutParams, reqEditors ...RequestEditorFn) (*CancelRolloutReply, error)
+
+	// ApproveRolloutGroupWithBodyWithResponse Agree to what a group's members are to become
+	//
+	// It takes the right to approve for every member, and a person.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/rollouts/{rollout}/groups/{group}/approve (the `ApproveRolloutGroup` operationId).
+	ApproveRolloutGroupWithBodyWithResponse(ctx context.Context, rollout string, group int64, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApproveRolloutGroupReply, error)
+
+	// ApproveRolloutGroupWithResponse Agree to what a group's members are to become
+	//
+	// It takes the right to approve for every member, and a person.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/rollouts/{rollout}/groups/{group}/approve (the `ApproveRolloutGroup` operationId).
+	ApproveRolloutGroupWithResponse(ctx context.Context, rollout string, group int64, body ApproveRolloutGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveRolloutGroupReply, error)
+
+	// RejectRolloutGroupWithBodyWithResponse Have a group's members set aside
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/rollouts/{rollout}/groups/{group}/reject (the `RejectRolloutGroup` operationId).
+	RejectRolloutGroupWithBodyWithResponse(ctx context.Context, rollout string, group int64, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RejectRolloutGroupReply, error)
+
+	// RejectRolloutGroupWithResponse Have a group's members set aside
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/rollouts/{rollout}/groups/{group}/reject (the `RejectRolloutGroup` operationId).
+	RejectRolloutGroupWithResponse(ctx context.Context, rollout string, group int64, body RejectRolloutGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*RejectRolloutGroupReply, error)
+
+	// ListRolloutMembersWithResponse The resources of a rollout
+	//
+	// Those that the caller may see, in the order of waves.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/rollouts/{rollout}/members (the `ListRolloutMembers` operationId).
+	ListRolloutMembersWithResponse(ctx context.Context, rollout string, params *ListRolloutMembersParams, reqEditors ...RequestEditorFn) (*ListRolloutMembersReply, error)
+
+	// PauseRolloutWithResponse Pause a rollout
+	//
+	// No further member is changed; those that are on their way go on.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/rollouts/{rollout}/pause (the `PauseRollout` operationId).
+	PauseRolloutWithResponse(ctx context.Context, rollout string, params *PauseRolloutParams, reqEditors ...RequestEditorFn) (*PauseRolloutReply, error)
+
+	// ResumeRolloutWithResponse Go on with a rollout that was paused or has halted
+	//
+	// Members that failed are left as they are.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/rollouts/{rollout}/resume (the `ResumeRollout` operationId).
+	ResumeRolloutWithResponse(ctx context.Context, rollout string, params *ResumeRolloutParams, reqEditors ...RequestEditorFn) (*ResumeRolloutReply, error)
+
+	// RetryRolloutWithResponse Plan anew what was left out, set aside or has failed, and go on with it
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/rollouts/{rollout}/retry (the `RetryRollout` operationId).
+	RetryRolloutWithResponse(ctx context.Context, rollout string, params *RetryRolloutParams, reqEditors ...RequestEditorFn) (*RetryRolloutReply, error)
+
+	// RollbackRolloutWithBodyWithResponse Take back what a rollout upgraded
+	//
+	// New revisions with the old content. What somebody changed since is left as it is.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/rollouts/{rollout}/rollback (the `RollbackRollout` operationId).
+	RollbackRolloutWithBodyWithResponse(ctx context.Context, rollout string, params *RollbackRolloutParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RollbackRolloutReply, error)
+
+	// RollbackRolloutWithResponse Take back what a rollout upgraded
+	//
+	// New revisions with the old content. What somebody changed since is left as it is.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/rollouts/{rollout}/rollback (the `RollbackRollout` operationId).
+	RollbackRolloutWithResponse(ctx context.Context, rollout string, params *RollbackRolloutParams, body RollbackRolloutJSONRequestBody, reqEditors ...RequestEditorFn) (*RollbackRolloutReply, error)
+
+	// StartRolloutWithResponse Start a planned rollout
+	//
+	// Its changes are made with the rights of who starts it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/rollouts/{rollout}/start (the `StartRollout` operationId).
+	StartRolloutWithResponse(ctx context.Context, rollout string, params *StartRolloutParams, reqEditors ...RequestEditorFn) (*StartRolloutReply, error)
 
 	// GetRunWithResponse Get a run
 	//
@@ -32519,6 +35500,47 @@ func (r RevokeMySessionReply) ContentType() string {
 	return ""
 }
 
+type ListPinsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PagePin
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListPinsReply) GetJSON200() *PagePin {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListPinsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListPinsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListPinsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListPinsReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListProjectsReply struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -33677,6 +36699,170 @@ func (r EjectResourceReply) ContentType() string {
 	return ""
 }
 
+type UnexemptResourceReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r UnexemptResourceReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UnexemptResourceReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UnexemptResourceReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UnexemptResourceReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ExemptResourceReply200Headers the declared response headers of an HTTP 200 response for ExemptResource
+type ExemptResourceReply200Headers struct {
+	ETag *string
+}
+
+type ExemptResourceReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Pin
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ExemptResourceReply200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ExemptResourceReply) GetJSON200() *Pin {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ExemptResourceReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ExemptResourceReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ExemptResourceReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ExemptResourceReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type UnpinResourceReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+}
+
+// GetBody returns the raw response body bytes
+func (r UnpinResourceReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UnpinResourceReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UnpinResourceReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UnpinResourceReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PinResourceReply200Headers the declared response headers of an HTTP 200 response for PinResource
+type PinResourceReply200Headers struct {
+	ETag *string
+}
+
+type PinResourceReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Pin
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PinResourceReply200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PinResourceReply) GetJSON200() *Pin {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r PinResourceReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PinResourceReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PinResourceReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PinResourceReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type PlanResourceChangeReply struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -34037,6 +37223,47 @@ func (r ListRunsReply) ContentType() string {
 	return ""
 }
 
+type GetResourceStandingReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ResourceStanding
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetResourceStandingReply) GetJSON200() *ResourceStanding {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetResourceStandingReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetResourceStandingReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetResourceStandingReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetResourceStandingReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // StartResourceReply200Headers the declared response headers of an HTTP 200 response for StartResource
 type StartResourceReply200Headers struct {
 	ETag     *string
@@ -34300,6 +37527,54 @@ func (r StopResourceReply) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r StopResourceReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// UpgradeResourceReply200Headers the declared response headers of an HTTP 200 response for UpgradeResource
+type UpgradeResourceReply200Headers struct {
+	ETag *string
+}
+
+type UpgradeResourceReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *UpgradedResource
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpgradeResourceReply200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpgradeResourceReply) GetJSON200() *UpgradedResource {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r UpgradeResourceReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpgradeResourceReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpgradeResourceReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpgradeResourceReply) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -34910,6 +38185,569 @@ func (r UpdateRobotReply) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r UpdateRobotReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListRolloutsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageRollout
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListRolloutsReply) GetJSON200() *PageRollout {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListRolloutsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRolloutsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRolloutsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListRolloutsReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CreateRolloutReply201Headers the declared response headers of an HTTP 201 response for CreateRollout
+type CreateRolloutReply201Headers struct {
+	ETag     *string
+	Location *string
+}
+
+type CreateRolloutReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON201 the response for an HTTP 201 `application/json` response
+	JSON201 *Rollout
+	// Headers201 the parsed response headers for an HTTP 201 response
+	Headers201 *CreateRolloutReply201Headers
+}
+
+// GetJSON201 returns the response for an HTTP 201 `application/json` response
+func (r CreateRolloutReply) GetJSON201() *Rollout {
+	return r.JSON201
+}
+
+// GetBody returns the raw response body bytes
+func (r CreateRolloutReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CreateRolloutReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CreateRolloutReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CreateRolloutReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetRolloutReply200Headers the declared response headers of an HTTP 200 response for GetRollout
+type GetRolloutReply200Headers struct {
+	ETag *string
+}
+
+type GetRolloutReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Rollout
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetRolloutReply200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetRolloutReply) GetJSON200() *Rollout {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetRolloutReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetRolloutReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetRolloutReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetRolloutReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CancelRolloutReply200Headers the declared response headers of an HTTP 200 response for CancelRollout
+type CancelRolloutReply200Headers struct {
+	ETag *string
+}
+
+type CancelRolloutReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Rollout
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CancelRolloutReply200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CancelRolloutReply) GetJSON200() *Rollout {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r CancelRolloutReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CancelRolloutReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CancelRolloutReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CancelRolloutReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ApproveRolloutGroupReply200Headers the declared response headers of an HTTP 200 response for ApproveRolloutGroup
+type ApproveRolloutGroupReply200Headers struct {
+	ETag *string
+}
+
+type ApproveRolloutGroupReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Rollout
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ApproveRolloutGroupReply200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ApproveRolloutGroupReply) GetJSON200() *Rollout {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ApproveRolloutGroupReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApproveRolloutGroupReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApproveRolloutGroupReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApproveRolloutGroupReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RejectRolloutGroupReply200Headers the declared response headers of an HTTP 200 response for RejectRolloutGroup
+type RejectRolloutGroupReply200Headers struct {
+	ETag *string
+}
+
+type RejectRolloutGroupReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Rollout
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RejectRolloutGroupReply200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RejectRolloutGroupReply) GetJSON200() *Rollout {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r RejectRolloutGroupReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RejectRolloutGroupReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RejectRolloutGroupReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RejectRolloutGroupReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListRolloutMembersReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageRolloutMember
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListRolloutMembersReply) GetJSON200() *PageRolloutMember {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListRolloutMembersReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListRolloutMembersReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListRolloutMembersReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListRolloutMembersReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// PauseRolloutReply200Headers the declared response headers of an HTTP 200 response for PauseRollout
+type PauseRolloutReply200Headers struct {
+	ETag *string
+}
+
+type PauseRolloutReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Rollout
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *PauseRolloutReply200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PauseRolloutReply) GetJSON200() *Rollout {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r PauseRolloutReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PauseRolloutReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PauseRolloutReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PauseRolloutReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ResumeRolloutReply200Headers the declared response headers of an HTTP 200 response for ResumeRollout
+type ResumeRolloutReply200Headers struct {
+	ETag *string
+}
+
+type ResumeRolloutReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Rollout
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ResumeRolloutReply200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ResumeRolloutReply) GetJSON200() *Rollout {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ResumeRolloutReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ResumeRolloutReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ResumeRolloutReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ResumeRolloutReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RetryRolloutReply200Headers the declared response headers of an HTTP 200 response for RetryRollout
+type RetryRolloutReply200Headers struct {
+	ETag *string
+}
+
+type RetryRolloutReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Rollout
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RetryRolloutReply200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RetryRolloutReply) GetJSON200() *Rollout {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r RetryRolloutReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RetryRolloutReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RetryRolloutReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RetryRolloutReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RollbackRolloutReply200Headers the declared response headers of an HTTP 200 response for RollbackRollout
+type RollbackRolloutReply200Headers struct {
+	ETag *string
+}
+
+type RollbackRolloutReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Rollout
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RollbackRolloutReply200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RollbackRolloutReply) GetJSON200() *Rollout {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r RollbackRolloutReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RollbackRolloutReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RollbackRolloutReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RollbackRolloutReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// StartRolloutReply200Headers the declared response headers of an HTTP 200 response for StartRollout
+type StartRolloutReply200Headers struct {
+	ETag *string
+}
+
+type StartRolloutReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Rollout
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *StartRolloutReply200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r StartRolloutReply) GetJSON200() *Rollout {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r StartRolloutReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r StartRolloutReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r StartRolloutReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r StartRolloutReply) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -38993,6 +42831,19 @@ func (c *ClientWithResponses) RevokeMySessionWithResponse(ctx context.Context, s
 	return ParseRevokeMySessionReply(rsp)
 }
 
+// ListPinsWithResponse Pins and exemptions of resources that the caller may see
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/pins (the `ListPins` operationId).
+func (c *ClientWithResponses) ListPinsWithResponse(ctx context.Context, params *ListPinsParams, reqEditors ...RequestEditorFn) (*ListPinsReply, error) {
+	rsp, err := c.ListPins(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListPinsReply(rsp)
+}
+
 // ListProjectsWithResponse Projects that the caller may see
 //
 // Returns a wrapper object for the known response body format(s).
@@ -39554,6 +43405,90 @@ func (c *ClientWithResponses) EjectResourceWithResponse(ctx context.Context, pro
 	return ParseEjectResourceReply(rsp)
 }
 
+// UnexemptResourceWithResponse Let a rollout change a resource again
+//
+// It takes it up when it is retried.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v1/projects/{project}/environments/{environment}/resources/{resource}/exemptions/{rollout} (the `UnexemptResource` operationId).
+func (c *ClientWithResponses) UnexemptResourceWithResponse(ctx context.Context, project string, environment string, resource string, rollout string, reqEditors ...RequestEditorFn) (*UnexemptResourceReply, error) {
+	rsp, err := c.UnexemptResource(ctx, project, environment, resource, rollout, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUnexemptResourceReply(rsp)
+}
+
+// ExemptResourceWithBodyWithResponse Keep one rollout from changing a resource
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/projects/{project}/environments/{environment}/resources/{resource}/exemptions/{rollout} (the `ExemptResource` operationId).
+func (c *ClientWithResponses) ExemptResourceWithBodyWithResponse(ctx context.Context, project string, environment string, resource string, rollout string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ExemptResourceReply, error) {
+	rsp, err := c.ExemptResourceWithBody(ctx, project, environment, resource, rollout, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExemptResourceReply(rsp)
+}
+
+// ExemptResourceWithResponse Keep one rollout from changing a resource
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/projects/{project}/environments/{environment}/resources/{resource}/exemptions/{rollout} (the `ExemptResource` operationId).
+func (c *ClientWithResponses) ExemptResourceWithResponse(ctx context.Context, project string, environment string, resource string, rollout string, body ExemptResourceJSONRequestBody, reqEditors ...RequestEditorFn) (*ExemptResourceReply, error) {
+	rsp, err := c.ExemptResource(ctx, project, environment, resource, rollout, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseExemptResourceReply(rsp)
+}
+
+// UnpinResourceWithResponse Take a resource's pin away
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /api/v1/projects/{project}/environments/{environment}/resources/{resource}/pin (the `UnpinResource` operationId).
+func (c *ClientWithResponses) UnpinResourceWithResponse(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*UnpinResourceReply, error) {
+	rsp, err := c.UnpinResource(ctx, project, environment, resource, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUnpinResourceReply(rsp)
+}
+
+// PinResourceWithBodyWithResponse Keep a resource at its version
+//
+// No rollout changes it until then, and neither does an upgrade. An earlier pin is replaced.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/projects/{project}/environments/{environment}/resources/{resource}/pin (the `PinResource` operationId).
+func (c *ClientWithResponses) PinResourceWithBodyWithResponse(ctx context.Context, project string, environment string, resource string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PinResourceReply, error) {
+	rsp, err := c.PinResourceWithBody(ctx, project, environment, resource, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePinResourceReply(rsp)
+}
+
+// PinResourceWithResponse Keep a resource at its version
+//
+// No rollout changes it until then, and neither does an upgrade. An earlier pin is replaced.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/projects/{project}/environments/{environment}/resources/{resource}/pin (the `PinResource` operationId).
+func (c *ClientWithResponses) PinResourceWithResponse(ctx context.Context, project string, environment string, resource string, body PinResourceJSONRequestBody, reqEditors ...RequestEditorFn) (*PinResourceReply, error) {
+	rsp, err := c.PinResource(ctx, project, environment, resource, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePinResourceReply(rsp)
+}
+
 // PlanResourceChangeWithBodyWithResponse See what a change would do
 //
 // Changes nothing. An empty body shows what the wanted revision would change.
@@ -39702,6 +43637,19 @@ func (c *ClientWithResponses) ListRunsWithResponse(ctx context.Context, project 
 	return ParseListRunsReply(rsp)
 }
 
+// GetResourceStandingWithResponse How rollouts and pins bear on a resource
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource}/standing (the `GetResourceStanding` operationId).
+func (c *ClientWithResponses) GetResourceStandingWithResponse(ctx context.Context, project string, environment string, resource string, reqEditors ...RequestEditorFn) (*GetResourceStandingReply, error) {
+	rsp, err := c.GetResourceStanding(ctx, project, environment, resource, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetResourceStandingReply(rsp)
+}
+
 // StartResourceWithResponse Start a resource that was stopped
 //
 // With the same outputs as before.
@@ -39820,6 +43768,36 @@ func (c *ClientWithResponses) StopResourceWithResponse(ctx context.Context, proj
 		return nil, err
 	}
 	return ParseStopResourceReply(rsp)
+}
+
+// UpgradeResourceWithBodyWithResponse Bring one resource to a version of its template
+//
+// A change like any other; a pin is not passed over.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/projects/{project}/environments/{environment}/resources/{resource}/version (the `UpgradeResource` operationId).
+func (c *ClientWithResponses) UpgradeResourceWithBodyWithResponse(ctx context.Context, project string, environment string, resource string, params *UpgradeResourceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpgradeResourceReply, error) {
+	rsp, err := c.UpgradeResourceWithBody(ctx, project, environment, resource, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpgradeResourceReply(rsp)
+}
+
+// UpgradeResourceWithResponse Bring one resource to a version of its template
+//
+// A change like any other; a pin is not passed over.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/projects/{project}/environments/{environment}/resources/{resource}/version (the `UpgradeResource` operationId).
+func (c *ClientWithResponses) UpgradeResourceWithResponse(ctx context.Context, project string, environment string, resource string, params *UpgradeResourceParams, body UpgradeResourceJSONRequestBody, reqEditors ...RequestEditorFn) (*UpgradeResourceReply, error) {
+	rsp, err := c.UpgradeResource(ctx, project, environment, resource, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpgradeResourceReply(rsp)
 }
 
 // ExplainResourceWithResponse Explain why a resource is as it is
@@ -40072,6 +44050,240 @@ func (c *ClientWithResponses) UpdateRobotWithResponse(ctx context.Context, robot
 		return nil, err
 	}
 	return ParseUpdateRobotReply(rsp)
+}
+
+// ListRolloutsWithResponse Rollouts that the caller may know of
+//
+// Their own, and those about a resource that they may see.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/rollouts (the `ListRollouts` operationId).
+func (c *ClientWithResponses) ListRolloutsWithResponse(ctx context.Context, params *ListRolloutsParams, reqEditors ...RequestEditorFn) (*ListRolloutsReply, error) {
+	rsp, err := c.ListRollouts(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRolloutsReply(rsp)
+}
+
+// CreateRolloutWithBodyWithResponse Plan an upgrade of many resources
+//
+// Each is planned in the background as a single change would be; follow it with wait. Nothing is changed before it is started.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/rollouts (the `CreateRollout` operationId).
+func (c *ClientWithResponses) CreateRolloutWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CreateRolloutReply, error) {
+	rsp, err := c.CreateRolloutWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateRolloutReply(rsp)
+}
+
+// CreateRolloutWithResponse Plan an upgrade of many resources
+//
+// Each is planned in the background as a single change would be; follow it with wait. Nothing is changed before it is started.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/rollouts (the `CreateRollout` operationId).
+func (c *ClientWithResponses) CreateRolloutWithResponse(ctx context.Context, body CreateRolloutJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateRolloutReply, error) {
+	rsp, err := c.CreateRollout(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCreateRolloutReply(rsp)
+}
+
+// GetRolloutWithResponse A rollout
+//
+// With wait it answers when its version differs from known (by default the one there is now), when it is over, or when the time is.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/rollouts/{rollout} (the `GetRollout` operationId).
+func (c *ClientWithResponses) GetRolloutWithResponse(ctx context.Context, rollout string, params *GetRolloutParams, reqEditors ...RequestEditorFn) (*GetRolloutReply, error) {
+	rsp, err := c.GetRollout(ctx, rollout, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetRolloutReply(rsp)
+}
+
+// CancelRolloutWithResponse End a rollout as it is
+//
+// Members that are on their way go on; the others are left alone.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/rollouts/{rollout}/cancel (the `CancelRollout` operationId).
+func (c *ClientWithResponses) CancelRolloutWithResponse(ctx context.Context, rollout string, params *CancelRolloutParams, reqEditors ...RequestEditorFn) (*CancelRolloutReply, error) {
+	rsp, err := c.CancelRollout(ctx, rollout, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCancelRolloutReply(rsp)
+}
+
+// ApproveRolloutGroupWithBodyWithResponse Agree to what a group's members are to become
+//
+// It takes the right to approve for every member, and a person.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/rollouts/{rollout}/groups/{group}/approve (the `ApproveRolloutGroup` operationId).
+func (c *ClientWithResponses) ApproveRolloutGroupWithBodyWithResponse(ctx context.Context, rollout string, group int64, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApproveRolloutGroupReply, error) {
+	rsp, err := c.ApproveRolloutGroupWithBody(ctx, rollout, group, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveRolloutGroupReply(rsp)
+}
+
+// ApproveRolloutGroupWithResponse Agree to what a group's members are to become
+//
+// It takes the right to approve for every member, and a person.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/rollouts/{rollout}/groups/{group}/approve (the `ApproveRolloutGroup` operationId).
+func (c *ClientWithResponses) ApproveRolloutGroupWithResponse(ctx context.Context, rollout string, group int64, body ApproveRolloutGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*ApproveRolloutGroupReply, error) {
+	rsp, err := c.ApproveRolloutGroup(ctx, rollout, group, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApproveRolloutGroupReply(rsp)
+}
+
+// RejectRolloutGroupWithBodyWithResponse Have a group's members set aside
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/rollouts/{rollout}/groups/{group}/reject (the `RejectRolloutGroup` operationId).
+func (c *ClientWithResponses) RejectRolloutGroupWithBodyWithResponse(ctx context.Context, rollout string, group int64, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RejectRolloutGroupReply, error) {
+	rsp, err := c.RejectRolloutGroupWithBody(ctx, rollout, group, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRejectRolloutGroupReply(rsp)
+}
+
+// RejectRolloutGroupWithResponse Have a group's members set aside
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/rollouts/{rollout}/groups/{group}/reject (the `RejectRolloutGroup` operationId).
+func (c *ClientWithResponses) RejectRolloutGroupWithResponse(ctx context.Context, rollout string, group int64, body RejectRolloutGroupJSONRequestBody, reqEditors ...RequestEditorFn) (*RejectRolloutGroupReply, error) {
+	rsp, err := c.RejectRolloutGroup(ctx, rollout, group, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRejectRolloutGroupReply(rsp)
+}
+
+// ListRolloutMembersWithResponse The resources of a rollout
+//
+// Those that the caller may see, in the order of waves.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/rollouts/{rollout}/members (the `ListRolloutMembers` operationId).
+func (c *ClientWithResponses) ListRolloutMembersWithResponse(ctx context.Context, rollout string, params *ListRolloutMembersParams, reqEditors ...RequestEditorFn) (*ListRolloutMembersReply, error) {
+	rsp, err := c.ListRolloutMembers(ctx, rollout, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListRolloutMembersReply(rsp)
+}
+
+// PauseRolloutWithResponse Pause a rollout
+//
+// No further member is changed; those that are on their way go on.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/rollouts/{rollout}/pause (the `PauseRollout` operationId).
+func (c *ClientWithResponses) PauseRolloutWithResponse(ctx context.Context, rollout string, params *PauseRolloutParams, reqEditors ...RequestEditorFn) (*PauseRolloutReply, error) {
+	rsp, err := c.PauseRollout(ctx, rollout, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePauseRolloutReply(rsp)
+}
+
+// ResumeRolloutWithResponse Go on with a rollout that was paused or has halted
+//
+// Members that failed are left as they are.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/rollouts/{rollout}/resume (the `ResumeRollout` operationId).
+func (c *ClientWithResponses) ResumeRolloutWithResponse(ctx context.Context, rollout string, params *ResumeRolloutParams, reqEditors ...RequestEditorFn) (*ResumeRolloutReply, error) {
+	rsp, err := c.ResumeRollout(ctx, rollout, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResumeRolloutReply(rsp)
+}
+
+// RetryRolloutWithResponse Plan anew what was left out, set aside or has failed, and go on with it
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/rollouts/{rollout}/retry (the `RetryRollout` operationId).
+func (c *ClientWithResponses) RetryRolloutWithResponse(ctx context.Context, rollout string, params *RetryRolloutParams, reqEditors ...RequestEditorFn) (*RetryRolloutReply, error) {
+	rsp, err := c.RetryRollout(ctx, rollout, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRetryRolloutReply(rsp)
+}
+
+// RollbackRolloutWithBodyWithResponse Take back what a rollout upgraded
+//
+// New revisions with the old content. What somebody changed since is left as it is.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/rollouts/{rollout}/rollback (the `RollbackRollout` operationId).
+func (c *ClientWithResponses) RollbackRolloutWithBodyWithResponse(ctx context.Context, rollout string, params *RollbackRolloutParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RollbackRolloutReply, error) {
+	rsp, err := c.RollbackRolloutWithBody(ctx, rollout, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRollbackRolloutReply(rsp)
+}
+
+// RollbackRolloutWithResponse Take back what a rollout upgraded
+//
+// New revisions with the old content. What somebody changed since is left as it is.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/rollouts/{rollout}/rollback (the `RollbackRollout` operationId).
+func (c *ClientWithResponses) RollbackRolloutWithResponse(ctx context.Context, rollout string, params *RollbackRolloutParams, body RollbackRolloutJSONRequestBody, reqEditors ...RequestEditorFn) (*RollbackRolloutReply, error) {
+	rsp, err := c.RollbackRollout(ctx, rollout, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRollbackRolloutReply(rsp)
+}
+
+// StartRolloutWithResponse Start a planned rollout
+//
+// Its changes are made with the rights of who starts it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/rollouts/{rollout}/start (the `StartRollout` operationId).
+func (c *ClientWithResponses) StartRolloutWithResponse(ctx context.Context, rollout string, params *StartRolloutParams, reqEditors ...RequestEditorFn) (*StartRolloutReply, error) {
+	rsp, err := c.StartRollout(ctx, rollout, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseStartRolloutReply(rsp)
 }
 
 // GetRunWithResponse Get a run
@@ -43537,6 +47749,32 @@ func ParseRevokeMySessionReply(rsp *http.Response) (*RevokeMySessionReply, error
 	return response, nil
 }
 
+// ParseListPinsReply parses an HTTP response from a ListPinsWithResponse call
+func ParseListPinsReply(rsp *http.Response) (*ListPinsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListPinsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PagePin
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListProjectsReply parses an HTTP response from a ListProjectsWithResponse call
 func ParseListProjectsReply(rsp *http.Response) (*ListProjectsReply, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -44434,6 +48672,116 @@ func ParseEjectResourceReply(rsp *http.Response) (*EjectResourceReply, error) {
 	return response, nil
 }
 
+// ParseUnexemptResourceReply parses an HTTP response from a UnexemptResourceWithResponse call
+func ParseUnexemptResourceReply(rsp *http.Response) (*UnexemptResourceReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UnexemptResourceReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseExemptResourceReply parses an HTTP response from a ExemptResourceWithResponse call
+func ParseExemptResourceReply(rsp *http.Response) (*ExemptResourceReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ExemptResourceReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Pin
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ExemptResourceReply200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUnpinResourceReply parses an HTTP response from a UnpinResourceWithResponse call
+func ParseUnpinResourceReply(rsp *http.Response) (*UnpinResourceReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UnpinResourceReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParsePinResourceReply parses an HTTP response from a PinResourceWithResponse call
+func ParsePinResourceReply(rsp *http.Response) (*PinResourceReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PinResourceReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Pin
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PinResourceReply200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
 // ParsePlanResourceChangeReply parses an HTTP response from a PlanResourceChangeWithResponse call
 func ParsePlanResourceChangeReply(rsp *http.Response) (*PlanResourceChangeReply, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -44722,6 +49070,32 @@ func ParseListRunsReply(rsp *http.Response) (*ListRunsReply, error) {
 	return response, nil
 }
 
+// ParseGetResourceStandingReply parses an HTTP response from a GetResourceStandingWithResponse call
+func ParseGetResourceStandingReply(rsp *http.Response) (*GetResourceStandingReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetResourceStandingReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ResourceStanding
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseStartResourceReply parses an HTTP response from a StartResourceWithResponse call
 func ParseStartResourceReply(rsp *http.Response) (*StartResourceReply, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -44924,6 +49298,45 @@ func ParseStopResourceReply(rsp *http.Response) (*StopResourceReply, error) {
 				return nil, err
 			}
 			headers.Location = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpgradeResourceReply parses an HTTP response from a UpgradeResourceWithResponse call
+func ParseUpgradeResourceReply(rsp *http.Response) (*UpgradeResourceReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpgradeResourceReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest UpgradedResource
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpgradeResourceReply200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
 		}
 		response.Headers200 = &headers
 	}
@@ -45360,6 +49773,455 @@ func ParseUpdateRobotReply(rsp *http.Response) (*UpdateRobotReply, error) {
 	switch {
 	case rsp.StatusCode == 200:
 		var headers UpdateRobotReply200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListRolloutsReply parses an HTTP response from a ListRolloutsWithResponse call
+func ParseListRolloutsReply(rsp *http.Response) (*ListRolloutsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRolloutsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageRollout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCreateRolloutReply parses an HTTP response from a CreateRolloutWithResponse call
+func ParseCreateRolloutReply(rsp *http.Response) (*CreateRolloutReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CreateRolloutReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 201:
+		var dest Rollout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON201 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 201:
+		var headers CreateRolloutReply201Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		if values := rsp.Header.Values("Location"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.Location = &value
+		}
+		response.Headers201 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetRolloutReply parses an HTTP response from a GetRolloutWithResponse call
+func ParseGetRolloutReply(rsp *http.Response) (*GetRolloutReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetRolloutReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Rollout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetRolloutReply200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCancelRolloutReply parses an HTTP response from a CancelRolloutWithResponse call
+func ParseCancelRolloutReply(rsp *http.Response) (*CancelRolloutReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CancelRolloutReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Rollout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CancelRolloutReply200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseApproveRolloutGroupReply parses an HTTP response from a ApproveRolloutGroupWithResponse call
+func ParseApproveRolloutGroupReply(rsp *http.Response) (*ApproveRolloutGroupReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApproveRolloutGroupReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Rollout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ApproveRolloutGroupReply200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRejectRolloutGroupReply parses an HTTP response from a RejectRolloutGroupWithResponse call
+func ParseRejectRolloutGroupReply(rsp *http.Response) (*RejectRolloutGroupReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RejectRolloutGroupReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Rollout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RejectRolloutGroupReply200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListRolloutMembersReply parses an HTTP response from a ListRolloutMembersWithResponse call
+func ParseListRolloutMembersReply(rsp *http.Response) (*ListRolloutMembersReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListRolloutMembersReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageRolloutMember
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePauseRolloutReply parses an HTTP response from a PauseRolloutWithResponse call
+func ParsePauseRolloutReply(rsp *http.Response) (*PauseRolloutReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PauseRolloutReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Rollout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers PauseRolloutReply200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseResumeRolloutReply parses an HTTP response from a ResumeRolloutWithResponse call
+func ParseResumeRolloutReply(rsp *http.Response) (*ResumeRolloutReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ResumeRolloutReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Rollout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ResumeRolloutReply200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRetryRolloutReply parses an HTTP response from a RetryRolloutWithResponse call
+func ParseRetryRolloutReply(rsp *http.Response) (*RetryRolloutReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RetryRolloutReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Rollout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RetryRolloutReply200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRollbackRolloutReply parses an HTTP response from a RollbackRolloutWithResponse call
+func ParseRollbackRolloutReply(rsp *http.Response) (*RollbackRolloutReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RollbackRolloutReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Rollout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RollbackRolloutReply200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseStartRolloutReply parses an HTTP response from a StartRolloutWithResponse call
+func ParseStartRolloutReply(rsp *http.Response) (*StartRolloutReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &StartRolloutReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Rollout
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers StartRolloutReply200Headers
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

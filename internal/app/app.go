@@ -37,6 +37,7 @@ import (
 	"fairlead/internal/quota"
 	"fairlead/internal/replay"
 	"fairlead/internal/resource"
+	"fairlead/internal/rollout"
 	"fairlead/internal/secret"
 	"fairlead/internal/secret/embedded"
 	"fairlead/internal/source"
@@ -79,6 +80,7 @@ type App struct {
 	resources    *resource.Service
 	iacStates    *iacstate.Store
 	states       *state.Service
+	rollouts     *rollout.Service
 	backups      *backup.Service
 	web          *httpx.Server
 
@@ -113,6 +115,7 @@ func Build(ctx context.Context, c conf.Server, log *slog.Logger, fatal func(erro
 		{"drift", a.buildDrift},
 		{"resources", a.buildResources},
 		{"states", a.buildStates},
+		{"rollouts", a.buildRollouts},
 		{"compliance", a.buildCompliance},
 		{"why", a.buildWhy},
 		{"backup", a.buildBackup},

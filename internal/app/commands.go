@@ -19,6 +19,7 @@ import (
 	"fairlead/internal/project/projectcli"
 	"fairlead/internal/quota/quotacli"
 	"fairlead/internal/resource/resourcecli"
+	"fairlead/internal/rollout/rolloutcli"
 	"fairlead/internal/source/sourcecli"
 	"fairlead/internal/state/statecli"
 	"fairlead/internal/template/templatecli"
@@ -29,7 +30,7 @@ import (
 func clientCommands(kit *clikit.CLI) []*cobra.Command {
 	var out []*cobra.Command
 	for _, face := range []func(*clikit.CLI) []*cobra.Command{
-		resourcecli.Commands, identitycli.Commands, projectcli.Commands, templatecli.Commands, statecli.Commands, enginescli.Commands, approvalcli.Commands,
+		resourcecli.Commands, rolloutcli.Commands, identitycli.Commands, projectcli.Commands, templatecli.Commands, statecli.Commands, enginescli.Commands, approvalcli.Commands,
 		whycli.Commands, driftcli.Commands, leasecli.Commands, calendarcli.Commands, guardrailcli.Commands, accesscli.Commands, quotacli.Commands, costcli.Commands, notifycli.Commands, auditcli.Commands, backupcli.Commands,
 	} {
 		out = append(out, face(kit)...)

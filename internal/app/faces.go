@@ -27,7 +27,7 @@ func (a *App) buildFaces(context.Context) error {
 	api.Register(operations, api.Services{
 		Access: a.access, Audit: a.audit, Calendar: a.calendar, Leases: a.leases, Backup: a.backups, Identity: a.identity, MasterKey: a.masterKey, Notify: a.notify,
 		Drifts:   a.drifts,
-		Projects: a.projects, Resources: a.resources, Templates: a.templates, Sources: a.sources, States: a.states, Engines: engines.New(engines.Options{Access: a.access, Engines: a.engines}), Approvals: a.approvals, Quotas: a.quotas, Costs: a.costs, Gates: a.gates, Guardrails: a.guardrails, Backtests: a.backtests, Compliance: a.compliance, Why: a.why, Secure: secure,
+		Projects: a.projects, Resources: a.resources, Rollouts: a.rollouts, Templates: a.templates, Sources: a.sources, States: a.states, Engines: engines.New(engines.Options{Access: a.access, Engines: a.engines}), Approvals: a.approvals, Quotas: a.quotas, Costs: a.costs, Gates: a.gates, Guardrails: a.guardrails, Backtests: a.backtests, Compliance: a.compliance, Why: a.why, Secure: secure,
 	})
 	a.registerMetrics(web.Registry())
 	apidoc.Mount(web)

@@ -38,6 +38,13 @@ func (s *Service) Judge(ctx context.Context, f Facts) (Judgement, error) {
 	if err := s.complete(ctx, &f, &verdicts); err != nil {
 		return Judgement{}, err
 	}
+	if s.Rollouts != nil {
+		said, err := s.Rollouts.Verdicts(ctx, f)
+		if err != nil {
+			return Judgement{}, fmt.Errorf("rollouts: %w", err)
+		}
+		verdicts = append(verdicts, said...)
+	}
 	j := Judgement{At: f.Now}
 	for _, stage := range stages(f) {
 		asked := f

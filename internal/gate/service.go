@@ -68,6 +68,12 @@ type Approvals interface {
 	Void(ctx context.Context, tx *sqldb.Tx, resourceID, reason string) error
 }
 
+// Rollouts know what a run that a rollout asked for was planned to do.
+type Rollouts interface {
+	// Verdicts denies a planned run that is not what was agreed to.
+	Verdicts(ctx context.Context, f Facts) ([]Verdict, error)
+}
+
 // Ask is what must be agreed to.
 type Ask struct {
 	Facts    Facts
@@ -85,7 +91,7 @@ type Answer struct {
 	Until    time.Time // a pending one expires then
 }
 
-// Options says what a Service works with. All are needed.
+// Options says what a Service works with. All but Rollouts are needed.
 type Options struct {
 	DB        *sqldb.DB
 	Access    access.Authorizer
@@ -95,6 +101,7 @@ type Options struct {
 	Calendar  Calendar
 	Leases    Leases
 	Approvals Approvals
+	Rollouts  Rollouts
 	Log       *slog.Logger
 }
 

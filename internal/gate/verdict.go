@@ -21,7 +21,7 @@ const (
 // Verdict is what one rule has to say. Every verdict is shown, not only the
 // first.
 type Verdict struct {
-	Source   string // guardrail, quota, budget, template, window, lease
+	Source   string // guardrail, quota, budget, template, window, lease, rollout
 	Rule     string // package and rule, or the limit's name
 	Bundle   string // name@version of a guardrail's bundle
 	Strength Strength
@@ -92,6 +92,9 @@ func (j Judgement) Err() error {
 	}
 	if slices.IndexFunc(no, func(v Verdict) bool { return v.Source != "quota" && v.Source != "budget" }) < 0 {
 		code = no[0].Source + "_exceeded"
+	}
+	if slices.IndexFunc(no, func(v Verdict) bool { return v.Source != "rollout" }) < 0 {
+		code = "plan_changed"
 	}
 	f := fault.New(fault.Denied, code, "%s not allow this: %s", what, no[0].Message)
 	if code != "guardrail_denied" {

@@ -18,7 +18,7 @@ import (
 )
 
 // background are the exported methods that are no one's to call but Fairlead's.
-var background = map[string]bool{"Reconcile": true, "Wake": true, "ObserveDue": true, "ObserveEngine": true, "ObserveRequested": true, "SweepSuspects": true}
+var background = map[string]bool{"Reconcile": true, "Wake": true, "ObserveDue": true, "ObserveEngine": true, "ObserveRequested": true, "SweepSuspects": true, "ObserveSoon": true}
 
 // everyMethod calls each exported method of the service with sound arguments
 // for the resource "orders", found by reflection so that none is forgotten.

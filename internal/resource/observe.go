@@ -108,6 +108,16 @@ func (s *Service) ObserveRequested(ctx context.Context) error {
 	}
 }
 
+// ObserveSoon has a resource looked at by the observer at once.
+func (s *Service) ObserveSoon(ctx context.Context, tx *sqldb.Tx, id string) error {
+	var engineName string
+	if err := tx.QueryRowContext(ctx, `SELECT engine FROM resources WHERE id = $1`, id).Scan(&engineName); err != nil {
+		return err
+	}
+	tx.Notify(ObserveTopic(engineName), "")
+	return s.db.scheduleObservation(ctx, tx, id, tx.Now())
+}
+
 // look says how resources are looked at.
 type look struct {
 	asked bool // by a person, who waits

@@ -38,6 +38,9 @@ func (c *chain) resource(ctx context.Context, r resource.Resource, of string) er
 		return err
 	}
 	c.drift(r)
+	if err := c.rollout(ctx, r); err != nil {
+		return err
+	}
 	if err := c.lease(ctx, r); err != nil {
 		return err
 	}

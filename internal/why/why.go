@@ -7,6 +7,7 @@ import (
 	"fairlead/internal/gate"
 	"fairlead/internal/queue"
 	"fairlead/internal/resource"
+	"fairlead/internal/rollout"
 )
 
 // State says what a link of the chain means for what comes after it.
@@ -24,7 +25,7 @@ const (
 // Link is one link of the causal chain.
 type Link struct {
 	Of    string // the resource's name, when it is another one's
-	Kind  string // request, gates, approval, window, reference, run, engine, verify, drift, lease, destroy, observation
+	Kind  string // request, gates, approval, window, reference, run, engine, verify, drift, rollout, pin, lease, destroy, observation
 	State State
 	Text  string
 	Code  string // stable code; its page is /docs/errors/CODE
@@ -85,12 +86,19 @@ type Leases interface {
 	Of(ctx context.Context, r resource.Resource) (l Lease, ok bool, err error)
 }
 
+// Rollouts is what package rollout knows.
+type Rollouts interface {
+	// Holds tells how rollouts and pins bear on a resource.
+	Holds(ctx context.Context, r resource.Resource) (rollout.Hold, error)
+}
+
 // Options says what a Service reads. All are needed.
 type Options struct {
 	Resources Resources
 	Decisions Decisions
 	Approvals Approvals
 	Leases    Leases
+	Rollouts  Rollouts
 	Now       func(ctx context.Context) (time.Time, error)
 }
 

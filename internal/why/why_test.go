@@ -11,6 +11,7 @@ import (
 	"fairlead/internal/gate"
 	"fairlead/internal/queue"
 	"fairlead/internal/resource"
+	"fairlead/internal/rollout"
 	"fairlead/internal/why"
 )
 
@@ -28,7 +29,10 @@ type records struct {
 	decision *gate.Record
 	approval *why.Approval
 	lease    *why.Lease
+	hold     rollout.Hold
 }
+
+func (r records) Holds(context.Context, resource.Resource) (rollout.Hold, error) { return r.hold, nil }
 
 func (r records) Get(_ context.Context, w resource.Where) (resource.Resource, error) {
 	if res, ok := r.byName[w.Name]; ok {
@@ -71,7 +75,7 @@ func orders(p resource.Phase, reason, message, hint string) resource.Resource {
 
 func explain(t *testing.T, r records) why.Explanation {
 	t.Helper()
-	svc := why.New(why.Options{Resources: r, Decisions: r, Approvals: r, Leases: r, Now: func(context.Context) (time.Time, error) { return now, nil }})
+	svc := why.New(why.Options{Resources: r, Decisions: r, Approvals: r, Leases: r, Rollouts: r, Now: func(context.Context) (time.Time, error) { return now, nil }})
 	e, err := svc.Explain(t.Context(), resource.Where{Name: "orders"})
 	if err != nil {
 		t.Fatal(err)

@@ -40,6 +40,8 @@ import (
 	"fairlead/internal/replay/replayapi"
 	"fairlead/internal/resource"
 	"fairlead/internal/resource/resourceapi"
+	"fairlead/internal/rollout"
+	"fairlead/internal/rollout/rolloutapi"
 	"fairlead/internal/secret"
 	"fairlead/internal/secret/secretapi"
 	"fairlead/internal/source"
@@ -69,6 +71,7 @@ type Services struct {
 	Projects   *project.Service
 	Quotas     *quota.Service
 	Resources  *resource.Service
+	Rollouts   *rollout.Service
 	Gates      *gate.Service
 	Guardrails *guardrail.Service
 	Backtests  *replay.Service
@@ -92,6 +95,7 @@ func Register(api huma.API, s Services) {
 	resourceapi.Register(api, s.Resources)
 	stateapi.Register(api, s.States)
 	driftapi.Register(api, s.Drifts)
+	rolloutapi.Register(api, s.Rollouts)
 	gateapi.Register(api, s.Gates)
 	guardrailapi.Register(api, s.Guardrails)
 	replayapi.Register(api, s.Backtests)

@@ -25,6 +25,7 @@ const MaxDelay = 10 * time.Minute
 type spec struct {
 	Outputs map[string]any `json:"outputs"` // given beside the inputs
 	Secrets []string       `json:"secrets"` // outputs made at random once, and secret
+	Replace []string       `json:"replace"` // outputs that cannot change: with another value it is made anew
 	Delay   string         `json:"delay"`   // how long Apply and Destroy take, such as "2s"
 	Fail    string         `json:"fail"`    // message that Apply fails with
 	FailOn  string         `json:"failOn"`  // "apply" (default), "plan" or "destroy"
@@ -71,7 +72,7 @@ func read(req engine.Request) (want, error) {
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&w.spec); err != nil {
 			return w, fault.New(fault.Invalid, "template_spec_invalid", "the template's spec is not one of the null engine: %s", strings.TrimPrefix(err.Error(), "json: ")).
-				WithHint("it may have outputs, secrets, delay, fail and failOn").WithField("/spec")
+				WithHint("it may have outputs, secrets, replace, delay, fail and failOn").WithField("/spec")
 		}
 	}
 	switch w.FailOn {
@@ -149,6 +150,11 @@ func (e *Engine) Plan(_ context.Context, req engine.Request) (engine.Plan, error
 		}
 		if same(c.Before, c.After) && w.hasSecrets(req.Previous) {
 			return engine.Plan{Changes: []engine.Change{}}, nil
+		}
+		for _, name := range w.Replace {
+			if !reflect.DeepEqual(c.Before[name], c.After[name]) {
+				c.Action, c.Reason = engine.Replace, name+" cannot change"
+			}
 		}
 	}
 	for _, s := range w.Secrets {

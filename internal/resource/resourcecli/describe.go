@@ -18,6 +18,7 @@ type description struct {
 	References apiclient.ResourceReferences `json:"references"`
 	Revisions  []apiclient.ResourceRevision `json:"revisions"`
 	Runs       []apiclient.Run              `json:"runs"`
+	Standing   apiclient.ResourceStanding   `json:"standing"`
 }
 
 const shownHistory = 10
@@ -37,6 +38,9 @@ func (k kit) describe() *cobra.Command {
 			}
 			id := d.Resource.ID
 			if d.References, err = clikit.Read[apiclient.ResourceReferences](a.GetReferences(ctx, a.Project, a.Environment, id)); err != nil {
+				return err
+			}
+			if d.Standing, err = clikit.Read[apiclient.ResourceStanding](a.GetResourceStanding(ctx, a.Project, a.Environment, id)); err != nil {
 				return err
 			}
 			d.Revisions, err = clikit.Pages(shownHistory, func(limit *int64, cursor *string) ([]apiclient.ResourceRevision, *string, error) {
@@ -72,6 +76,8 @@ func (d description) write(t *clikit.Text) {
 		clikit.Pair{Key: "team", Value: r.Team},
 		clikit.Pair{Key: "template", Value: r.Template + " " + r.TemplateVersion},
 		clikit.Pair{Key: "revision", Value: revision},
+		clikit.Pair{Key: "pinned", Value: d.pinned()},
+		clikit.Pair{Key: "rollout", Value: d.rollout()},
 		clikit.Pair{Key: "requested", Value: clikit.Moment(r.CreatedAt) + " by " + r.CreatedBy},
 		clikit.Pair{Key: "last looked at", Value: clikit.MomentOf(r.ObservedAt)},
 		clikit.Pair{Key: "paused", Value: paused(r)},
@@ -90,6 +96,34 @@ func (d description) write(t *clikit.Text) {
 		}
 	}
 	d.history(t)
+}
+
+// pinned says what keeps the resource at its version.
+func (d description) pinned() string {
+	var parts []string
+	if p := d.Standing.Pin; p != nil {
+		parts = append(parts, "until "+clikit.Moment(p.Until)+" by "+p.By+": "+p.Reason)
+	}
+	if p := d.Standing.ExpiredPin; p != nil {
+		parts = append(parts, "not any more; it ran out "+clikit.Moment(p.Until)+": "+p.Reason)
+	}
+	for _, p := range d.Standing.Exemptions {
+		parts = append(parts, "exempted from "+clikit.Or(p.Rollout)+" until "+clikit.Moment(p.Until)+": "+p.Reason)
+	}
+	return strings.Join(parts, "; ")
+}
+
+// rollout says which one is about the resource, and how it stands there.
+func (d description) rollout() string {
+	m := d.Standing.Member
+	if m == nil {
+		return ""
+	}
+	text := fmt.Sprintf("%s to %s (%s): it is %s", clikit.Or(d.Standing.Rollout), clikit.Or(d.Standing.To), clikit.Or(d.Standing.State), m.State)
+	if why := clikit.Or(m.Message); why != "" {
+		text += ": " + why
+	}
+	return text
 }
 
 func (d description) history(t *clikit.Text) {

@@ -16,7 +16,7 @@ func Commands(c *clikit.CLI) []*cobra.Command {
 	k := kit{c}
 	commands := []*cobra.Command{
 		k.request(), k.plan(), k.apply(), k.get(), k.describe(), k.logs(), k.credentials(), k.connect(),
-		k.change(), k.rotate(), k.rollback(), k.retry(), k.cancel(), k.stop(), k.start(), k.destroy(), k.eject(), k.adopt(),
+		k.change(), k.upgrade(), k.rotate(), k.rollback(), k.retry(), k.cancel(), k.stop(), k.start(), k.destroy(), k.eject(), k.adopt(),
 	}
 	for _, cmd := range commands {
 		cmd.GroupID = clikit.GroupWork

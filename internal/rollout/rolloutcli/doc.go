@@ -1,0 +1,2 @@
+// Package rolloutcli is the commands of rollouts, pins and exemptions.
+package rolloutcli
