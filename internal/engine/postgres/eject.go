@@ -92,7 +92,7 @@ func (x *ejected) sql() string {
 	var b strings.Builder
 	say := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	db := x.names.Database
-	say("-- The roles and the database of a resource, as they are. Run it as an administrator:\n--\n--     psql -v ON_ERROR_STOP=1 -f database.sql postgres\n--\n-- Where they are already, it changes nothing.\n")
+	say("-- The roles and the database of a resource, as they are. Run it as an administrator:\n--\n--     psql -v ON_ERROR_STOP=1 -f database.sql postgres\n--\n-- Where they are already, it changes nothing; a password that is in it is set again.\n")
 	say("SET standard_conforming_strings = on;\n")
 	for _, name := range x.names.roles() {
 		r := x.world.roles[name]
