@@ -1,8 +1,11 @@
 package webui
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -69,23 +72,25 @@ func props(s map[string]any) map[string]any { p, _ := s["properties"].(map[strin
 
 func hasProperties(s map[string]any) bool { return len(props(s)) > 0 || len(conditionals(s)) > 0 }
 
-// ordered gives required properties first, each group by name.
+// ordered gives the properties as their author has them, where x-order says
+// so; else required ones first, each group by name.
 func ordered(props map[string]any, required []any) []string {
-	keys := make([]string, 0, len(props))
-	for k := range props {
-		keys = append(keys, k)
-	}
-	slices.SortFunc(keys, func(a, b string) int {
-		ra, rb := slices.Contains(required, any(a)), slices.Contains(required, any(b))
-		if ra != rb {
-			if ra {
-				return -1
-			}
-			return 1
+	place := func(key string) float64 {
+		p, _ := props[key].(map[string]any)
+		if n, known := p["x-order"]; known {
+			return num(n)
 		}
-		return strings.Compare(a, b)
+		return math.Inf(1)
+	}
+	last := func(key string) int {
+		if slices.Contains(required, any(key)) {
+			return 0
+		}
+		return 1
+	}
+	return slices.SortedFunc(maps.Keys(props), func(a, b string) int {
+		return cmp.Or(cmp.Compare(place(a), place(b)), cmp.Compare(last(a), last(b)), cmp.Compare(a, b))
 	})
-	return keys
 }
 
 func labelOf(s map[string]any, name string) string {

@@ -65,6 +65,24 @@ func TestWhatASchemaFormSendsIsTheInputs(t *testing.T) {
 	}
 }
 
+func TestFieldsStandAsTheirAuthorHasThem(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ schema, want string }{
+		"the author's order":               {`{"properties":{"a":{"type":"string","x-order":2},"b":{"type":"string","x-order":0},"c":{"type":"string","x-order":1}},"required":["a"]}`, "in/b in/c in/a"},
+		"required first, where none is":    {`{"properties":{"a":{"type":"string"},"b":{"type":"string"},"c":{"type":"string"}},"required":["c"]}`, "in/c in/a in/b"},
+		"what was added to it comes last":  {`{"properties":{"a":{"type":"string"},"b":{"type":"string","x-order":0}},"required":["a"]}`, "in/b in/a"},
+		"an order that is none is the top": {`{"properties":{"a":{"type":"string","x-order":1},"b":{"type":"string","x-order":"first"}}}`, "in/b in/a"},
+	} {
+		var got []string
+		for _, n := range webui.SchemaFields(schema(t, c.schema), nil, nil).Children {
+			got = append(got, n.Name)
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s: %v, not %s", name, got, c.want)
+		}
+	}
+}
+
 // What a template's author writes is shown as text, whatever it is, and no
 // schema makes a form without end.
 func TestASchemaIsUntrusted(t *testing.T) {
