@@ -281,6 +281,12 @@ func (s *Service) Brakes(ctx context.Context) ([]HeldScope, error) {
 	return list, err
 }
 
+// MayRelease tells whether the caller may release a brake.
+func (s *Service) MayRelease(ctx context.Context) bool {
+	_, err := s.Access.Check(access.Wondering(ctx), access.DriftRelease, access.Target{Kind: "system", Name: "drift brake"})
+	return err == nil
+}
+
 // HeldScope is one scope whose repairs are held, or were released.
 type HeldScope struct {
 	Scope        string

@@ -9,6 +9,8 @@ import (
 	"fairlead/internal/audit"
 	"fairlead/internal/audit/auditweb"
 	"fairlead/internal/cost"
+	"fairlead/internal/drift"
+	"fairlead/internal/drift/driftweb"
 	"fairlead/internal/httpx"
 	"fairlead/internal/identity"
 	"fairlead/internal/identity/identityweb"
@@ -28,6 +30,7 @@ type Services struct {
 	Approvals *approval.Service
 	Audit     *audit.Log
 	Costs     *cost.Service
+	Drifts    *drift.Service
 	Identity  *identity.Service
 	Leases    *lease.Service
 	Projects  *project.Service
@@ -49,6 +52,7 @@ var navigation = []webui.Nav{
 	{Title: "Projects", Href: "/projects", Icon: "folder", Key: "p"},
 	{Title: "Resources", Href: "/resources", Icon: "boxes", Key: "r"},
 	{Title: "Approvals", Href: "/approvals", Icon: "inbox", Key: "a"},
+	{Title: "Drift", Href: "/drift", Icon: "git-compare", Key: "d"},
 	{Group: "Governance", Title: "Audit log", Href: "/audit", Icon: "scroll-text", Key: "l"},
 }
 
@@ -59,7 +63,7 @@ func Mount(server *httpx.Server, s Services) {
 		Templates: s.Templates, Identity: s.Identity, Costs: s.Costs, Quotas: s.Quotas,
 	}
 	things := resourceweb.Services{
-		Resources: s.Resources, Templates: s.Templates, Projects: s.Projects, Approvals: s.Approvals, Leases: s.Leases, Costs: s.Costs, Why: s.Why,
+		Resources: s.Resources, Templates: s.Templates, Projects: s.Projects, Approvals: s.Approvals, Leases: s.Leases, Costs: s.Costs, Drifts: s.Drifts, Why: s.Why,
 	}
 	finders := map[string]webui.Finder{"start": things.Starts}
 	maps.Copy(finders, places.Finders())
@@ -68,6 +72,7 @@ func Mount(server *httpx.Server, s Services) {
 	projectweb.Mount(portal, places)
 	resourceweb.Mount(portal, things)
 	approvalweb.Mount(portal, approvalweb.Services{Approvals: s.Approvals, Resources: s.Resources})
+	driftweb.Mount(portal, s.Drifts)
 	auditweb.Mount(portal, s.Audit)
 }
 

@@ -3,6 +3,7 @@ package resourceweb
 import (
 	"fairlead/internal/approval"
 	"fairlead/internal/cost"
+	"fairlead/internal/drift"
 	"fairlead/internal/fault"
 	"fairlead/internal/lease"
 	"fairlead/internal/project"
@@ -20,6 +21,7 @@ type Services struct {
 	Approvals *approval.Service
 	Leases    *lease.Service
 	Costs     *cost.Service
+	Drifts    *drift.Service
 	Why       *why.Service
 }
 
@@ -37,6 +39,10 @@ func Mount(p *webui.Portal, s Services) {
 	p.LivePage("GET "+one, w.overview, w.live)
 	p.LivePage("GET "+one+"/runs", w.runs, w.live)
 	p.LivePage("GET "+one+"/revisions", w.revisions, w.live)
+	p.LivePage("GET "+one+"/drift", w.drift, w.driftLive)
+	p.Action("POST "+one+"/drift/check", w.checkDrift)
+	p.Action("POST "+one+"/drift/heal", w.healDrift)
+	p.Action("POST "+one+"/drift/accept", w.acceptDrift)
 	p.Page("GET "+one+"/settings", w.settings)
 	p.Action("POST "+one+"/reveal", w.reveal)
 	p.Action("POST "+one+"/rollback", w.rollback)
