@@ -20,7 +20,9 @@ func TestBrowserEveryPageOnEveryScreen(t *testing.T) {
 		{"resources", "/resources"}, {"resource", one}, {"resource-runs", one + "/runs"}, {"resource-revisions", one + "/revisions"}, {"resource-drift", one + "/drift"}, {"resource-settings", one + "/settings"},
 		{"resource-change", one + "/change"}, {"waiting", in + "/" + mark + "-waits"}, {"run", "/runs/" + e.params["run"]}, {"create", "/create"},
 		{"create-postgres", "/create/postgres?in=" + url.QueryEscape(e.params["project"]+"/"+e.params["environment"])}, {"approvals", "/approvals?show=all"},
-		{"approval", "/approvals/" + e.params["approval"]}, {"drift", "/drift"}, {"audit", "/audit"}, {"account", "/account"}, {"search", "/search?q=" + mark}, {"nothing-there", "/nothing-there"},
+		{"approval", "/approvals/" + e.params["approval"]}, {"drift", "/drift"}, {"audit", "/audit"}, {"account", "/account"}, {"teams", "/teams"}, {"team", "/teams/" + e.params["team"]}, {"tokens", "/tokens?whose=all"},
+		{"quotas", "/quotas"}, {"quota", "/quotas/" + e.params["quota"]}, {"leases", "/leases"},
+		{"search", "/search?q=" + mark}, {"nothing-there", "/nothing-there"},
 		{"error", "/projects/nobodys"}, {"gallery", "/gallery"},
 	}
 	tb := e.browse(t, "administrator")

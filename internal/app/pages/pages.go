@@ -15,9 +15,11 @@ import (
 	"fairlead/internal/identity"
 	"fairlead/internal/identity/identityweb"
 	"fairlead/internal/lease"
+	"fairlead/internal/lease/leaseweb"
 	"fairlead/internal/project"
 	"fairlead/internal/project/projectweb"
 	"fairlead/internal/quota"
+	"fairlead/internal/quota/quotaweb"
 	"fairlead/internal/resource"
 	"fairlead/internal/resource/resourceweb"
 	"fairlead/internal/template"
@@ -53,7 +55,11 @@ var navigation = []webui.Nav{
 	{Title: "Resources", Href: "/resources", Icon: "boxes", Key: "r"},
 	{Title: "Approvals", Href: "/approvals", Icon: "inbox", Key: "a"},
 	{Title: "Drift", Href: "/drift", Icon: "git-compare", Key: "d"},
+	{Group: "Governance", Title: "Quotas", Href: "/quotas", Icon: "gauge", Key: "q"},
+	{Group: "Governance", Title: "Leases", Href: "/leases", Icon: "hourglass", Key: "i"},
 	{Group: "Governance", Title: "Audit log", Href: "/audit", Icon: "scroll-text", Key: "l"},
+	{Group: "Platform", Title: "Teams", Href: "/teams", Icon: "users", Key: "t"},
+	{Group: "Platform", Title: "Tokens", Href: "/tokens", Icon: "key-round", Key: "k"},
 }
 
 // Mount mounts the portal: each feature's pages in turn.
@@ -74,6 +80,8 @@ func Mount(server *httpx.Server, s Services) {
 	approvalweb.Mount(portal, approvalweb.Services{Approvals: s.Approvals, Resources: s.Resources})
 	driftweb.Mount(portal, s.Drifts)
 	auditweb.Mount(portal, s.Audit)
+	quotaweb.Mount(portal, s.Quotas)
+	leaseweb.Mount(portal, s.Leases)
 }
 
 // Describe lists every page there is, without a server that could show it.

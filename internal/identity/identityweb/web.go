@@ -32,6 +32,8 @@ func Mount(p *webui.Portal, svc *identity.Service) {
 	p.Page("GET /account", w.account)
 	p.Action("POST /account/password", w.setPassword)
 	p.Action("POST /account/sessions/{session}/end", w.endSession)
+	w.mountTeams(p)
+	w.mountTokens(p)
 }
 
 // entry is what the sign-in page shows.
