@@ -245,6 +245,9 @@ func (a *App) buildResources(ctx context.Context) error {
 		if err := queue.Release(ctx, a.db); err != nil {
 			return err
 		}
+		if err := loop.Release(ctx, a.db); err != nil {
+			return err
+		}
 	}
 	lanes := map[string]int{}
 	for name := range a.engines {

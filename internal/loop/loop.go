@@ -100,6 +100,15 @@ func (g *Group) lead(ctx context.Context, name string, lease time.Duration) (boo
 	return lead, err
 }
 
+// Release gives up every leadership at once. It is for the start of a server
+// that is known to be the only one: one that was killed leads no more.
+func Release(ctx context.Context, db *sqldb.DB) error {
+	return db.Write(ctx, "loop.release", func(tx *sqldb.Tx) error {
+		_, err := tx.ExecContext(ctx, `UPDATE leaders SET lease_until = 0 WHERE lease_until > 0`)
+		return err
+	})
+}
+
 func (g *Group) resign(name string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()

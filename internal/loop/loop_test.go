@@ -55,6 +55,34 @@ func TestOnceRunsOnOneReplicaAndMovesWhenItStops(t *testing.T) {
 	})
 }
 
+// A server that was killed resigns from nothing; the next one, if it is the
+// only one, need not wait until that is over.
+func TestWhoIsTheOnlyOneLeadsAtOnce(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		err := db.Write(t.Context(), "test.dead", func(tx *sqldb.Tx) error {
+			_, err := tx.ExecContext(t.Context(), `INSERT INTO leaders (name, holder, fence, lease_until) VALUES ('observe', 'dead', 1, $1)`, tx.Now().Add(time.Hour).UnixMicro())
+			return err
+		})
+		if err == nil {
+			err = loop.Release(t.Context(), db)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var led atomic.Bool
+		loop.NewGroup(db, slog.New(slog.DiscardHandler)).Run(ctx, loop.Loop{Name: "observe", Every: time.Hour, Once: true, Do: func(context.Context) error {
+			led.Store(true)
+			cancel()
+			return nil
+		}})
+		if !led.Load() {
+			t.Error("it does not lead")
+		}
+	})
+}
+
 func TestAFailingOrPanickingPassIsNotTheLast(t *testing.T) {
 	t.Parallel()
 	var n atomic.Int64

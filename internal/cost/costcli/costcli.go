@@ -221,7 +221,7 @@ func historyCommand(c *clikit.CLI) *cobra.Command {
 				clikit.Column[table]{Title: "ITEMS", Cell: func(t table) string { return strconv.FormatInt(t.Items, 10) }},
 				clikit.Column[table]{Title: "AGE", Cell: func(t table) string { return clikit.Age(t.CreatedAt) }},
 				clikit.Column[table]{Title: "RESOURCES", Cell: func(t table) string {
-					if t.RepricedAt == nil {
+					if t.RepricedAt == nil && t.Version == items[0].Version { // under way
 						return strconv.FormatInt(t.Repriced, 10) + "…"
 					}
 					return strconv.FormatInt(t.Repriced, 10)
