@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"time"
 
 	"fairlead/internal/audit"
@@ -58,6 +59,7 @@ func (s *Service) Reprice(ctx context.Context) error {
 		return err
 	}
 	pass := &repricing{s: s, table: t, prices: p}
+	var failed error // of one that harms no neighbour: it is tried again with the next pass
 	for after := ""; ; {
 		wanted, inUse, err := s.living.Standing(ctx, after)
 		if err != nil {
@@ -67,11 +69,21 @@ func (s *Service) Reprice(ctx context.Context) error {
 			break
 		}
 		for i := range wanted {
-			if err := pass.one(ctx, wanted[i], inUse[i]); err != nil {
-				return overtaken(err)
+			err := pass.one(ctx, wanted[i], inUse[i])
+			if errors.Is(err, errOvertaken) {
+				return nil // the next turn begins anew
+			}
+			if err != nil {
+				failed = fmt.Errorf("price %s: %w", wanted[i].ResourceID, err)
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
 			}
 		}
 		after = wanted[len(wanted)-1].ResourceID
+	}
+	if failed != nil {
+		return failed
 	}
 	return pass.end(ctx, began)
 }
@@ -224,12 +236,4 @@ func (s store) settle(ctx context.Context, tx *sqldb.Tx, version int64) (resourc
 		return 0, false, nil
 	}
 	return resources, err == nil, err
-}
-
-// overtaken is errOvertaken as no error: the next turn begins anew.
-func overtaken(err error) error {
-	if errors.Is(err, errOvertaken) {
-		return nil
-	}
-	return err
 }

@@ -2,6 +2,7 @@ package cost_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math"
 	"sync"
@@ -261,9 +262,15 @@ func (l *standing) Standing(_ context.Context, after string) (wanted, inUse []ga
 	return wanted, inUse, nil
 }
 
-type budgets struct{ held map[string]float64 }
+type budgets struct {
+	held   map[string]float64
+	broken string // id of one that cannot be priced anew
+}
 
 func (b *budgets) Reprice(ctx context.Context, tx *sqldb.Tx, id string, monthly float64) error {
+	if id == b.broken {
+		return errors.New("this one cannot be")
+	}
 	tx.After(func() { b.held[id] = monthly })
 	return tx.Later(ctx, `INSERT INTO quota_holdings (resource_id, metric, amount, class, team_id, project_id, environment_id, template)
 		VALUES ($1, 'monthly_cost', $2, '', '', '', '', '') ON CONFLICT (resource_id, metric) DO UPDATE SET amount = excluded.amount`, id, int64(monthly*1e6))
@@ -271,7 +278,7 @@ func (b *budgets) Reprice(ctx context.Context, tx *sqldb.Tx, id string, monthly 
 
 func TestNewPricesReachWhatLives(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
-		lives, held := &standing{inUse: map[string]gate.Facts{}}, &budgets{map[string]float64{}}
+		lives, held := &standing{inUse: map[string]gate.Facts{}}, &budgets{held: map[string]float64{}}
 		w.svc = cost.New(cost.Options{DB: w.DB, Access: w.Access, Requests: fakeRequests{w}, Usage: fakeUsage{}, Living: lives, Holdings: held, Log: slog.New(slog.DiscardHandler)})
 		exec := func(query string, args ...any) {
 			w.Must(w.DB.Write(t.Context(), "test.exec", func(tx *sqldb.Tx) error {
@@ -328,9 +335,20 @@ func TestNewPricesReachWhatLives(t *testing.T) {
 		if held.held["res_1"] != 146 || held.held["res_2"] != 30 || spent("res_1") != 146 || spent("res_2") != 10 {
 			t.Errorf("%v; %d %d", held.held, spent("res_1"), spent("res_2"))
 		}
+		// One that fails harms no neighbour, and is tried again.
+		held.broken = "res_2"
+		w.put("currency: EUR\nitems: {cpu: {monthly: 11}}")
+		if err := w.svc.Reprice(t.Context()); err == nil || held.held["res_3"] != 44 || held.held["res_2"] != 30 {
+			t.Errorf("%v %v", held.held, err)
+		}
+		held.broken = ""
+		w.Must(w.svc.Reprice(t.Context()))
+		if held.held["res_2"] != 33 {
+			t.Errorf("%v", held.held)
+		}
 		w.put("currency: USD\nitems: {ram: {monthly: 10}}")
 		w.Must(w.svc.Reprice(t.Context()))
-		if held.held["res_2"] != 30 || spent("res_2") != 10 {
+		if held.held["res_2"] != 33 || spent("res_2") != 11 {
 			t.Errorf("%v; %d", held.held, spent("res_2"))
 		}
 	})
