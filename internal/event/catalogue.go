@@ -74,6 +74,12 @@ var catalogue = []Type{
 	{"rollout.halted", "a rollout stopped by itself"},
 	{"rollout.finished", "a rollout is over: done, taken back, or canceled"},
 	{"state.rolledback", "an older version of a module's state is the current one again"},
+	{"template.deprecated", "a version should not be used any more"},
+	{"template.undeprecated", "it may be used again"},
+	{"template.version_added", "a source has a new version"},
+	{"template.version_broken", "a source has a version that cannot be taken in"},
+	{"template.tag_moved", "a tag that was taken in leads elsewhere: it is not followed"},
+	{"template.tag_restored", "and leads where it did again"},
 	{WebhookPing, "somebody tries a webhook; it goes to that one alone"},
 }
 

@@ -259,10 +259,10 @@ func (s *Service) bring(ctx context.Context, v Source, c candidate) error {
 	kind := "template.version_added"
 	t.Status = Imported
 	if err != nil {
-		switch k := fault.KindOf(err); {
-		case k == fault.Internal:
+		switch fault.KindOf(err) {
+		case fault.Internal:
 			return err // ours, not the version's
-		case k == fault.Unavailable:
+		case fault.Unavailable:
 			t.again = true
 		}
 		t.Status, t.Problem, kind = Broken, problemOf(err), "template.version_broken"

@@ -197,7 +197,7 @@ func (p *Portal) leave(w http.ResponseWriter, r *http.Request, a Answer) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
-	http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // Local lets only our own addresses through
+	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
 // Local gives an address if it is one of ours, and "/" otherwise: nobody is
@@ -271,7 +271,7 @@ func (p *Portal) askToSignIn(w http.ResponseWriter, r *http.Request) {
 			to += "?next=" + url.QueryEscape(ref.RequestURI())
 		}
 	}
-	http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // our own page; next is checked when it is used
+	http.Redirect(w, r, to, http.StatusSeeOther)
 }
 
 func (p *Portal) render(w http.ResponseWriter, r *http.Request, v View, pg *page) {

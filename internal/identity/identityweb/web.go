@@ -99,7 +99,6 @@ type accountView struct {
 	sessions []identity.Session
 	more     bool
 	err      error // of the password form
-	secure   bool
 }
 
 func (w *web) account(r *webui.Request) (webui.View, error) { return w.showAccount(r, nil) }

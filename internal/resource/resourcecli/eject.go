@@ -146,13 +146,13 @@ func unpack(dir string, from io.Reader) (n int, err error) {
 		if err != nil {
 			return 0, broken(err)
 		}
-		_, err = io.Copy(f, t)
+		_, err = io.CopyN(f, t, h.Size)
 		if err = errors.Join(err, f.Close()); err != nil {
 			return 0, broken(err)
 		}
 	}
-	if _, err := io.Copy(io.Discard, z); err != nil { // its checksum comes last
-		return 0, broken(err)
+	if _, err := io.CopyN(io.Discard, z, maxEjected); !errors.Is(err, io.EOF) { // its checksum comes last
+		return 0, broken(errors.Join(errors.New("it goes on after its end"), err))
 	}
 	return n, nil
 }

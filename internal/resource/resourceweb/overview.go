@@ -45,7 +45,6 @@ type overviewView struct {
 	waits    approval.Approval
 	asked    bool
 	secrets  map[string]string // shown once, when asked for
-	docs     string
 }
 
 // outputs gives the names of the outputs, sorted.

@@ -90,7 +90,7 @@ func (f logFile) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	rw.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	rw.Header().Set("Content-Disposition", `attachment; filename="`+run.ID+`.log"`)
 	out := bufio.NewWriter(rw)
-	defer out.Flush()
+	defer func() { _ = out.Flush() }()
 	for after := int64(0); ; {
 		lines, _, err := f.Resources.Lines(r.Context(), id, after, 1000)
 		if err != nil || len(lines) == 0 {

@@ -185,7 +185,7 @@ func (r *Repository) stream(ctx context.Context, in []byte, read func(io.Reader)
 	defer cancel()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	cmd := exec.CommandContext(ctx, r.program, args...) //nolint:gosec // an argument list of our own
+	cmd := exec.CommandContext(ctx, r.program, args...)
 	cmd.Dir, cmd.Env = r.at("repo"), r.env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // with all that it starts
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
