@@ -176,5 +176,3 @@ func TestThePortalIsAskedByItsOwnPagesAlone(t *testing.T) {
 		}
 	}
 }
-
-func (v *visitor) jarURL() (*url.URL, error) { return url.Parse(v.base) }

@@ -106,15 +106,17 @@ func (r *request) prepare(p principal.Principal, a actionInfo, k kindInfo, t Tar
 	r.addOver()
 }
 
-// normal fills in what the kind implies: a team's team is itself.
+// normal fills in what the kind implies: a team's team is itself, whatever the
+// target says: were it in another one, Cedar would take its members to be in
+// that one too.
 func (t Target) normal() Target {
 	switch t.Kind {
 	case "team":
-		t.TeamID = firstNonEmpty(t.TeamID, t.ID)
+		t.TeamID = firstNonEmpty(t.ID, t.TeamID)
 	case "project":
-		t.ProjectID = firstNonEmpty(t.ProjectID, t.ID)
+		t.ProjectID = firstNonEmpty(t.ID, t.ProjectID)
 	case "environment":
-		t.EnvironmentID = firstNonEmpty(t.EnvironmentID, t.ID)
+		t.EnvironmentID = firstNonEmpty(t.ID, t.EnvironmentID)
 	case "template":
 		t.Template = firstNonEmpty(t.Template, t.Name)
 	case "user", "robot":
