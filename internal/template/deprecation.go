@@ -111,6 +111,13 @@ func (s *Service) pushable(ctx context.Context, name, version string) (Summary, 
 	return row, d, err
 }
 
+// MayPush tells whether the caller may push versions of v's template, and
+// deprecate them.
+func (s *Service) MayPush(ctx context.Context, v *Version) bool {
+	_, err := s.access.Check(access.Wondering(ctx), access.TemplatePush, v.Target())
+	return err == nil
+}
+
 // successor holds for what is to be used instead: something that there is, and
 // something else.
 func (s *Service) successor(ctx context.Context, row Summary, ref string) error {

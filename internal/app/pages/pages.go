@@ -16,13 +16,16 @@ import (
 	"fairlead/internal/identity/identityweb"
 	"fairlead/internal/lease"
 	"fairlead/internal/lease/leaseweb"
+	"fairlead/internal/principal"
 	"fairlead/internal/project"
 	"fairlead/internal/project/projectweb"
 	"fairlead/internal/quota"
 	"fairlead/internal/quota/quotaweb"
 	"fairlead/internal/resource"
 	"fairlead/internal/resource/resourceweb"
+	"fairlead/internal/source"
 	"fairlead/internal/template"
+	"fairlead/internal/template/templateweb"
 	"fairlead/internal/webui"
 	"fairlead/internal/why"
 )
@@ -38,6 +41,7 @@ type Services struct {
 	Projects  *project.Service
 	Quotas    *quota.Service
 	Resources *resource.Service
+	Sources   *source.Service
 	Templates *template.Service
 	Why       *why.Service
 
@@ -60,7 +64,13 @@ var navigation = []webui.Nav{
 	{Group: "Governance", Title: "Audit log", Href: "/audit", Icon: "scroll-text", Key: "l"},
 	{Group: "Platform", Title: "Teams", Href: "/teams", Icon: "users", Key: "t"},
 	{Group: "Platform", Title: "Tokens", Href: "/tokens", Icon: "key-round", Key: "k"},
+	{Group: "Platform", Title: "Templates", Href: "/templates", Icon: "layout-template", Key: "m"},
+	{Group: "Platform", Title: "Sources", Href: "/sources", Icon: "layers", Key: "s", Show: platform},
 }
+
+// platform tells who looks after the platform: what others have no use for is
+// not shown to them.
+func platform(p principal.Principal) bool { return p.HasOrgRole(principal.PlatformAdmin) }
 
 // Mount mounts the portal: each feature's pages in turn.
 func Mount(server *httpx.Server, s Services) {
@@ -79,6 +89,7 @@ func Mount(server *httpx.Server, s Services) {
 	resourceweb.Mount(portal, things)
 	approvalweb.Mount(portal, approvalweb.Services{Approvals: s.Approvals, Resources: s.Resources})
 	driftweb.Mount(portal, s.Drifts)
+	templateweb.Mount(portal, templateweb.Services{Templates: s.Templates, Sources: s.Sources, Resources: s.Resources})
 	auditweb.Mount(portal, s.Audit)
 	quotaweb.Mount(portal, s.Quotas)
 	leaseweb.Mount(portal, s.Leases)
