@@ -94,8 +94,8 @@ func reply(r rollout.Rollout, err error) (*httpx.Tagged[Rollout], error) {
 }
 
 func registerCreate(api huma.API, svc *rollout.Service) {
-	httpx.Register(api, huma.Operation{OperationID: "create-rollout", Method: http.MethodPost, Path: collection, Tags: tags, DefaultStatus: http.StatusCreated,
-		Summary: "Plan an upgrade of many resources", Description: "Each is planned in the background as a single change would be; follow it with wait. Nothing is changed before it is started."},
+	httpx.Register(api, httpx.Recovered(huma.Operation{OperationID: "create-rollout", Method: http.MethodPost, Path: collection, Tags: tags, DefaultStatus: http.StatusCreated,
+		Summary: "Plan an upgrade of many resources", Description: "Each is planned in the background as a single change would be; follow it with wait. Nothing is changed before it is started."}, createdRollout(svc)),
 		func(ctx context.Context, in *struct{ Body RolloutRequest }) (*struct {
 			ETag     string `header:"ETag"`
 			Location string `header:"Location"`
