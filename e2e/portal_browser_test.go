@@ -21,7 +21,7 @@ func TestBrowserEveryPageOnEveryScreen(t *testing.T) {
 		{"resource-change", one + "/change"}, {"waiting", in + "/" + mark + "-waits"}, {"run", "/runs/" + e.params["run"]}, {"create", "/create"},
 		{"create-postgres", "/create/postgres?in=" + url.QueryEscape(e.params["project"]+"/"+e.params["environment"])}, {"approvals", "/approvals?show=all"},
 		{"approval", "/approvals/" + e.params["approval"]}, {"drift", "/drift"}, {"templates", "/templates"}, {"template", "/templates/postgres"}, {"template-versions", "/templates/postgres/versions"},
-		{"template-use", "/templates/null/use"}, {"sources", "/sources"}, {"audit", "/audit"}, {"account", "/account"}, {"teams", "/teams"}, {"team", "/teams/" + e.params["team"]}, {"tokens", "/tokens?whose=all"},
+		{"template-use", "/templates/null/use"}, {"sources", "/sources"}, {"rollouts", "/rollouts"}, {"rollout", "/rollouts/" + e.params["rollout"]}, {"audit", "/audit"}, {"account", "/account"}, {"teams", "/teams"}, {"team", "/teams/" + e.params["team"]}, {"tokens", "/tokens?whose=all"},
 		{"quotas", "/quotas"}, {"quota", "/quotas/" + e.params["quota"]}, {"leases", "/leases"},
 		{"search", "/search?q=" + mark}, {"nothing-there", "/nothing-there"},
 		{"error", "/projects/nobodys"}, {"gallery", "/gallery"},

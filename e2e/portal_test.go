@@ -114,7 +114,7 @@ func TestStrangersSeeNothingOfThePortal(t *testing.T) {
 				t.Errorf("%s %s for %s: %d %.300s", r.Method, path, who, status, body)
 			case strings.Contains(strings.ReplaceAll(body, path, ""), mark+"-value"), strings.Contains(strings.ReplaceAll(body, path, ""), mark+"-ann"):
 				t.Errorf("%s %s tells %s of others", r.Method, path, who)
-			case strings.Contains(r.Path, "{project}") || strings.Contains(r.Path, "{run}") || strings.Contains(r.Path, "{approval}"):
+			case strings.Contains(r.Path, "{project}") || strings.Contains(r.Path, "{run}") || strings.Contains(r.Path, "{approval}") || strings.Contains(r.Path, "{rollout}"):
 				if status != http.StatusNotFound {
 					t.Errorf("%s %s for %s: %d %v", r.Method, path, who, status, h)
 				}

@@ -33,7 +33,7 @@ func (a *App) buildFaces(context.Context) error {
 	apidoc.Mount(web)
 	pages.Mount(web, pages.Services{
 		Approvals: a.approvals, Audit: a.audit, Costs: a.costs, Drifts: a.drifts, Identity: a.identity, Leases: a.leases, Projects: a.projects, Quotas: a.quotas,
-		Resources: a.resources, Sources: a.sources, Templates: a.templates, Why: a.why, Log: a.log, Subscribe: a.db.Subscribe, Gallery: a.conf.Gallery,
+		Resources: a.resources, Rollouts: a.rollouts, Sources: a.sources, Templates: a.templates, Why: a.why, Log: a.log, Subscribe: a.db.Subscribe, Gallery: a.conf.Gallery,
 	})
 	a.run(func(ctx context.Context) error { web.Run(ctx); return nil })
 	return nil

@@ -85,6 +85,9 @@ func New(o Options) *Service {
 	return &Service{Options: o, store: store{o.DB}}
 }
 
+// Topic is woken when a rollout or a member of it goes on, for who shows it.
+func Topic(id string) string { return topic(id) }
+
 // topic is woken when a rollout or a member of it goes on.
 func topic(id string) string { return "rollout:" + id }
 

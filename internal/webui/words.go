@@ -24,7 +24,7 @@ const (
 )
 
 var tones = map[string]Tone{
-	"ready": OK, "succeeded": OK, "approved": OK, "allowed": OK, "active": OK, "passed": OK, "done": OK, "healed": OK, "accepted": OK, "gone": OK,
+	"ready": OK, "succeeded": OK, "approved": OK, "allowed": OK, "active": OK, "upgraded": OK, "reverted": Warn, "paused": Warn, "aside": Warn, "reverting": Busy, "baking": Busy, "halted": Bad, "stuck": Bad, "passed": OK, "done": OK, "healed": OK, "accepted": OK, "gone": OK,
 	"pending": Busy, "planning": Busy, "applying": Busy, "destroying": Busy, "running": Busy, "queued": Busy, "ending": Busy, "heal": Busy,
 	"waiting": Warn, "retrying": Warn, "approval": Warn, "advise": Warn, "coming": Warn, "expired": Warn, "bypassed": Warn, "approve": Warn, "canceled": Warn, "ask": Warn, "alert": Warn,
 	"failed": Bad, "lost": Bad, "denied": Bad, "deny": Bad, "rejected": Bad, "failing": Bad, "refused": Bad, "held": Bad,

@@ -23,6 +23,8 @@ import (
 	"fairlead/internal/quota/quotaweb"
 	"fairlead/internal/resource"
 	"fairlead/internal/resource/resourceweb"
+	"fairlead/internal/rollout"
+	"fairlead/internal/rollout/rolloutweb"
 	"fairlead/internal/source"
 	"fairlead/internal/template"
 	"fairlead/internal/template/templateweb"
@@ -41,6 +43,7 @@ type Services struct {
 	Projects  *project.Service
 	Quotas    *quota.Service
 	Resources *resource.Service
+	Rollouts  *rollout.Service
 	Sources   *source.Service
 	Templates *template.Service
 	Why       *why.Service
@@ -65,6 +68,7 @@ var navigation = []webui.Nav{
 	{Group: "Platform", Title: "Teams", Href: "/teams", Icon: "users", Key: "t"},
 	{Group: "Platform", Title: "Tokens", Href: "/tokens", Icon: "key-round", Key: "k"},
 	{Group: "Platform", Title: "Templates", Href: "/templates", Icon: "layout-template", Key: "m"},
+	{Group: "Platform", Title: "Rollouts", Href: "/rollouts", Icon: "ship", Key: "o"},
 	{Group: "Platform", Title: "Sources", Href: "/sources", Icon: "layers", Key: "s", Show: platform},
 }
 
@@ -89,6 +93,7 @@ func Mount(server *httpx.Server, s Services) {
 	resourceweb.Mount(portal, things)
 	approvalweb.Mount(portal, approvalweb.Services{Approvals: s.Approvals, Resources: s.Resources})
 	driftweb.Mount(portal, s.Drifts)
+	rolloutweb.Mount(portal, s.Rollouts)
 	templateweb.Mount(portal, templateweb.Services{Templates: s.Templates, Sources: s.Sources, Resources: s.Resources})
 	auditweb.Mount(portal, s.Audit)
 	quotaweb.Mount(portal, s.Quotas)

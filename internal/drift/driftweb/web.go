@@ -88,7 +88,7 @@ func (w *web) show(r *webui.Request, scope, reason string, failed error) (webui.
 		return webui.View{}, err
 	}
 	v.scope, v.reason, v.err = scope, reason, failed
-	page := webui.View{Title: "Drift", Body: listPage(r, v), Stamp: v.stamp(), API: "GET /api/v1/drift?open=true", CLI: "fairlead drift ls --open", Docs: "/docs/drift"}
+	page := webui.View{Title: "Drift", Body: listPage(r, v), Stamp: v.stamp(), API: "GET /api/v1/drifts?open=true", CLI: "fairlead drift ls --open", Docs: "/docs/drift"}
 	if failed != nil {
 		page.Status = httpx.Status(fault.KindOf(failed))
 	}

@@ -66,7 +66,7 @@ func (w *web) showDrift(r *webui.Request, failed error) (webui.View, error) {
 		return webui.View{}, err
 	}
 	view := webui.View{Title: res.Name + " drift", Project: res.Project, Env: res.Environment, Crumbs: crumbs(res, webui.Crumb{Title: "Drift"}),
-		Body: driftPage(r, v), Stamp: driftStamp(res, v.check), API: "GET /api/v1/drift?resource=" + res.ID, CLI: "fairlead drift show " + at(res), Docs: "/docs/drift"}
+		Body: driftPage(r, v), Stamp: driftStamp(res, v.check), API: "GET /api/v1/drifts?resource=" + res.ID, CLI: "fairlead drift show " + at(res), Docs: "/docs/drift"}
 	if failed != nil {
 		view.Status = httpx.Status(fault.KindOf(failed))
 	}

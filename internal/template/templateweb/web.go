@@ -235,7 +235,7 @@ func (w *web) lookSources(r *webui.Request) ([]source.Source, string, string, er
 
 func (w *web) sources(r *webui.Request) (webui.View, error) {
 	list, next, stamp, err := w.lookSources(r)
-	return webui.View{Title: "Sources", Body: sourcesPage(r, list, next), Stamp: stamp, API: "GET /api/v1/sources", CLI: "fairlead template source ls", Docs: "/docs/templates"}, err
+	return webui.View{Title: "Sources", Body: sourcesPage(r, list, next), Stamp: stamp, API: "GET /api/v1/template-sources", CLI: "fairlead template source ls", Docs: "/docs/templates"}, err
 }
 
 func (w *web) sourcesLive(r *webui.Request) (string, []string, error) {
