@@ -5,6 +5,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -189,3 +190,5 @@ func (tb *tab) cookie(name, value string) {
 	_, err := chromedp.Call(tb.ctx, network.SetCookie, network.SetCookieParams{Name: name, Value: value, URL: tb.base})
 	tb.must(err)
 }
+
+func (v *visitor) jarURL() (*url.URL, error) { return url.Parse(v.base) }

@@ -66,8 +66,7 @@ func (e *estate) address(r httpx.PageRoute) string {
 	for name, value := range e.params {
 		path = strings.ReplaceAll(path, "{"+name+"}", value)
 	}
-	path = strings.ReplaceAll(path, "{template}", "null")
-	return path
+	return strings.NewReplacer("{template}", "null", "{guardrail}", "baseline").Replace(path)
 }
 
 // form is a form that would do something on any page that takes one.

@@ -32,6 +32,7 @@ func (a *App) buildFaces(context.Context) error {
 	a.registerMetrics(web.Registry())
 	apidoc.Mount(web)
 	pages.Mount(web, pages.Services{
+		Access: a.access, Compliance: a.compliance, Guardrails: a.guardrails,
 		Approvals: a.approvals, Audit: a.audit, Costs: a.costs, Drifts: a.drifts, Identity: a.identity, Leases: a.leases, Projects: a.projects, Quotas: a.quotas,
 		Resources: a.resources, Rollouts: a.rollouts, Sources: a.sources, Templates: a.templates, Why: a.why, Log: a.log, Subscribe: a.db.Subscribe, Gallery: a.conf.Gallery,
 	})

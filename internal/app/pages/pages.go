@@ -4,13 +4,18 @@ import (
 	"log/slog"
 	"maps"
 
+	"fairlead/internal/access"
+	"fairlead/internal/access/accessweb"
 	"fairlead/internal/approval"
 	"fairlead/internal/approval/approvalweb"
 	"fairlead/internal/audit"
 	"fairlead/internal/audit/auditweb"
+	"fairlead/internal/compliance"
 	"fairlead/internal/cost"
 	"fairlead/internal/drift"
 	"fairlead/internal/drift/driftweb"
+	"fairlead/internal/guardrail"
+	"fairlead/internal/guardrail/guardrailweb"
 	"fairlead/internal/httpx"
 	"fairlead/internal/identity"
 	"fairlead/internal/identity/identityweb"
@@ -34,19 +39,22 @@ import (
 
 // Services is what the pages show.
 type Services struct {
-	Approvals *approval.Service
-	Audit     *audit.Log
-	Costs     *cost.Service
-	Drifts    *drift.Service
-	Identity  *identity.Service
-	Leases    *lease.Service
-	Projects  *project.Service
-	Quotas    *quota.Service
-	Resources *resource.Service
-	Rollouts  *rollout.Service
-	Sources   *source.Service
-	Templates *template.Service
-	Why       *why.Service
+	Access     *access.Service
+	Approvals  *approval.Service
+	Compliance *compliance.Service
+	Guardrails *guardrail.Service
+	Audit      *audit.Log
+	Costs      *cost.Service
+	Drifts     *drift.Service
+	Identity   *identity.Service
+	Leases     *lease.Service
+	Projects   *project.Service
+	Quotas     *quota.Service
+	Resources  *resource.Service
+	Rollouts   *rollout.Service
+	Sources    *source.Service
+	Templates  *template.Service
+	Why        *why.Service
 
 	Log       *slog.Logger
 	Subscribe func(topic string) (wake <-chan string, stop func())
@@ -62,6 +70,8 @@ var navigation = []webui.Nav{
 	{Title: "Resources", Href: "/resources", Icon: "boxes", Key: "r"},
 	{Title: "Approvals", Href: "/approvals", Icon: "inbox", Key: "a"},
 	{Title: "Drift", Href: "/drift", Icon: "git-compare", Key: "d"},
+	{Group: "Governance", Title: "Guardrails", Href: "/guardrails", Icon: "shield-check", Key: "u"},
+	{Group: "Governance", Title: "Compliance", Href: "/compliance", Icon: "shield-alert", Key: "v"},
 	{Group: "Governance", Title: "Quotas", Href: "/quotas", Icon: "gauge", Key: "q"},
 	{Group: "Governance", Title: "Leases", Href: "/leases", Icon: "hourglass", Key: "i"},
 	{Group: "Governance", Title: "Audit log", Href: "/audit", Icon: "scroll-text", Key: "l"},
@@ -70,6 +80,7 @@ var navigation = []webui.Nav{
 	{Group: "Platform", Title: "Templates", Href: "/templates", Icon: "layout-template", Key: "m"},
 	{Group: "Platform", Title: "Rollouts", Href: "/rollouts", Icon: "ship", Key: "o"},
 	{Group: "Platform", Title: "Sources", Href: "/sources", Icon: "layers", Key: "s", Show: platform},
+	{Group: "Platform", Title: "Access", Href: "/access", Icon: "circle-help", Key: "w"},
 }
 
 // platform tells who looks after the platform: what others have no use for is
@@ -98,6 +109,8 @@ func Mount(server *httpx.Server, s Services) {
 	auditweb.Mount(portal, s.Audit)
 	quotaweb.Mount(portal, s.Quotas)
 	leaseweb.Mount(portal, s.Leases)
+	guardrailweb.Mount(portal, guardrailweb.Services{Guardrails: s.Guardrails, Compliance: s.Compliance})
+	accessweb.Mount(portal, s.Access)
 }
 
 // Describe lists every page there is, without a server that could show it.
