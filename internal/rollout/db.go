@@ -189,13 +189,14 @@ func (s store) members(ctx context.Context, q sqldb.Querier, rolloutID string, s
 	return sqldb.Collect(ctx, q, scanMember, `SELECT `+memberColumns+where+` ORDER BY m.wave, m.id`, args...)
 }
 
-// updateMember writes all that may change. It changes nothing when the member
+// updateMember writes all that may change but who has a claim on it, which is
+// the rollout's to say (claimOpen, release). It changes nothing when the member
 // is not in the state was any more, and says so.
 func (s store) updateMember(ctx context.Context, tx *sqldb.Tx, was MemberState, m Member) (bool, error) {
-	res, err := tx.ExecContext(ctx, `UPDATE rollout_members SET state = $3, open = $4, wave = $5, group_number = $6, from_version = $7, planned_revision = $8, from_revision = $9,
-		to_revision = $10, back_revision = $11, shape = $12, severity = $13, title = $14, diff = $15, ends_as = $16, reason = $17, message = $18, remedy = $19,
-		planned_at = $20, started_at = $21, applied_at = $22, finished_at = $23, updated_at = $24 WHERE id = $1 AND state = $2`,
-		m.ID, string(was), string(m.State), flag(m.open), m.Wave, m.Group, m.From, m.Planned, m.FromRevision, m.ToRevision, m.BackRevision, m.shape, string(m.Severity), m.Title,
+	res, err := tx.ExecContext(ctx, `UPDATE rollout_members SET state = $3, wave = $4, group_number = $5, from_version = $6, planned_revision = $7, from_revision = $8,
+		to_revision = $9, back_revision = $10, shape = $11, severity = $12, title = $13, diff = $14, ends_as = $15, reason = $16, message = $17, remedy = $18,
+		planned_at = $19, started_at = $20, applied_at = $21, finished_at = $22, updated_at = $23 WHERE id = $1 AND state = $2`,
+		m.ID, string(was), string(m.State), m.Wave, m.Group, m.From, m.Planned, m.FromRevision, m.ToRevision, m.BackRevision, m.shape, string(m.Severity), m.Title,
 		m.diff, string(m.endsAs), m.Reason, m.Message, m.Remedy, micro(m.PlannedAt), micro(m.StartedAt), micro(m.AppliedAt), micro(m.Ended), tx.Now().UnixMicro())
 	if err != nil {
 		return false, err

@@ -94,10 +94,13 @@ func (s *Service) applying(ctx context.Context, tx *sqldb.Tx, r Rollout, m Membe
 		return errStopped
 	}
 	next := m
-	next.State, next.Reason, next.Message, next.Remedy, next.StartedAt, next.open = Applying, "", "", "", tx.Now(), true
-	next.ToRevision = res.Revision // what failed is tried again as it is
-	if res.TemplateVersion != r.To {
+	next.State, next.Reason, next.Message, next.Remedy, next.StartedAt = Applying, "", "", "", tx.Now()
+	next.ToRevision, next.BackRevision = res.Revision, 0 // what failed is tried again as it is
+	switch {
+	case res.TemplateVersion != r.To:
 		next.FromRevision, next.ToRevision = res.Revision, res.Revision+1
+	case m.ToRevision != res.Revision: // it was not this rollout that wanted it
+		next.FromRevision = 0
 	}
 	if ok, err := s.store.updateMember(ctx, tx, Pending, next); err != nil || !ok {
 		return errors.Join(err, errStopped)

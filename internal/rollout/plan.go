@@ -115,6 +115,9 @@ func (m Member) name() string { return m.Resource + " -e " + m.Project + "/" + m
 // excluded. An error is of what may pass.
 func (s *Service) planned(ctx context.Context, r Rollout, m Member) (Member, error) {
 	acting, err := s.as(ctx, r)
+	if fault.Is(err, fault.NotFound) {
+		return m.excluded("author_gone", "whoever started it is not there any more", "whoever may do it goes on: fairlead rollout retry "+r.ID), nil
+	}
 	if err != nil {
 		return m, err
 	}

@@ -20,7 +20,7 @@ func (s *Service) revert(ctx context.Context, c *queue.Claim, r Rollout) error {
 	if err != nil {
 		return err
 	}
-	free, busy := r.Settings.Parallel-st.count(Backing), st.count(Backing) > 0
+	free, busy := r.Settings.Parallel-st.count(Applying, Backing), st.count(Backing) > 0
 	var backing sync.WaitGroup
 	var mu sync.Mutex
 	var failed error
@@ -29,10 +29,12 @@ func (s *Service) revert(ctx context.Context, c *queue.Claim, r Rollout) error {
 			continue
 		}
 		busy = true
-		if free <= 0 {
-			continue
+		if m.State != Applying { // which is changing already
+			if free <= 0 {
+				continue
+			}
+			free--
 		}
-		free--
 		backing.Go(func() {
 			stuck := func(_, message, _ string) Member { return m.stuck(message, r) }
 			if err := s.sparing(ctx, m, s.back(ctx, r, m, m, Back), stuck); err != nil {
@@ -53,8 +55,18 @@ func (s *Service) revert(ctx context.Context, c *queue.Claim, r Rollout) error {
 }
 
 // toRevert tells whether a member is among what is to be taken back.
-func (m Member) toRevert(r Rollout) bool {
-	return m.Wave >= r.RevertFrom && m.ToRevision > 0 && (m.State == Applying || m.State == Upgraded || m.State == Done || m.State == Failed)
+func (m Member) toRevert(r Rollout) bool { return m.Wave >= r.RevertFrom && m.made() }
+
+// made tells whether the rollout has upgraded a member, well or not, and that
+// is still so as far as is known.
+func (m Member) made() bool {
+	switch m.State {
+	case Applying, Upgraded, Done, Failed:
+		return m.ToRevision > 0
+	case Unplanned, Pending, Aside: // it had failed, and was to be left or tried again
+		return m.ToRevision > 0 && m.BackRevision == 0 && m.Reason != "changed" && m.Reason != "gone"
+	}
+	return false
 }
 
 // back wants of a member's resource what was wanted before its upgrade: a new
@@ -76,6 +88,10 @@ func (s *Service) back(ctx context.Context, r Rollout, m, is Member, as MemberSt
 		return err
 	case res.Revision != m.ToRevision:
 		return s.put(ctx, m, m.aside("changed", "somebody changed it after its upgrade; that is left as it is", "see: fairlead describe "+m.name()))
+	case m.FromRevision == 0 && as == Aside:
+		return s.put(ctx, m, is)
+	case m.FromRevision == 0:
+		return s.put(ctx, m, m.aside("changed", "somebody had brought it to the version themselves; that is left as it is", "see: fairlead describe "+m.name()))
 	}
 	failpoint.Hit("rollout.back.before")
 	_, err = s.Resources.Rollback(sqldb.WithPrelude(acting, func(tx *sqldb.Tx) error { return s.backing(acting, tx, m, is, res, as) }),

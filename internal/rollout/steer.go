@@ -180,7 +180,7 @@ func (s *Service) Retry(ctx context.Context, id string, ifVersion int64) (Rollou
 		for _, m := range again {
 			next := m
 			next.State, next.Reason, next.Message, next.Remedy = Unplanned, "", "", ""
-			if m.State == Aside && m.ToRevision > 0 { // whatever it is now is where it starts from
+			if m.State == Aside && !m.made() { // whatever it is now is where it starts from
 				next.FromRevision, next.ToRevision, next.BackRevision = 0, 0, 0
 			}
 			if _, err := s.store.updateMember(ctx, tx, m.State, next); err != nil {
@@ -217,10 +217,11 @@ func (s *Service) Rollback(ctx context.Context, id, scope string, ifVersion int6
 	}
 	from := []State{Running, Paused, Halted, Reverting, Succeeded, Reverted, Cancelled}
 	return s.steer(ctx, id, "rollback", ifVersion, from, func(tx *sqldb.Tx, r *Rollout, _ access.Decision) error {
-		made, err := s.store.members(ctx, tx, r.ID, Applying, Upgraded, Done, Failed, Stuck)
+		made, err := s.store.members(ctx, tx, r.ID)
 		if err != nil {
 			return err
 		}
+		made = slices.DeleteFunc(made, func(m Member) bool { return !m.made() && m.State != Stuck })
 		last := int64(0)
 		for _, m := range made {
 			last = max(last, m.Wave)
