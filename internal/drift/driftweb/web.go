@@ -107,7 +107,7 @@ func (w *web) release(r *webui.Request) (webui.Answer, error) {
 	switch {
 	case err == nil:
 		return webui.Answer{To: "/drift", Flash: "Repairs of " + h.Scope + " go on."}, nil
-	case fault.Is(err, fault.Invalid), fault.Is(err, fault.Conflict):
+	case fault.Is(err, fault.Invalid), fault.Is(err, fault.Conflict), fault.Is(err, fault.NotFound): // it may be over by now
 		v, verr := w.show(r, scope, reason, err)
 		return webui.Answer{View: &v}, verr
 	}

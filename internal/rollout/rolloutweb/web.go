@@ -122,6 +122,10 @@ func (v view) verbs() []verb {
 		return []verb{cancel}
 	case rollout.Succeeded, rollout.Cancelled:
 		return []verb{all}
+	case rollout.Reverted: // what could not be taken back is tried again
+		if v.Counts[rollout.Stuck] > 0 {
+			return []verb{all}
+		}
 	}
 	return nil
 }
