@@ -77,7 +77,9 @@ func Markdown(source string) templ.Component {
 		if err := others().Convert([]byte(source[:min(len(source), maxMarkdown)]), &b); err != nil {
 			return err
 		}
-		_, err := w.Write(b.Bytes())
+		// What scrolls must be reachable by keyboard. Whatever the author wrote is
+		// escaped by now: this tag is goldmark's own.
+		_, err := w.Write(bytes.ReplaceAll(b.Bytes(), []byte("<pre>"), []byte(`<pre tabindex="0">`)))
 		return err
 	})
 }
