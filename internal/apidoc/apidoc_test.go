@@ -111,10 +111,11 @@ func TestErrorPagesEscapeAndListAll(t *testing.T) {
 }
 
 // TestEveryErrorCodeIsExplained walks the sources: a code without a page
-// leaves somebody alone with it.
+// leaves somebody alone with it. So does the reason of a resource's phase.
 func TestEveryErrorCodeIsExplained(t *testing.T) {
 	t.Parallel()
 	codes := codesIn(t, "../..")
+	maps.Copy(codes, reasonsIn(t, ".."))
 	documented := apidoc.Errors()
 	var missing []string
 	for _, code := range slices.Sorted(maps.Keys(codes)) {

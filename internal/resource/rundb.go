@@ -45,6 +45,12 @@ func (s store) run(ctx context.Context, q sqldb.Querier, id string) (Run, error)
 	return scanRun(q.QueryRowContext(ctx, `SELECT `+runColumns+` WHERE u.id = $1`, id))
 }
 
+// runStatus gives a run's status without the rest of it.
+func (s store) runStatus(ctx context.Context, id string) (v RunStatus, err error) {
+	err = s.db.Read().QueryRowContext(ctx, `SELECT status FROM runs WHERE id = $1`, id).Scan(&v)
+	return v, err
+}
+
 func (s store) runs(ctx context.Context, resourceID string, p sqldb.Page) ([]Run, string, error) {
 	var w sqldb.Where
 	w.And(`u.resource_id = ?`, resourceID)

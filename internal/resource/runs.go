@@ -69,6 +69,8 @@ func (s *Service) Lines(ctx context.Context, runID string, after int64, limit in
 // Follow hands a run's log lines after a sequence number to emit as they
 // come, until the run is over, emit fails or ctx ends. The caller is
 // authorised anew every minute: a right that was taken away ends the stream.
+// While nothing but lines changes, a look reads the status and the lines alone:
+// a plan can be large, and it is read with the rest when the run is over.
 func (s *Service) Follow(ctx context.Context, runID string, after int64, emit func(LogLine) error) (Run, error) {
 	run, l, err := s.locateRun(ctx, runID, access.ResourceView)
 	if err != nil {
@@ -79,7 +81,8 @@ func (s *Service) Follow(ctx context.Context, runID string, after int64, emit fu
 	recheck := time.Now().Add(time.Minute)
 	for {
 		// The state is read before the lines: when it says over, the lines are all.
-		if run, err = s.db.run(ctx, s.DB.Read(), runID); err != nil {
+		status, err := s.db.runStatus(ctx, runID)
+		if err != nil {
 			return run, err
 		}
 		for {
@@ -97,8 +100,8 @@ func (s *Service) Follow(ctx context.Context, runID string, after int64, emit fu
 				break
 			}
 		}
-		if run.Status != RunRunning {
-			return run, nil
+		if status != RunRunning {
+			return s.db.run(ctx, s.DB.Read(), runID)
 		}
 		if time.Now().After(recheck) {
 			if _, _, err := s.locateRun(ctx, runID, access.ResourceView); err != nil {
