@@ -105,6 +105,7 @@ func (v view) verbs() []verb {
 	start := verb{"start", "Start", "play", "primary", ""}
 	pause := verb{"pause", "Pause", "ban", "", ""}
 	resume := verb{"resume", "Go on", "play", "primary", ""}
+	retry := verb{"retry", "Try again", "refresh-cw", "", "What has failed, was set aside or was left out is planned anew, and it goes on with that."}
 	cancel := verb{"cancel", "End it", "x", "danger", "What is on its way goes on; the others are left as they are. What is upgraded stays so."}
 	wave := verb{"rollback-wave", "Take the wave back", "undo-2", "", "The members of the wave that it is at get their old content back, as a new revision."}
 	all := verb{"rollback-all", "Take all back", "undo-2", "danger", "Every member that was upgraded gets its old content back, as a new revision."}
@@ -116,11 +117,18 @@ func (v view) verbs() []verb {
 		return []verb{start, cancel}
 	case rollout.Running:
 		return []verb{pause, wave, all, cancel}
-	case rollout.Paused, rollout.Halted:
+	case rollout.Halted:
+		return []verb{resume, retry, wave, all, cancel}
+	case rollout.Paused:
 		return []verb{resume, wave, all, cancel}
 	case rollout.Reverting:
 		return []verb{cancel}
-	case rollout.Succeeded, rollout.Cancelled:
+	case rollout.Succeeded:
+		if v.Counts[rollout.Failed]+v.Counts[rollout.Aside]+v.Counts[rollout.Excluded] > 0 {
+			return []verb{retry, all}
+		}
+		return []verb{all}
+	case rollout.Cancelled:
 		return []verb{all}
 	case rollout.Reverted: // what could not be taken back is tried again
 		if v.Counts[rollout.Stuck] > 0 {
@@ -195,6 +203,9 @@ func (w *web) steer(r *webui.Request) (webui.Answer, error) {
 	case "resume":
 		_, err = w.rollouts.Resume(ctx, id, version)
 		flash = "It goes on."
+	case "retry":
+		_, err = w.rollouts.Retry(ctx, id, version)
+		flash = "What was left is planned anew."
 	case "cancel":
 		_, err = w.rollouts.Cancel(ctx, id, version)
 		flash = "It is ended."
