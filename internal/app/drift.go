@@ -15,9 +15,10 @@ import (
 
 // buildDrift wires what is done about what is not as wanted.
 func (a *App) buildDrift(context.Context) error {
-	b := a.conf.Drift.Brake
+	b, r := a.conf.Drift.Brake, a.conf.Drift.Repeats
 	a.drifts = drift.New(drift.Options{DB: a.db, Access: a.access, Log: a.log,
-		Brake: drift.Brake{Share: b.Share, Least: b.Least, Window: time.Duration(b.Window)}})
+		Brake:   drift.Brake{Share: b.Share, Least: b.Least, Window: time.Duration(b.Window)},
+		Repeats: drift.Repeats{Times: r.Times, Window: time.Duration(r.Window)}})
 	return nil
 }
 

@@ -63,6 +63,10 @@ type Drift struct {
 		Least  int      `yaml:"least"`  // so many are never held
 		Window Duration `yaml:"window"` // in which repairs are counted, and for which a release holds
 	} `yaml:"brake"`
+	Repeats struct {
+		Times  int      `yaml:"times"`  // repairs of one resource by themselves; the next one asks a person
+		Window Duration `yaml:"window"` // in which they are counted
+	} `yaml:"repeats"`
 }
 
 // Duration is a time.Duration written as "30s" or "5m".
@@ -110,6 +114,7 @@ func strict(r io.Reader, v any) error {
 func Default() Server {
 	d := Drift{}
 	d.Brake.Share, d.Brake.Least, d.Brake.Window = 0.2, 5, Duration(time.Hour)
+	d.Repeats.Times, d.Repeats.Window = 3, Duration(time.Hour)
 	return Server{
 		Drift:  d,
 		Listen: "127.0.0.1:8080", Data: ".fairlead", Store: "sqlite", LogFormat: "text", LogLevel: "info",
@@ -207,6 +212,9 @@ func (c *Server) Check() error {
 	}
 	if b := c.Drift.Brake; b.Share < 0 || b.Share > 1 || b.Least < 0 || b.Window <= 0 {
 		return fault.New(fault.Invalid, "invalid_config", "drift.brake: share is between 0 and 1, least is not negative, window is a length of time")
+	}
+	if r := c.Drift.Repeats; r.Times < 1 || r.Window <= 0 {
+		return fault.New(fault.Invalid, "invalid_config", "drift.repeats: times is at least 1, window is a length of time")
 	}
 	if c.PublicURL == "" {
 		if host == "" || host == "0.0.0.0" || host == "::" {

@@ -56,12 +56,13 @@ type Brake struct {
 // DefaultBrake is the brake of a server that says nothing of it.
 var DefaultBrake = Brake{Share: 0.2, Least: 5, Window: time.Hour}
 
-// Options is what the service stands on. All but Brake are needed.
+// Options is what the service stands on. All but Brake and Repeats are needed.
 type Options struct {
-	DB     *sqldb.DB
-	Access access.Authorizer
-	Brake  Brake
-	Log    *slog.Logger
+	DB      *sqldb.DB
+	Access  access.Authorizer
+	Brake   Brake
+	Repeats Repeats
+	Log     *slog.Logger
 }
 
 // Service judges drift and keeps its history. It is safe for concurrent use.
@@ -75,6 +76,9 @@ type Service struct {
 func New(o Options) *Service {
 	if o.Brake == (Brake{}) {
 		o.Brake = DefaultBrake
+	}
+	if o.Repeats == (Repeats{}) {
+		o.Repeats = DefaultRepeats
 	}
 	return &Service{Options: o, store: store{o.DB}}
 }

@@ -41,6 +41,9 @@ func (s *Service) Judge(ctx context.Context, tx *sqldb.Tx, sights []Sight) ([]Ve
 	for i, v := range sights {
 		out[i] = judge(v, accepted[v.ID], open[v.ID])
 	}
+	if err := s.repeats(ctx, tx, sights, out); err != nil {
+		return nil, err
+	}
 	return out, s.brake(ctx, tx, sights, out)
 }
 
@@ -83,9 +86,11 @@ func (s *Service) Record(ctx context.Context, tx *sqldb.Tx, v Sight, verdict Ver
 		if answer == Ignore || known && e.Answer == answer {
 			continue
 		}
-		if err := s.tell(ctx, tx, "drift.detected", v.Subject, map[string]any{
-			"drift": e.ID, "cause": cause, "answer": answer, "presence": v.Presence, "differences": first(list), "count": len(list), "run": runID,
-		}); err != nil {
+		data := map[string]any{"drift": e.ID, "cause": cause, "answer": answer, "presence": v.Presence, "differences": first(list), "count": len(list), "run": runID}
+		if verdict.Repairs > 0 {
+			data["code"], data["repairs"] = DoesNotHold, verdict.Repairs
+		}
+		if err := s.tell(ctx, tx, "drift.detected", v.Subject, data); err != nil {
 			return err
 		}
 	}

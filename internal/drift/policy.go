@@ -144,6 +144,10 @@ type Verdict struct {
 	Answer Answer
 	Drift  []engine.Drift // all but noise that is ignored; what was accepted has the severity Ignore
 	Brake  string         // of Held: the scope that holds it
+	// Repairs is how many did not hold, when that is why a person is asked.
+	Repairs int
+
+	heals bool // by the template, a repair would follow
 
 	free     bool // a person released the brake for it
 	episodes []episode
@@ -197,6 +201,7 @@ func judge(s Sight, accepted map[[2]string]string, open []episode) Verdict {
 	if v.Answer == Ignore {
 		v.Answer = None
 	}
+	v.heals = v.Answer == Heal
 	if v.Answer == Heal && (spared || v.asked()) {
 		v.Answer = Ask // a repair would undo what somebody accepted, or was refused already
 	}
@@ -228,6 +233,11 @@ func (v *Verdict) asked() bool {
 func (v *Verdict) hold(scope string) {
 	v.Answer, v.Brake = Held, scope
 	v.level()
+	v.alert()
+}
+
+// alert shows as such what is not repaired after all.
+func (v *Verdict) alert() {
 	for i := range v.Drift {
 		if v.Drift[i].Severity == engine.Heal {
 			v.Drift[i].Severity = engine.Alert

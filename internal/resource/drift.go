@@ -133,7 +133,7 @@ func (s *Service) AcceptDrift(ctx context.Context, w Where, reason string) (Reso
 			}
 		}
 		r.Drift = accepted
-		if r.Reason == reasonAsks || r.Reason == "drift" || r.Reason == "mass_drift" {
+		if r.Reason == reasonAsks || r.Reason == reasonDoesNotHold || r.Reason == "drift" || r.Reason == "mass_drift" {
 			r.Reason, r.Message, r.Hint = "", "", ""
 		}
 		return s.db.update(ctx, tx, &r)

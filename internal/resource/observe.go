@@ -358,6 +358,11 @@ func (s *Service) follow(ctx context.Context, tx *sqldb.Tx, v outcome, r *Resour
 		*r = healed
 		systemAudit(ctx, tx, healing, *r, map[string]any{"drift": shownDrift(v.verdict.Drift), "presence": v.seen.Presence})
 		return healing, nil
+	case answer == drift.Ask && v.verdict.Repairs > 0:
+		r.Reason = reasonDoesNotHold
+		r.Message = "it was repaired by itself " + itoa(v.verdict.Repairs) + " times and did not stay as wanted: something changes it back, or what makes it never sets what is wanted"
+		r.Hint = "see what comes back: fairlead drift show " + place + ", and stop what changes it; then put it right with: fairlead drift heal " + place + ", or say that it is fine with: fairlead drift accept " + place + " --reason TEXT"
+		return "resource:drift", nil
 	case answer == drift.Ask:
 		r.Reason, r.Message = reasonAsks, "it is not as wanted, and waits for a person to heal or to accept that"
 		r.Hint = "put it right with: fairlead drift heal " + place + ", or say that it is fine with: fairlead drift accept " + place + " --reason TEXT"
@@ -374,6 +379,9 @@ func (s *Service) follow(ctx context.Context, tx *sqldb.Tx, v outcome, r *Resour
 // reasonAsks is the code of a resource that is ready and waits for a person to
 // say what becomes of its drift.
 const reasonAsks = "drift_asks"
+
+// reasonDoesNotHold is that of one which was repaired by itself too often.
+const reasonDoesNotHold = "repair_does_not_hold"
 
 // answerCheck tells whoever asked for a look what it found.
 func (s *Service) answerCheck(ctx context.Context, tx *sqldb.Tx, v outcome, moved bool) error {

@@ -298,7 +298,7 @@ func (m Member) healthy(r Rollout, res resource.Resource, now time.Time) Member 
 	switch res.Reason {
 	case "not_observed", "mass_drift": // nothing was seen
 		return m.inTime(r, res, now)
-	case "drift", "drift_asks":
+	case "drift", "drift_asks", "repair_does_not_hold":
 		return m.failed("unhealthy", "after its upgrade it is not as wanted: "+res.Message, "fairlead describe "+m.name())
 	}
 	m.State, m.Reason, m.Message, m.Remedy = Done, "", "", ""
@@ -337,7 +337,7 @@ func (s *Service) sick(ctx context.Context, in []Member) ([]Member, error) {
 		if err != nil {
 			return nil, err
 		}
-		if res.Revision == m.ToRevision && (res.Phase == resource.Failed || res.Phase == resource.Lost || res.Reason == "drift" || res.Reason == "drift_asks") {
+		if res.Revision == m.ToRevision && (res.Phase == resource.Failed || res.Phase == resource.Lost || res.Reason == "drift" || res.Reason == "drift_asks" || res.Reason == "repair_does_not_hold") {
 			out = append(out, m.failed("unhealthy", "it was well, and is not any more: "+res.Message, "fairlead why "+m.name()))
 		}
 	}

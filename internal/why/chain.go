@@ -256,7 +256,7 @@ func (c *chain) drift(r resource.Resource) {
 		case d.Severity == engine.Ignore:
 			l.State, l.Who, l.Next = Done, "", nil
 			l.Text += "; somebody said that this is fine"
-		case r.Reason == "drift_asks":
+		case r.Reason == "drift_asks", r.Reason == "repair_does_not_hold":
 			l.Who = whoMends(r) + ": heal it, or say that it is fine"
 			l.Next = []string{"fairlead drift heal " + place, "fairlead drift accept " + place + " --reason TEXT"}
 		case d.Severity == engine.Alert:

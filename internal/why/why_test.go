@@ -106,6 +106,8 @@ func TestEveryStateHasItsCauseAndWhatToDo(t *testing.T) {
 		{"drift that needs a person", records{byName: one(drifted(engine.Alert))}, why.Link{Kind: "drift", State: why.Failing}, "fairlead drift heal orders -e shop/dev", "limit of role", 3},
 		{"drift that waits for a person", records{byName: one(asking())}, why.Link{Kind: "drift", State: why.Waiting, Who: "the team alpha: heal it, or say that it is fine"},
 			"fairlead drift accept orders -e shop/dev --reason TEXT", "somebody changed it", 3},
+		{"a repair that does not hold", records{byName: one(fought())}, why.Link{Kind: "drift", State: why.Waiting, Who: "the team alpha: heal it, or say that it is fine"},
+			"fairlead drift heal orders -e shop/dev", "somebody changed it", 3},
 		{"drift that somebody accepted", records{byName: one(drifted(engine.Ignore))}, why.Link{Kind: "drift", State: why.Done}, "", "as wanted", 3},
 		{"its lease ends", records{byName: one(orders(resource.Ready, "", "", "")), lease: &why.Lease{Of: "environment", Ends: now.Add(time.Hour), Owner: "ann"}},
 			why.Link{Kind: "lease", State: why.Coming, Who: "ann"}, "fairlead lease extend -e shop/dev", "as wanted", 3},
@@ -147,6 +149,12 @@ func drifted(s engine.Severity) resource.Resource {
 func asking() resource.Resource {
 	r := drifted(engine.Alert)
 	r.Reason, r.Message, r.Drift[0].Cause = "drift_asks", "it waits for a person", engine.CausePerson
+	return r
+}
+
+func fought() resource.Resource {
+	r := asking()
+	r.Reason, r.Message = "repair_does_not_hold", "it was repaired by itself 3 times"
 	return r
 }
 
