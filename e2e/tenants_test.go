@@ -224,11 +224,11 @@ func (f *front) old(b *pgproto3.Backend) {
 			return
 		case strings.Contains(q.String, "server_version_num"):
 			fields := []pgproto3.FieldDescription{}
-			for i, oid := range []uint32{23, 25, 16, 16, 16} { // int4, text and three bool
+			for i, oid := range []uint32{23, 25, 16, 16, 16, 16} { // int4, text and four bool
 				fields = append(fields, pgproto3.FieldDescription{Name: []byte{byte('a' + i)}, DataTypeOID: oid, DataTypeSize: -1, TypeModifier: -1})
 			}
 			b.Send(&pgproto3.RowDescription{Fields: fields})
-			b.Send(&pgproto3.DataRow{Values: [][]byte{[]byte("90624"), []byte("postgres"), []byte("t"), []byte("t"), []byte("f")}})
+			b.Send(&pgproto3.DataRow{Values: [][]byte{[]byte("90624"), []byte("postgres"), []byte("t"), []byte("t"), []byte("f"), []byte("f")}})
 			b.Send(&pgproto3.CommandComplete{CommandTag: []byte("SELECT 1")})
 		default:
 			b.Send(&pgproto3.EmptyQueryResponse{})

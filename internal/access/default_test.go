@@ -61,6 +61,9 @@ func TestWhoMayDoWhat(t *testing.T) {
 			switch kind {
 			case "resource", "environment":
 				classes = []string{"", "development", "staging", "production"}
+			case "team":
+				target.ID = target.TeamID
+				classes = []string{""}
 			case "user":
 				target.TeamID = ""
 				classes = []string{""}

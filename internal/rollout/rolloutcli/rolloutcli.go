@@ -226,6 +226,7 @@ func (k kit) members() *cobra.Command {
 	var wave, group int64
 	cmd := &cobra.Command{
 		Use: "members ROLLOUT", Short: "List the resources of a rollout, with why one is left out or has failed", Args: clikit.Args(1, 1),
+		Example: "  fairlead rollout members rol_01jd2v8n5k3q7x9w4m6p8r0t2y --state failed",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := k.Session()
 			if err != nil {
