@@ -71,8 +71,14 @@ func TestModules(t *testing.T) {
 		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		params := testscript.Params{Dir: filepath.Join("testdata", "iac")}
-		runScripts(t, params, fmt.Sprintf("binary: %q, mirror: %q, ", p.Path, mirror), "PROGRAM="+p.Name, "IAC="+p.Path, "TF_CLI_CONFIG_FILE="+config, "WORLD="+world)
+		engine := fmt.Sprintf("binary: %q, mirror: %q, ", p.Path, mirror)
+		env := []string{"PROGRAM=" + p.Name, "IAC=" + p.Path, "TF_CLI_CONFIG_FILE=" + config, "WORLD=" + world}
+		runScripts(t, testscript.Params{Dir: filepath.Join("testdata", "iac")}, engine, env...)
+		// With guardrails in force, which hold for everybody on a server.
+		t.Run("governed", func(t *testing.T) {
+			t.Parallel()
+			runScripts(t, testscript.Params{Dir: filepath.Join("testdata", "governed")}, engine, env...)
+		})
 	})
 }
 
