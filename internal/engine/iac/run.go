@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -195,7 +196,8 @@ func (r *run) exec(ctx context.Context, open bool, out io.Writer, args ...string
 		Path: e.program, Args: args, Env: env, Dir: filepath.Join(r.dir, "w"), UID: r.seat.uid, GID: r.seat.uid,
 		Limits: sandbox.Limits{
 			Memory: uint64(e.o.Config.MemoryMB) << 20, Files: 4096, Processes: 1024, // checked to be positive
-			CPU: uint64(e.timeout / time.Second), FileSize: 1 << 30,
+			// Of all its threads together: the time-out comes first and says what it was.
+			CPU: uint64(e.timeout/time.Second+1) * uint64(runtime.NumCPU()), FileSize: 1 << 30,
 		},
 		Nice: r.nice, Level: e.level, Listen: listen, Hosts: e.hosts(), Serve: doors.open(e),
 		Stdout: out, Stderr: end, Grace: grace, Alive: r.alive(),
