@@ -30,6 +30,7 @@ tools: ## build OpenTofu and the providers of the tests, once (some minutes the 
 
 test: ## all tests
 	@scripts/need-postgres.sh
+	@scripts/need-sshd.sh
 	@scripts/tools.sh which
 	$(GO) vet ./...
 	cd bench && $(GO) vet ./... # a module of its own, which must follow the product's dependencies

@@ -11,7 +11,6 @@ import (
 	"os"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"fairlead/internal/access"
 	"fairlead/internal/audit"
@@ -188,42 +187,6 @@ func (s *Service) check(ctx context.Context, v *Source, in NewSource) (place, er
 		}
 	}
 	return where, checkCredential(v, in)
-}
-
-func checkCredential(v *Source, in NewSource) error {
-	switch v.Kind {
-	case HTTPS:
-		if !in.PrivateKey.Empty() || v.KnownHosts != "" {
-			return invalid("/privateKey", "a key is for SSH; https takes a user's name and a token")
-		}
-		if in.Password.Empty() {
-			if in.Username != "" {
-				return invalid("/password", "a user's name alone is no credential")
-			}
-			return nil
-		}
-		if p := in.Password.Reveal(); len(p) > maxPassword || !utf8.ValidString(p) || strings.ContainsAny(p+in.Username, "\r\n\x00") || strings.Contains(in.Username, ":") || len(in.Username) > 200 {
-			return invalid("/password", "the credential holds what no credential does")
-		}
-		v.Credential = "password"
-	case SSH:
-		if !in.Password.Empty() || in.Username != "" {
-			return invalid("/password", "SSH takes a deploy key, and the user's name in the URL")
-		}
-		k := in.PrivateKey.Reveal()
-		if !strings.HasPrefix(k, "-----BEGIN ") || len(k) > maxKey || !utf8.ValidString(k) || strings.Contains(k, "\x00") {
-			return invalid("/privateKey", "SSH needs a private key").WithHint("make one for this alone: ssh-keygen -t ed25519 -N '' -f deploy-key")
-		}
-		if v.KnownHosts == "" || len(v.KnownHosts) > maxKnownHost || !utf8.ValidString(v.KnownHosts) || strings.Contains(v.KnownHosts, "\x00") {
-			return invalid("/knownHosts", "SSH needs the host's own key, as a line of known_hosts").WithHint("ssh-keyscan HOST, compared with what its operator publishes")
-		}
-		v.Credential = "key"
-	case Folder, File:
-		if !in.Password.Empty() || !in.PrivateKey.Empty() || in.Username != "" || v.KnownHosts != "" {
-			return invalid("/password", "what is on the server needs no credential")
-		}
-	}
-	return nil
 }
 
 func noSource() error {

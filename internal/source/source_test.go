@@ -237,10 +237,15 @@ func TestWhereASourceMayLead(t *testing.T) {
 			t.Errorf("%q: %v", raw, err)
 		}
 	}
+	pair := sourcetest.NewSSHKey(t)
+	key, known := redact.New(pair.Private), "git.example.org "+pair.Public
 	for _, in := range []source.NewSource{
 		{URL: "file:///srv/x", Path: "../x"}, {URL: "file:///srv/x", Path: "-x"}, {URL: "file:///srv/x", Path: "a:b"}, {URL: "file:///srv/x", Path: ".git"}, {URL: "file:///srv/x", Refs: "-x"}, {URL: "file:///srv/x", Refs: "a..b"},
 		{URL: "file:///srv/x", Refs: "["}, {URL: "file:///srv/x", Password: redact.New("x")}, {URL: "https://git.example.org/x", Password: redact.New("a\nb")}, {URL: "https://git.example.org/x", Username: "x"},
-		{URL: "ssh://git@git.example.org/x"}, {}, {URL: "file:///srv/x", Folder: "/srv/x"}, {Folder: "srv"}, {Folder: "/"}, {URL: "file:///srv/x", Release: "1.0.0"},
+		{URL: "ssh://git@git.example.org/x"}, {URL: "ssh://git@git.example.org/x", KnownHosts: known}, {URL: "ssh://git@git.example.org/x", PrivateKey: redact.New("-----BEGIN X"), KnownHosts: known},
+		{URL: "ssh://git@git.example.org/x", PrivateKey: key}, {URL: "ssh://git@git.example.org/x", PrivateKey: key, KnownHosts: "x"}, {URL: "ssh://git@git.example.org/x", PrivateKey: key, KnownHosts: "# no key"},
+		{URL: "ssh://git@git.example.org/x", PrivateKey: key, KnownHosts: known, Username: "x"}, {URL: "https://git.example.org/x", PrivateKey: key}, {URL: "ssh://git@git.example.org/x", PrivateKey: locked(t), KnownHosts: known},
+		{}, {URL: "file:///srv/x", Folder: "/srv/x"}, {Folder: "srv"}, {Folder: "/"}, {URL: "file:///srv/x", Release: "1.0.0"},
 	} {
 		in.Name = "x"
 		if _, _, err := w.Add(as("ada"), in); !errors.Is(err, code("invalid_source")) {

@@ -43,11 +43,13 @@ type Remote struct {
 	Password redact.Secret // https
 	Key      redact.Secret // ssh: a private key
 	Known    string        // ssh: lines of known_hosts
+
+	Timeout time.Duration // of one program; two minutes when 0
 }
 
 // The bounds of what a repository may make this server do.
 const (
-	timeout    = 2 * time.Minute // of one program
+	usualLimit = 2 * time.Minute // of one program
 	maxListing = 8 << 20         // bytes of a list of tags or files
 	maxOnDisk  = 300 << 20       // bytes of what is fetched
 	maxSaid    = 4 << 10         // bytes of what the program says when it fails
@@ -67,6 +69,9 @@ func Open(r Remote) (*Repository, error) {
 	program, err := exec.LookPath("git")
 	if err != nil {
 		return nil, fault.New(fault.Unavailable, "git_unavailable", "this server has no git").WithHint("install git 2.37 or newer on the server").WithCause(err)
+	}
+	if r.Timeout == 0 {
+		r.Timeout = usualLimit
 	}
 	dir, err := os.MkdirTemp(r.Dir, "fairlead-git-")
 	if err != nil {
@@ -181,7 +186,7 @@ func (r *Repository) run(ctx context.Context, most int64, in []byte, args ...str
 
 // stream runs git and hands what it says to read, to its end.
 func (r *Repository) stream(ctx context.Context, in []byte, read func(io.Reader) error, args ...string) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errSlow)
+	ctx, cancel := context.WithTimeoutCause(ctx, r.remote.Timeout, errSlow)
 	defer cancel()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -212,9 +217,9 @@ func (r *Repository) stream(ctx context.Context, in []byte, read func(io.Reader)
 	case readErr != nil:
 		return readErr
 	case cause != nil && !errors.Is(cause, context.Canceled):
-		return stopped(cause)
+		return r.stopped(cause)
 	case ctx.Err() != nil:
-		return stopped(ctx.Err())
+		return r.stopped(ctx.Err())
 	case err != nil:
 		return failure(err, said.String())
 	}
@@ -223,12 +228,12 @@ func (r *Repository) stream(ctx context.Context, in []byte, read func(io.Reader)
 
 var errSlow = errors.New("git took too long")
 
-func stopped(cause error) error {
+func (r *Repository) stopped(cause error) error {
 	if f, ok := errors.AsType[*fault.Error](cause); ok {
 		return f
 	}
 	if errors.Is(cause, errSlow) {
-		return fault.New(fault.Unavailable, "source_unreachable", "the repository did not answer within %s", timeout).WithHint("it is tried again by itself")
+		return fault.New(fault.Unavailable, "source_unreachable", "the repository did not answer within %s", r.remote.Timeout).WithHint("it is tried again by itself")
 	}
 	return fault.New(fault.Unavailable, "interrupted", "the work was cut off").WithCause(cause)
 }
@@ -261,44 +266,6 @@ func size(dir string) (n int64) {
 		return nil
 	})
 	return n
-}
-
-// failure says what git's failure means, without repeating addresses.
-func failure(err error, said string) error {
-	what, hint := "the repository cannot be read", "check the URL, and that the credentials are for it"
-	low := strings.ToLower(said)
-	has := func(words ...string) bool {
-		for _, w := range words {
-			if strings.Contains(low, w) {
-				return true
-			}
-		}
-		return false
-	}
-	kind := fault.Unavailable
-	switch {
-	case has("redirect", "http 301", "http 302", "error: 30"):
-		what, hint, kind = "the repository redirects elsewhere, which is not followed", "use the URL that it redirects to", fault.Invalid
-	case has("authentication failed", "could not read username", "terminal prompts disabled", "error: 401", "error: 403", "permission denied (", "invalid credentials"):
-		what, hint, kind = "the repository refuses the credentials, or wants some", "give a token or a deploy key that may read it", fault.Invalid
-	case has("host key verification failed", "no matching host key", "remote host identification has changed"):
-		what, hint, kind = "the host shows a key that is not among its known hosts", "give the host's own line: ssh-keyscan HOST, compared with what its operator publishes", fault.Invalid
-	case has("repository not found", "does not appear to be a git repository", "error: 404", "not found"):
-		what, hint, kind = "there is no such repository, or the credentials do not reach it", "check the URL", fault.Invalid
-	case has("dubious ownership"):
-		what, hint, kind = "the folder is no repository that this server's account may read", "check its owner", fault.Invalid
-	case has("certificate", "ssl"):
-		what, hint = "the host's certificate is not one to trust", "have the platform team add its authority to egress.caFile"
-	case has("fsck error", "fatal: fsck", "error in object", "bad object", "hasdot", "gitmodules"):
-		what, hint, kind = "the repository holds objects that git refuses", "run git fsck on it, and mend what it says", fault.Invalid
-	case has("connection refused", "could not resolve", "failed to connect", "timed out", "timeout", "connection reset", "early eof", "hung up"):
-		what, hint = "the repository cannot be reached", "it is tried again by itself"
-	}
-	f := fault.New(fault.Unavailable, "source_unreachable", "%s", what)
-	if kind == fault.Invalid {
-		f = fault.New(fault.Invalid, "source_refused", "%s", what)
-	}
-	return f.WithHint("%s", hint).WithCause(fmt.Errorf("git: %w: %s", err, strings.TrimSpace(said)))
 }
 
 // tail keeps the end of what is written.
