@@ -126,14 +126,14 @@ func (r brakeRow) uneasy() bool {
 
 // press looks at one scope and the sights, by index, that are in it.
 func (s *Service) press(ctx context.Context, tx *sqldb.Tx, row *brakeRow, sights []Sight, verdicts []Verdict, members []int) error {
-	starting := 0
+	var starting []string
 	seen := row.recent
 	for _, i := range members {
 		id := sights[i].ID
 		seen = slices.DeleteFunc(slices.Clone(seen), func(l look) bool { return l.ID == id })
 		seen = append(seen, look{id, verdicts[i].bad()})
 		if verdicts[i].bad() {
-			starting++
+			starting = append(starting, id)
 		}
 	}
 	amiss := 0
@@ -155,7 +155,7 @@ func (s *Service) press(ctx context.Context, tx *sqldb.Tx, row *brakeRow, sights
 	case held && !row.uneasyLooks():
 		row.heldAt = time.Time{}
 		return s.tellBrake(ctx, tx, "drift.released", row.scope, map[string]any{"why": "what was looked at last is as wanted"})
-	case !held && starting == 0:
+	case !held && len(starting) == 0:
 		return nil
 	}
 	why := ""
@@ -163,12 +163,12 @@ func (s *Service) press(ctx context.Context, tx *sqldb.Tx, row *brakeRow, sights
 		if s.tooMany(amiss, len(seen)) {
 			why = fmt.Sprintf("%d of the last %d that were looked at are not as wanted", amiss, len(seen))
 		} else {
-			repaired, alive, err := s.repairs(ctx, tx, *row)
+			repaired, alive, err := s.repairs(ctx, tx, *row, starting)
 			if err != nil {
 				return err
 			}
-			if s.tooMany(repaired+starting, alive) {
-				why = fmt.Sprintf("%d of %d would be repaired within %s", repaired+starting, alive, s.Brake.Window)
+			if n := repaired + len(starting); s.tooMany(n, alive) {
+				why = fmt.Sprintf("%d of %d would be repaired within %s", n, alive, s.Brake.Window)
 			}
 		}
 		if why == "" {
@@ -196,9 +196,10 @@ func (s *Service) tooMany(n, of int) bool {
 }
 
 // repairs counts the resources that were repaired by themselves in a scope
-// within the window, and those that live in it. Which server a resource is on
-// is not known to SQL; of those the last looks alone decide.
-func (s *Service) repairs(ctx context.Context, tx *sqldb.Tx, row brakeRow) (repaired, alive int, err error) {
+// within the window, but those whose repair is to start, and those that live
+// in it. Which server a resource is on is not known to SQL; of those the last
+// looks alone decide.
+func (s *Service) repairs(ctx context.Context, tx *sqldb.Tx, row brakeRow, starting []string) (repaired, alive int, err error) {
 	kind, name, _ := strings.Cut(row.scope, "/")
 	if kind == "server" {
 		return 0, 0, nil
@@ -208,7 +209,8 @@ func (s *Service) repairs(ctx context.Context, tx *sqldb.Tx, row brakeRow) (repa
 		since = row.released
 	}
 	column := map[string]string{"engine": "engine", "template": "template"}[kind]
-	err = tx.QueryRowContext(ctx, `SELECT count(DISTINCT resource_id) FROM drifts WHERE `+column+` = $1 AND repair_at > $2`, name, since.UnixMicro()).Scan(&repaired)
+	err = tx.QueryRowContext(ctx, `SELECT count(DISTINCT resource_id) FROM drifts WHERE `+column+` = $1 AND repair_at > $2 AND NOT (`+s.DB.InArray("resource_id", "$3")+`)`,
+		name, since.UnixMicro(), sqldb.Strings(starting)).Scan(&repaired)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -22,7 +22,7 @@ const (
 		FROM rollouts o LEFT JOIN principals c ON c.id = o.created_by`
 	memberColumns = `m.id, m.rollout_id, m.resource_id, r.name, e.id, e.name, e.class, p.id, p.name, t.id, t.name, r.template, m.state, m.open, m.wave, m.group_number,
 		m.from_version, m.planned_revision, m.from_revision, m.to_revision, m.back_revision, m.shape, m.severity, m.title, m.diff, m.ends_as, m.reason, m.message, m.remedy,
-		m.planned_at, m.started_at, m.applied_at, m.finished_at, m.updated_at` + memberTables
+		m.planned_at, m.started_at, m.applied_at, m.finished_at, m.updated_at, m.tries, m.due_at` + memberTables
 	memberTables = ` FROM rollout_members m JOIN resources r ON r.id = m.resource_id JOIN environments e ON e.id = r.environment_id
 		JOIN projects p ON p.id = r.project_id JOIN teams t ON t.id = r.team_id`
 )
@@ -146,13 +146,14 @@ func (s store) seen(w *sqldb.Where, scope access.Scope, who string) {
 func scanMember(row sqldb.Row) (Member, error) {
 	var m Member
 	var isOpen int
-	var planned, started, applied, ended sql.NullInt64
+	var planned, started, applied, ended, due sql.NullInt64
 	var updated int64
 	err := row.Scan(&m.ID, &m.RolloutID, &m.ResourceID, &m.Resource, &m.EnvironmentID, &m.Environment, &m.Class, &m.ProjectID, &m.Project, &m.TeamID, &m.Team, &m.template,
 		&m.State, &isOpen, &m.Wave, &m.Group, &m.From, &m.Planned, &m.FromRevision, &m.ToRevision, &m.BackRevision, &m.shape, &m.Severity, &m.Title, &m.diff, &m.endsAs,
-		&m.Reason, &m.Message, &m.Remedy, &planned, &started, &applied, &ended, &updated)
+		&m.Reason, &m.Message, &m.Remedy, &planned, &started, &applied, &ended, &updated, &m.tries, &due)
 	m.open = isOpen == 1
 	m.PlannedAt, m.StartedAt, m.AppliedAt, m.Ended, m.UpdatedAt = sqldb.TimeOrZero(planned), sqldb.TimeOrZero(started), sqldb.TimeOrZero(applied), sqldb.TimeOrZero(ended), sqldb.Time(updated)
+	m.due = sqldb.TimeOrZero(due)
 	return m, err
 }
 
@@ -195,9 +196,10 @@ func (s store) members(ctx context.Context, q sqldb.Querier, rolloutID string, s
 func (s store) updateMember(ctx context.Context, tx *sqldb.Tx, was MemberState, m Member) (bool, error) {
 	res, err := tx.ExecContext(ctx, `UPDATE rollout_members SET state = $3, wave = $4, group_number = $5, from_version = $6, planned_revision = $7, from_revision = $8,
 		to_revision = $9, back_revision = $10, shape = $11, severity = $12, title = $13, diff = $14, ends_as = $15, reason = $16, message = $17, remedy = $18,
-		planned_at = $19, started_at = $20, applied_at = $21, finished_at = $22, updated_at = $23 WHERE id = $1 AND state = $2`,
+		planned_at = $19, started_at = $20, applied_at = $21, finished_at = $22, updated_at = $23, tries = $24, due_at = $25 WHERE id = $1 AND state = $2`,
 		m.ID, string(was), string(m.State), m.Wave, m.Group, m.From, m.Planned, m.FromRevision, m.ToRevision, m.BackRevision, m.shape, string(m.Severity), m.Title,
-		m.diff, string(m.endsAs), m.Reason, m.Message, m.Remedy, micro(m.PlannedAt), micro(m.StartedAt), micro(m.AppliedAt), micro(m.Ended), tx.Now().UnixMicro())
+		m.diff, string(m.endsAs), m.Reason, m.Message, m.Remedy, micro(m.PlannedAt), micro(m.StartedAt), micro(m.AppliedAt), micro(m.Ended), tx.Now().UnixMicro(),
+		m.tries, micro(m.due))
 	if err != nil {
 		return false, err
 	}

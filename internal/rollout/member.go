@@ -66,16 +66,6 @@ func (s *Service) startMember(acting, ctx context.Context, r Rollout, g Group, m
 	return transient(err)
 }
 
-// sparing keeps one member that cannot be worked on from holding up the
-// others: it is put where a person sees it.
-func (s *Service) sparing(ctx context.Context, m Member, err error, as func(reason, message, remedy string) Member) error {
-	if err == nil || ctx.Err() != nil || !fault.Is(err, fault.Internal) {
-		return err
-	}
-	s.Log.Error("a member of a rollout cannot be worked on", "rollout", m.RolloutID, "resource", m.ResourceID, "error", err)
-	return s.put(ctx, m, as("internal", "internal error; the server's log says more", "try it again: fairlead rollout retry "+m.RolloutID))
-}
-
 // transient drops what is tried again at the next turn anyway.
 func transient(err error) error {
 	if fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Limited) || fault.Is(err, fault.Stale) {
@@ -95,7 +85,7 @@ func (s *Service) applying(ctx context.Context, tx *sqldb.Tx, r Rollout, m Membe
 	}
 	next := m
 	next.State, next.Reason, next.Message, next.Remedy, next.StartedAt = Applying, "", "", "", tx.Now()
-	next.ToRevision, next.BackRevision = res.Revision, 0 // what failed is tried again as it is
+	next.ToRevision, next.BackRevision, next.tries, next.due = res.Revision, 0, 0, time.Time{} // what failed is tried again as it is
 	switch {
 	case res.TemplateVersion != r.To:
 		next.FromRevision, next.ToRevision = res.Revision, res.Revision+1
@@ -207,12 +197,19 @@ func (s *Service) follow(ctx context.Context, c *queue.Claim, r Rollout) (moving
 	for _, m := range list {
 		res, err := s.Resources.ByID(ctx, m.ResourceID)
 		if err != nil && !fault.Is(err, fault.NotFound) {
-			return false, err
+			if err := s.unseen(ctx, r, m, now, err); err != nil {
+				return false, err
+			}
+			moving = true
+			continue
 		}
 		next, withdraw := m.seen(r, res, err != nil, now)
 		if withdraw { // nothing of it was done: it wants what it wanted before
-			if err := s.back(ctx, r, m, next, Aside); err != nil {
-				return false, err
+			if !m.due.After(now) {
+				err := s.back(ctx, r, m, next, Aside)
+				if err := s.sparing(ctx, m, err, func(_, message, _ string) Member { return m.stuck(message, r) }); err != nil {
+					return false, err
+				}
 			}
 			moving = true
 			continue

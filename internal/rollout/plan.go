@@ -182,11 +182,19 @@ func (s *Service) unfit(ctx context.Context, r Rollout, m Member, res resource.R
 // held is the member left out because of a pin or an exemption.
 func (m Member) held(p Pin) Member {
 	until := p.Until.UTC().Format("2006-01-02 15:04 MST")
+	remedy := m.letGo(p) + ", then: fairlead rollout retry " + m.RolloutID
 	if p.RolloutID == "" {
-		return m.excluded("pinned", fmt.Sprintf("%s pinned it until %s: %s", p.CreatedByName, until, p.Reason), "fairlead unpin "+m.name()+", then: fairlead rollout retry "+m.RolloutID)
+		return m.excluded("pinned", fmt.Sprintf("%s pinned it until %s: %s", p.CreatedByName, until, p.Reason), remedy)
 	}
-	return m.excluded("exempted", fmt.Sprintf("%s exempted it until %s: %s", p.CreatedByName, until, p.Reason),
-		"fairlead exempt "+m.name()+" --rollout "+m.RolloutID+" --end, then: fairlead rollout retry "+m.RolloutID)
+	return m.excluded("exempted", fmt.Sprintf("%s exempted it until %s: %s", p.CreatedByName, until, p.Reason), remedy)
+}
+
+// letGo is the command that ends a pin or an exemption.
+func (m Member) letGo(p Pin) string {
+	if p.RolloutID == "" {
+		return "fairlead unpin " + m.name()
+	}
+	return "fairlead exempt " + m.name() + " --rollout " + p.RolloutID + " --end"
 }
 
 // fit is the member with its plan, ready for its turn.

@@ -20,6 +20,10 @@ func (s *Service) revert(ctx context.Context, c *queue.Claim, r Rollout) error {
 	if err != nil {
 		return err
 	}
+	now, err := s.DB.Now(ctx)
+	if err != nil {
+		return err
+	}
 	free, busy := r.Settings.Parallel-st.count(Applying, Backing), st.count(Backing) > 0
 	var backing sync.WaitGroup
 	var mu sync.Mutex
@@ -29,6 +33,9 @@ func (s *Service) revert(ctx context.Context, c *queue.Claim, r Rollout) error {
 			continue
 		}
 		busy = true
+		if m.due.After(now) {
+			continue
+		}
 		if m.State != Applying { // which is changing already
 			if free <= 0 {
 				continue
@@ -63,7 +70,7 @@ func (m Member) made() bool {
 	switch m.State {
 	case Applying, Upgraded, Done, Failed:
 		return m.ToRevision > 0
-	case Unplanned, Pending, Aside: // it had failed, and was to be left or tried again
+	case Unplanned, Pending, Excluded, Aside: // it had failed, and was to be left or tried again
 		return m.ToRevision > 0 && m.BackRevision == 0 && m.Reason != "changed" && m.Reason != "gone"
 	}
 	return false
@@ -71,7 +78,8 @@ func (m Member) made() bool {
 
 // back wants of a member's resource what was wanted before its upgrade: a new
 // revision with the old content, asked for as any request is. What somebody
-// changed since is left as it is. The member is says why, and comes to as.
+// changed since is left as it is, and so is what somebody pinned: at what it was
+// upgraded to. The member is says why, and comes to as.
 func (s *Service) back(ctx context.Context, r Rollout, m, is Member, as MemberState) error {
 	acting, err := s.as(ctx, r)
 	if err != nil && !fault.Is(err, fault.NotFound) {
@@ -93,6 +101,15 @@ func (s *Service) back(ctx context.Context, r Rollout, m, is Member, as MemberSt
 	case m.FromRevision == 0:
 		return s.put(ctx, m, m.aside("changed", "somebody had brought it to the version themselves; that is left as it is", "see: fairlead describe "+m.name()))
 	}
+	if as == Back {
+		held, err := s.pinned(ctx, r, m)
+		if err != nil || held != nil {
+			if held != nil {
+				return s.put(ctx, m, m.kept(*held))
+			}
+			return err
+		}
+	}
 	failpoint.Hit("rollout.back.before")
 	_, err = s.Resources.Rollback(sqldb.WithPrelude(acting, func(tx *sqldb.Tx) error { return s.backing(acting, tx, m, is, res, as) }),
 		m.where(), m.FromRevision, r.note("taken back"), res.Version)
@@ -110,10 +127,36 @@ func (s *Service) back(ctx context.Context, r Rollout, m, is Member, as MemberSt
 func (s *Service) backing(ctx context.Context, tx *sqldb.Tx, m, is Member, res resource.Resource, as MemberState) error {
 	next := is
 	next.State, next.endsAs, next.BackRevision, next.StartedAt = Backing, as, res.Revision+1, tx.Now()
+	next.tries, next.due = 0, time.Time{}
+	if next.Reason == reasonInternal {
+		next.Reason, next.Message, next.Remedy = "", "", ""
+	}
 	if ok, err := s.store.updateMember(ctx, tx, m.State, next); err != nil || !ok {
 		return errors.Join(err, errStopped)
 	}
 	return s.store.touch(ctx, tx, m.RolloutID)
+}
+
+// pinned gives what keeps a member's resource where it is, if anything does.
+func (s *Service) pinned(ctx context.Context, r Rollout, m Member) (*Pin, error) {
+	now, err := s.DB.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	held, err := s.store.holds(ctx, s.DB.Read(), m.ResourceID, r.ID, now)
+	if err != nil || len(held) == 0 {
+		return nil, err
+	}
+	return &held[0], nil
+}
+
+// kept is a member that is not taken back because somebody pinned or exempted
+// it.
+func (m Member) kept(p Pin) Member {
+	out := m.held(p) // says who, why and until when
+	m.State, m.Reason, m.Message = Stuck, out.Reason, short("it was not taken back: "+out.Message)
+	m.Remedy = m.letGo(p) + ", then: fairlead rollout rollback " + m.RolloutID + " --all"
+	return m
 }
 
 func (m Member) stuck(message string, r Rollout) Member {

@@ -204,6 +204,8 @@ type Member struct {
 	shape    string
 	diff     string
 	endsAs   MemberState
+	tries    int64     // that met an internal error, one after another
+	due      time.Time // it is not tried again before
 }
 
 // target is what an action on the member is on: the resource, which belongs to

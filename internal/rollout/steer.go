@@ -27,7 +27,7 @@ func (s *Service) manage(ctx context.Context, id string) (Rollout, access.Decisi
 	}
 	d, asked := access.Decision{}, false
 	for _, m := range members {
-		if m.State == Excluded {
+		if m.State == Excluded && !m.made() {
 			continue
 		}
 		if d, err = s.Access.Check(ctx, access.RolloutManage, m.target("")); err != nil {
@@ -179,7 +179,7 @@ func (s *Service) Retry(ctx context.Context, id string, ifVersion int64) (Rollou
 		}
 		for _, m := range again {
 			next := m
-			next.State, next.Reason, next.Message, next.Remedy = Unplanned, "", "", ""
+			next.State, next.Reason, next.Message, next.Remedy, next.tries, next.due = Unplanned, "", "", "", 0, time.Time{}
 			if m.State == Aside && !m.made() { // whatever it is now is where it starts from
 				next.FromRevision, next.ToRevision, next.BackRevision = 0, 0, 0
 			}
@@ -238,6 +238,7 @@ func (s *Service) Rollback(ctx context.Context, id, scope string, ifVersion int6
 				continue
 			}
 			again := m.failed(m.Reason, m.Message, m.Remedy)
+			again.tries, again.due = 0, time.Time{}
 			if m.BackRevision > 0 {
 				again.ToRevision = m.BackRevision // the old content is wanted, and was not made
 			}

@@ -204,6 +204,10 @@ func (s *Service) openWave(ctx context.Context, c *queue.Claim, r Rollout, w Wav
 // fillWave starts the members of a wave whose turn it is, as many as may change
 // at a time.
 func (s *Service) fillWave(acting, ctx context.Context, c *queue.Claim, st standing, in []Member, to Version) error {
+	now, err := s.DB.Now(ctx)
+	if err != nil {
+		return err
+	}
 	free := st.r.Settings.Parallel - st.count(Applying, Backing)
 	waits := map[int64]bool{}
 	var starting sync.WaitGroup
@@ -218,7 +222,7 @@ func (s *Service) fillWave(acting, ctx context.Context, c *queue.Claim, st stand
 			waits[g.Number] = true
 			continue
 		}
-		if free <= 0 {
+		if free <= 0 || m.due.After(now) {
 			continue
 		}
 		free--

@@ -56,6 +56,9 @@ func memberLink(h rollout.Hold) Link {
 	default:
 		l.State, l.Text = Done, head+": "+string(m.State)
 	}
+	if m.Retried() {
+		l.Code, l.Text = m.Reason, l.Text+"; "+m.Message
+	}
 	switch ro.State {
 	case rollout.Halted:
 		l.State, l.Code = Failing, ro.Reason

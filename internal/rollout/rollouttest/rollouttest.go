@@ -263,7 +263,7 @@ func (w *World) Later(d time.Duration) {
 	}
 	w.Must(w.DB.Write(w.T.Context(), "test.later", func(tx *sqldb.Tx) error {
 		for _, q := range []string{
-			`UPDATE rollout_members SET started_at = started_at - $1, applied_at = applied_at - $1, updated_at = updated_at - $1`,
+			`UPDATE rollout_members SET started_at = started_at - $1, applied_at = applied_at - $1, updated_at = updated_at - $1, due_at = due_at - $1`,
 			`UPDATE rollout_waves SET healthy_at = healthy_at - $1`, `UPDATE rollout_pins SET until_at = until_at - $1`,
 			`UPDATE queue SET due_at = due_at - $1`,
 		} {
