@@ -8668,6 +8668,15 @@ type RevokeRoleParamsRole string
 // GrantRoleParamsRole defines parameters for GrantRole.
 type GrantRoleParamsRole string
 
+// ListUserSessionsParams defines parameters for ListUserSessions.
+type ListUserSessionsParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // ListWebhooksParams defines parameters for ListWebhooks.
 type ListWebhooksParams struct {
 	// Limit How many items at most
@@ -10992,6 +11001,13 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v1/users/{user}/links (the `CreateLink` operationId).
 	CreateLink(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ResetUser Take a user's password and end their sessions
+	//
+	// The reply holds a one-time sign-in link, with which they set a new password. Tokens of theirs go on.
+	//
+	// Corresponds with POST /api/v1/users/{user}/reset (the `ResetUser` operationId).
+	ResetUser(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// RevokeRole Take a role in the organisation
 	//
 	// The last platform administrator keeps theirs.
@@ -11008,6 +11024,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /api/v1/users/{user}/sessions (the `RevokeUserSessions` operationId).
 	RevokeUserSessions(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListUserSessions Live sessions of a user, the newest first
+	//
+	// For who may end them.
+	//
+	// Corresponds with GET /api/v1/users/{user}/sessions (the `ListUserSessions` operationId).
+	ListUserSessions(ctx context.Context, user string, params *ListUserSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListWebhooks Webhooks that the caller may manage
 	//
@@ -15824,6 +15847,23 @@ func (c *Client) CreateLink(ctx context.Context, user string, reqEditors ...Requ
 	return c.Client.Do(req)
 }
 
+// ResetUser Take a user's password and end their sessions
+//
+// The reply holds a one-time sign-in link, with which they set a new password. Tokens of theirs go on.
+//
+// Corresponds with POST /api/v1/users/{user}/reset (the `ResetUser` operationId).
+func (c *Client) ResetUser(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewResetUserRequest(c.Server, user)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // RevokeRole Take a role in the organisation
 //
 // The last platform administrator keeps theirs.
@@ -15861,6 +15901,23 @@ func (c *Client) GrantRole(ctx context.Context, user string, role GrantRoleParam
 // Corresponds with DELETE /api/v1/users/{user}/sessions (the `RevokeUserSessions` operationId).
 func (c *Client) RevokeUserSessions(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRevokeUserSessionsRequest(c.Server, user)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListUserSessions Live sessions of a user, the newest first
+//
+// For who may end them.
+//
+// Corresponds with GET /api/v1/users/{user}/sessions (the `ListUserSessions` operationId).
+func (c *Client) ListUserSessions(ctx context.Context, user string, params *ListUserSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListUserSessionsRequest(c.Server, user, params)
 	if err != nil {
 		return nil, err
 	}
@@ -28748,6 +28805,40 @@ func NewCreateLinkRequest(server string, user string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewResetUserRequest constructs an http.Request for the ResetUser method
+func NewResetUserRequest(server string, user string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user", user, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/users/%s/reset", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewRevokeRoleRequest constructs an http.Request for the RevokeRole method
 func NewRevokeRoleRequest(server string, user string, role RevokeRoleParamsRole) (*http.Request, error) {
 	var err error
@@ -28857,6 +28948,79 @@ func NewRevokeUserSessionsRequest(server string, user string) (*http.Request, er
 	}
 
 	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListUserSessionsRequest constructs an http.Request for the ListUserSessions method
+func NewListUserSessionsRequest(server string, user string, params *ListUserSessionsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "user", user, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/users/%s/sessions", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -31679,6 +31843,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/v1/users/{user}/links (the `CreateLink` operationId).
 	CreateLinkWithResponse(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*CreateLinkReply, error)
 
+	// ResetUserWithResponse Take a user's password and end their sessions
+	//
+	// The reply holds a one-time sign-in link, with which they set a new password. Tokens of theirs go on.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/users/{user}/reset (the `ResetUser` operationId).
+	ResetUserWithResponse(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*ResetUserReply, error)
+
 	// RevokeRoleWithResponse Take a role in the organisation
 	//
 	// The last platform administrator keeps theirs.
@@ -31701,6 +31874,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with DELETE /api/v1/users/{user}/sessions (the `RevokeUserSessions` operationId).
 	RevokeUserSessionsWithResponse(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*RevokeUserSessionsReply, error)
+
+	// ListUserSessionsWithResponse Live sessions of a user, the newest first
+	//
+	// For who may end them.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/users/{user}/sessions (the `ListUserSessions` operationId).
+	ListUserSessionsWithResponse(ctx context.Context, user string, params *ListUserSessionsParams, reqEditors ...RequestEditorFn) (*ListUserSessionsReply, error)
 
 	// ListWebhooksWithResponse Webhooks that the caller may manage
 	//
@@ -40755,6 +40937,47 @@ func (r CreateLinkReply) ContentType() string {
 	return ""
 }
 
+type ResetUserReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SignInLink
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ResetUserReply) GetJSON200() *SignInLink {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ResetUserReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ResetUserReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ResetUserReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ResetUserReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type RevokeRoleReply struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -40851,6 +41074,47 @@ func (r RevokeUserSessionsReply) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RevokeUserSessionsReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListUserSessionsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageSession
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListUserSessionsReply) GetJSON200() *PageSession {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListUserSessionsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListUserSessionsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListUserSessionsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListUserSessionsReply) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -45135,6 +45399,21 @@ func (c *ClientWithResponses) CreateLinkWithResponse(ctx context.Context, user s
 	return ParseCreateLinkReply(rsp)
 }
 
+// ResetUserWithResponse Take a user's password and end their sessions
+//
+// The reply holds a one-time sign-in link, with which they set a new password. Tokens of theirs go on.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/users/{user}/reset (the `ResetUser` operationId).
+func (c *ClientWithResponses) ResetUserWithResponse(ctx context.Context, user string, reqEditors ...RequestEditorFn) (*ResetUserReply, error) {
+	rsp, err := c.ResetUser(ctx, user, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseResetUserReply(rsp)
+}
+
 // RevokeRoleWithResponse Take a role in the organisation
 //
 // The last platform administrator keeps theirs.
@@ -45174,6 +45453,21 @@ func (c *ClientWithResponses) RevokeUserSessionsWithResponse(ctx context.Context
 		return nil, err
 	}
 	return ParseRevokeUserSessionsReply(rsp)
+}
+
+// ListUserSessionsWithResponse Live sessions of a user, the newest first
+//
+// For who may end them.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/users/{user}/sessions (the `ListUserSessions` operationId).
+func (c *ClientWithResponses) ListUserSessionsWithResponse(ctx context.Context, user string, params *ListUserSessionsParams, reqEditors ...RequestEditorFn) (*ListUserSessionsReply, error) {
+	rsp, err := c.ListUserSessions(ctx, user, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListUserSessionsReply(rsp)
 }
 
 // ListWebhooksWithResponse Webhooks that the caller may manage
@@ -51609,6 +51903,32 @@ func ParseCreateLinkReply(rsp *http.Response) (*CreateLinkReply, error) {
 	return response, nil
 }
 
+// ParseResetUserReply parses an HTTP response from a ResetUserWithResponse call
+func ParseResetUserReply(rsp *http.Response) (*ResetUserReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ResetUserReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SignInLink
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseRevokeRoleReply parses an HTTP response from a RevokeRoleWithResponse call
 func ParseRevokeRoleReply(rsp *http.Response) (*RevokeRoleReply, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -51652,6 +51972,32 @@ func ParseRevokeUserSessionsReply(rsp *http.Response) (*RevokeUserSessionsReply,
 	response := &RevokeUserSessionsReply{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseListUserSessionsReply parses an HTTP response from a ListUserSessionsWithResponse call
+func ParseListUserSessionsReply(rsp *http.Response) (*ListUserSessionsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListUserSessionsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageSession
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
 	}
 
 	return response, nil

@@ -33,8 +33,8 @@ func (a *App) buildFaces(context.Context) error {
 	apidoc.Mount(web)
 	pages.Mount(web, pages.Services{
 		Access: a.access, Compliance: a.compliance, Guardrails: a.guardrails,
-		Approvals: a.approvals, Audit: a.audit, Costs: a.costs, Drifts: a.drifts, Identity: a.identity, Leases: a.leases, Projects: a.projects, Quotas: a.quotas,
-		Resources: a.resources, Rollouts: a.rollouts, Sources: a.sources, Templates: a.templates, Why: a.why, Log: a.log, Subscribe: a.db.Subscribe, Gallery: a.conf.Gallery,
+		Approvals: a.approvals, Audit: a.audit, Costs: a.costs, Drifts: a.drifts, Identity: a.identity, Leases: a.leases, Notify: a.notify, Projects: a.projects, Quotas: a.quotas,
+		Resources: a.resources, Rollouts: a.rollouts, Sources: a.sources, Templates: a.templates, Why: a.why, Log: a.log, Subscribe: a.db.Subscribe, Gallery: a.conf.Gallery, PublicURL: a.conf.PublicURL,
 	})
 	a.run(func(ctx context.Context) error { web.Run(ctx); return nil })
 	return nil

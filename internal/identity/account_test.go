@@ -41,6 +41,11 @@ func operations(tokenID string) []struct {
 			_, err := s.UpdateUser(c, "bob", identity.UserChange{DisplayName: ptr("B")}, 0)
 			return err
 		}},
+		{"Reset", "user:update", func(c context.Context, s *identity.Service) error { _, err := s.Reset(c, "bob"); return err }},
+		{"UserSessions", "", func(c context.Context, s *identity.Service) error {
+			_, _, err := s.UserSessions(c, "bob", sqldb.Page{})
+			return err
+		}},
 		{"IssueLink", "user:update", func(c context.Context, s *identity.Service) error { _, err := s.IssueLink(c, "bob"); return err }},
 		{"RevokeSessions", "session:revoke", func(c context.Context, s *identity.Service) error { return s.RevokeSessions(c, "bob") }},
 		{"CreateTeam", "team:create", func(c context.Context, s *identity.Service) error {

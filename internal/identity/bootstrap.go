@@ -32,7 +32,7 @@ func (s *Service) Bootstrap(ctx context.Context) (Issued[Link], error) {
 			if err != nil || a.id == "" {
 				return err
 			}
-			out, err = s.link(ctx, tx, a, firstLinkLife, bySystem)
+			out, err = s.link(ctx, tx, a, firstLinkLife, bySystem, map[string]any{"change": "link"})
 			return err
 		})
 		if err == nil || !sqldb.IsUnique(err) || attempt == 3 {

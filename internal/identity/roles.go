@@ -42,7 +42,7 @@ func (s *Service) GrantRole(ctx context.Context, g Grant) error {
 		if err != nil || !changed {
 			return err
 		}
-		s.record(ctx, tx, action, grantTarget(team), d, map[string]any{"change": "grant", "principal": a.id, "name": a.name, "role": string(b.role)})
+		s.record(ctx, tx, action, grantTarget(team, a), d, map[string]any{"change": "grant", "principal": a.id, "name": a.name, "role": string(b.role)})
 		s.changed(tx)
 		return nil
 	})
@@ -120,7 +120,7 @@ func (s *Service) revoke(ctx context.Context, tx *sqldb.Tx, a account, b binding
 	if err != nil || !changed {
 		return err
 	}
-	s.record(ctx, tx, action, grantTarget(team), d, map[string]any{"change": "revoke", "principal": a.id, "name": a.name, "role": string(b.role)})
+	s.record(ctx, tx, action, grantTarget(team, a), d, map[string]any{"change": "revoke", "principal": a.id, "name": a.name, "role": string(b.role)})
 	s.changed(tx)
 	return nil
 }
@@ -220,9 +220,11 @@ func checkGrant(mine powers, a account, b binding) error {
 	return nil
 }
 
-func grantTarget(t Team) access.Target {
+// grantTarget is what the record of a grant is about: the team, or, for a role
+// in the organisation, who has it.
+func grantTarget(t Team, a account) access.Target {
 	if t.ID == "" {
-		return access.Organisation
+		return a.target()
 	}
 	return t.Target()
 }

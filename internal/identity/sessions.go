@@ -15,20 +15,44 @@ func (s *Service) Sessions(ctx context.Context, page sqldb.Page) (items []Sessio
 	if err != nil {
 		return nil, "", err
 	}
+	return s.liveSessions(ctx, p, p.ID, page)
+}
+
+// UserSessions lists a user's live sessions, the newest first, for who may end
+// them.
+func (s *Service) UserSessions(ctx context.Context, userRef string, page sqldb.Page) (items []Session, next string, err error) {
+	p, err := known(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	a, err := s.accountByRef(ctx, s.db.Read(), userRef, principal.User)
+	if err != nil {
+		return nil, "", err
+	}
+	if _, err := s.check(ctx, access.UserView, a.target()); err != nil {
+		return nil, "", err
+	}
+	if _, err := s.check(ctx, access.SessionRevoke, access.Target{Kind: "session", Name: a.name, OwnerID: a.id}); err != nil {
+		return nil, "", err
+	}
+	return s.liveSessions(ctx, p, a.id, page)
+}
+
+func (s *Service) liveSessions(ctx context.Context, asks principal.Principal, of string, page sqldb.Page) (items []Session, next string, err error) {
 	now, err := s.db.Now(ctx)
 	if err != nil {
 		return nil, "", err
 	}
 	var w sqldb.Where
 	w.And(`s.revoked_at IS NULL`)
-	w.And(`s.principal_id = ?`, p.ID)
+	w.And(`s.principal_id = ?`, of)
 	w.And(`s.expires_at > ?`, now.UnixMicro())
 	w.And(`s.last_seen_at > ?`, now.Add(-s.idle).UnixMicro())
 	rows, next, err := sessions.Page(ctx, s.db.Read(), w, "", page)
 	items = make([]Session, len(rows))
 	for i, v := range rows {
 		items[i] = v.Session
-		items[i].Current = v.ID == p.SessionID
+		items[i].Current = v.ID == asks.SessionID
 	}
 	return items, next, err
 }

@@ -11,6 +11,9 @@ import (
 // wake is the topic that says that there is something to send.
 const wake = "notify"
 
+// Topic wakes who shows deliveries.
+const Topic = wake
+
 const (
 	maxSending   = 16 // attempts at once, on one replica
 	perTarget    = 4  // of which so many to one receiver

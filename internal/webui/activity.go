@@ -3,6 +3,8 @@ package webui
 import (
 	"strings"
 	"time"
+
+	"fairlead/internal/audit"
 )
 
 // Activity is one thing that somebody did.
@@ -46,4 +48,31 @@ func (a Activity) verb() string {
 		return "was refused: " + strings.ReplaceAll(a.Action, ":", " ")
 	}
 	return word
+}
+
+// ActivitiesOf makes what the audit log says fit to be shown.
+func ActivitiesOf(list []audit.Record) []Activity {
+	out := make([]Activity, len(list))
+	for i, r := range list {
+		out[i] = Activity{Actor: r.ActorName, Robot: r.ActorKind == "robot", Action: r.Action, Kind: r.TargetKind, Target: r.TargetName,
+			Denied: r.Decision == audit.Denied, At: r.At}
+		if out[i].Actor == "" {
+			out[i].Actor = r.ActorID
+		}
+		switch {
+		case r.TargetKind == "resource" && r.TargetID != "" && r.EnvironmentID != "":
+			out[i].Href = To("projects", r.ProjectID, r.EnvironmentID, r.TargetID)
+		case r.TargetKind == "environment" && r.TargetID != "":
+			out[i].Href = To("projects", r.ProjectID, r.TargetID)
+		case r.TargetKind == "approval" && r.TargetID != "":
+			out[i].Href = To("approvals", r.TargetID)
+		case r.TargetKind == "run" && r.TargetID != "":
+			out[i].Href = To("runs", r.TargetID)
+		case r.TargetKind == "user" && r.TargetID != "":
+			out[i].Href = To("users", r.TargetID)
+		case r.TargetKind == "project" && r.TargetID != "":
+			out[i].Href = To("projects", r.TargetID)
+		}
+	}
+	return out
 }

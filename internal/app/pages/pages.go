@@ -21,6 +21,8 @@ import (
 	"fairlead/internal/identity/identityweb"
 	"fairlead/internal/lease"
 	"fairlead/internal/lease/leaseweb"
+	"fairlead/internal/notify"
+	"fairlead/internal/notify/notifyweb"
 	"fairlead/internal/principal"
 	"fairlead/internal/project"
 	"fairlead/internal/project/projectweb"
@@ -48,6 +50,7 @@ type Services struct {
 	Drifts     *drift.Service
 	Identity   *identity.Service
 	Leases     *lease.Service
+	Notify     *notify.Service
 	Projects   *project.Service
 	Quotas     *quota.Service
 	Resources  *resource.Service
@@ -56,6 +59,7 @@ type Services struct {
 	Templates  *template.Service
 	Why        *why.Service
 
+	PublicURL string
 	Log       *slog.Logger
 	Subscribe func(topic string) (wake <-chan string, stop func())
 	Gallery   bool
@@ -75,17 +79,22 @@ var navigation = []webui.Nav{
 	{Group: "Governance", Title: "Quotas", Href: "/quotas", Icon: "gauge", Key: "q"},
 	{Group: "Governance", Title: "Leases", Href: "/leases", Icon: "hourglass", Key: "i"},
 	{Group: "Governance", Title: "Audit log", Href: "/audit", Icon: "scroll-text", Key: "l"},
+	{Group: "Platform", Title: "Users", Href: "/users", Icon: "user", Key: "n", Show: watches},
 	{Group: "Platform", Title: "Teams", Href: "/teams", Icon: "users", Key: "t"},
 	{Group: "Platform", Title: "Tokens", Href: "/tokens", Icon: "key-round", Key: "k"},
 	{Group: "Platform", Title: "Templates", Href: "/templates", Icon: "layout-template", Key: "m"},
 	{Group: "Platform", Title: "Rollouts", Href: "/rollouts", Icon: "ship", Key: "o"},
 	{Group: "Platform", Title: "Sources", Href: "/sources", Icon: "layers", Key: "s", Show: platform},
+	{Group: "Platform", Title: "Webhooks", Href: "/webhooks", Icon: "bell", Key: "b"},
 	{Group: "Platform", Title: "Access", Href: "/access", Icon: "circle-help", Key: "w"},
 }
 
 // platform tells who looks after the platform: what others have no use for is
 // not shown to them.
 func platform(p principal.Principal) bool { return p.HasOrgRole(principal.PlatformAdmin) }
+
+// watches tells who looks after the platform, or over it.
+func watches(p principal.Principal) bool { return platform(p) || p.HasOrgRole(principal.Auditor) }
 
 // Mount mounts the portal: each feature's pages in turn.
 func Mount(server *httpx.Server, s Services) {
@@ -99,7 +108,7 @@ func Mount(server *httpx.Server, s Services) {
 	finders := map[string]webui.Finder{"start": things.Starts}
 	maps.Copy(finders, places.Finders())
 	portal := webui.New(webui.Options{Server: server, Log: s.Log, Nav: navigation, Finders: finders, Subscribe: s.Subscribe, Gallery: s.Gallery})
-	identityweb.Mount(portal, s.Identity)
+	identityweb.Mount(portal, identityweb.Services{Identity: s.Identity, Audit: s.Audit, PublicURL: s.PublicURL})
 	projectweb.Mount(portal, places)
 	resourceweb.Mount(portal, things)
 	approvalweb.Mount(portal, approvalweb.Services{Approvals: s.Approvals, Resources: s.Resources})
@@ -110,6 +119,7 @@ func Mount(server *httpx.Server, s Services) {
 	quotaweb.Mount(portal, s.Quotas)
 	leaseweb.Mount(portal, s.Leases)
 	guardrailweb.Mount(portal, guardrailweb.Services{Guardrails: s.Guardrails, Compliance: s.Compliance})
+	notifyweb.Mount(portal, s.Notify)
 	accessweb.Mount(portal, s.Access)
 }
 

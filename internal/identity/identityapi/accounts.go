@@ -111,11 +111,25 @@ func registerUserRights(api huma.API, svc *identity.Service, tags []string) {
 	httpx.Register(api, httpx.Sensitive(huma.Operation{OperationID: "create-link", Method: http.MethodPost, Path: "/api/v1/users/{user}/links", Tags: tags,
 		Summary: "Issue a one-time sign-in link", Description: "Good for 15 minutes and one use; whoever has it becomes the user."}),
 		func(ctx context.Context, in *UserPath) (*httpx.Body[SignInLink], error) {
-			l, err := svc.IssueLink(ctx, in.User)
+			return linkReply(svc.IssueLink(ctx, in.User))
+		})
+	httpx.Register(api, httpx.Sensitive(huma.Operation{OperationID: "reset-user", Method: http.MethodPost, Path: "/api/v1/users/{user}/reset", Tags: tags, DefaultStatus: http.StatusOK,
+		Summary: "Take a user's password and end their sessions", Description: "The reply holds a one-time sign-in link, with which they set a new password. Tokens of theirs go on."}),
+		func(ctx context.Context, in *UserPath) (*httpx.Body[SignInLink], error) {
+			return linkReply(svc.Reset(ctx, in.User))
+		})
+	httpx.Register(api, huma.Operation{OperationID: "list-user-sessions", Method: http.MethodGet, Path: "/api/v1/users/{user}/sessions", Tags: tags,
+		Summary: "Live sessions of a user, the newest first", Description: "For who may end them."},
+		func(ctx context.Context, in *struct {
+			UserPath
+			httpx.PageInput
+		}) (*httpx.Body[httpx.Page[Session]], error) {
+			page, err := in.Page()
 			if err != nil {
 				return nil, err
 			}
-			return &httpx.Body[SignInLink]{Body: SignInLink{ID: l.Credential.ID, User: l.Credential.User, Value: l.Value.Reveal(), ExpiresAt: l.Credential.ExpiresAt}}, nil
+			items, next, err := svc.UserSessions(ctx, in.User, page)
+			return httpx.PageOf(items, next, err, viewSession)
 		})
 	httpx.Register(api, huma.Operation{OperationID: "revoke-user-sessions", Method: http.MethodDelete, Path: "/api/v1/users/{user}/sessions", Tags: tags,
 		Summary: "End all sessions of a user", DefaultStatus: http.StatusNoContent},
@@ -136,6 +150,13 @@ func registerUserRights(api huma.API, svc *identity.Service, tags []string) {
 		func(ctx context.Context, in *rolePath) (*struct{}, error) {
 			return nil, svc.RevokeRole(ctx, identity.Grant{Member: in.User, Role: principal.Role(in.Role)})
 		})
+}
+
+func linkReply(l identity.Issued[identity.Link], err error) (*httpx.Body[SignInLink], error) {
+	if err != nil {
+		return nil, err
+	}
+	return &httpx.Body[SignInLink]{Body: SignInLink{ID: l.Credential.ID, User: l.Credential.User, Value: l.Value.Reveal(), ExpiresAt: l.Credential.ExpiresAt}}, nil
 }
 
 // RobotPath names a robot.

@@ -14,7 +14,7 @@ func Commands(c *clikit.CLI) []*cobra.Command {
 	members.AddCommand(k.memberList(), k.memberAdd(), k.memberRemove())
 	team.AddCommand(k.teamCreate(), k.teamList(), k.teamShow(), k.teamDelete(), members)
 	user := &cobra.Command{Use: "user", Aliases: []string{"users"}, Short: "Users", GroupID: clikit.GroupSetup}
-	user.AddCommand(k.userCreate(), k.userList(), k.userShow(), k.userDisable(), k.userEnable(), k.userLink(), k.userRole("grant"), k.userRole("revoke"))
+	user.AddCommand(k.userCreate(), k.userList(), k.userShow(), k.userDisable(), k.userEnable(), k.userLink(), k.userReset(), k.userRole("grant"), k.userRole("revoke"))
 	robot := &cobra.Command{Use: "robot", Aliases: []string{"robots"}, Short: "Robots: machine identities of a team", GroupID: clikit.GroupSetup}
 	robot.AddCommand(k.robotCreate(), k.robotList(), k.robotDisable())
 	token := &cobra.Command{Use: "token", Aliases: []string{"tokens"}, Short: "Tokens for the API: create, list, revoke", GroupID: clikit.GroupSetup}

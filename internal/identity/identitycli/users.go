@@ -135,6 +135,33 @@ func (k kit) userLink() *cobra.Command {
 	}
 }
 
+func (k kit) userReset() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use: "reset NAME", Short: "Take a user's password, end their sessions, and issue a sign-in link", Args: clikit.Args(1, 1),
+		Long:    "For who forgot the password, or lost what they were signed in with. The link is good for one use; with it they set a new password. Their tokens go on: see fairlead token ls, or disable the user.",
+		Example: "  fairlead user reset ada --yes",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			s, err := k.Session()
+			if err != nil {
+				return err
+			}
+			if !yes {
+				if err := k.Confirm("This takes the password of "+args[0]+" and signs them out everywhere", args[0], "--yes"); err != nil {
+					return err
+				}
+			}
+			l, err := clikit.Read[apiclient.SignInLink](s.ResetUser(cmd.Context(), args[0]))
+			if err != nil {
+				return err
+			}
+			return k.printLink(s, l)
+		},
+	}
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	return cmd
+}
+
 // signInLink is the API's with the address to open.
 type signInLink struct {
 	apiclient.SignInLink
@@ -150,6 +177,10 @@ func (k kit) issueLink(cmd *cobra.Command, user string) error {
 	if err != nil {
 		return err
 	}
+	return k.printLink(s, l)
+}
+
+func (k kit) printLink(s *clikit.Session, l apiclient.SignInLink) error {
 	out := signInLink{l, s.URL + "/sign-in?link=" + l.Value}
 	if !k.Machine() {
 		k.Note("Good for one use, until %s:", clikit.Moment(l.ExpiresAt))

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"fairlead/internal/audit"
 	"fairlead/internal/fault"
 	"fairlead/internal/httpx"
 	"fairlead/internal/identity"
@@ -15,14 +16,23 @@ import (
 )
 
 type web struct {
-	p   *webui.Portal
-	svc *identity.Service
+	p         *webui.Portal
+	svc       *identity.Service
+	log       *audit.Log
+	publicURL string
+}
+
+// Services is what the pages show.
+type Services struct {
+	Identity  *identity.Service
+	Audit     *audit.Log
+	PublicURL string // what sign-in links begin with
 }
 
 // Mount adds the pages. The link's GET changes nothing, so that a preview of a
 // mailed link does not use it up; the button's POST does.
-func Mount(p *webui.Portal, svc *identity.Service) {
-	w := &web{p, svc}
+func Mount(p *webui.Portal, s Services) {
+	w := &web{p, s.Identity, s.Audit, s.PublicURL}
 	p.Public("GET /sign-in", w.form)
 	p.Raw("POST /sign-in", true, http.HandlerFunc(w.signIn))
 	p.Raw("POST /sign-out", true, http.HandlerFunc(w.signOut))
@@ -34,6 +44,7 @@ func Mount(p *webui.Portal, svc *identity.Service) {
 	p.Action("POST /account/sessions/{session}/end", w.endSession)
 	w.mountTeams(p)
 	w.mountTokens(p)
+	w.mountUsers(p)
 }
 
 // entry is what the sign-in page shows.

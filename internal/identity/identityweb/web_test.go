@@ -33,7 +33,7 @@ func open(t *testing.T, secure bool) *site {
 		o.Throttle.Window, o.Throttle.PerAccount, o.Throttle.PerAddress, o.Throttle.Block, o.Throttle.Longest = 1<<40, 1000, 3, 1<<40, 1<<40
 	})
 	_, s := httpx.New(httpx.Options{Auth: w.Identity, Secure: secure, AnonymousRate: httpx.Rate{PerSecond: 0.001, Burst: 12}})
-	identityweb.Mount(webui.New(webui.Options{Server: s}), w.Identity)
+	identityweb.Mount(webui.New(webui.Options{Server: s}), identityweb.Services{Identity: w.Identity, Audit: w.Log, PublicURL: "http://portal.test"})
 	return &site{w, t, s}
 }
 

@@ -60,7 +60,7 @@ func (w *web) environment(r *webui.Request) (webui.View, error) {
 	if allowed(err) != nil {
 		return webui.View{}, err
 	}
-	v.activity = activities(records)
+	v.activity = webui.ActivitiesOf(records)
 	where := v.Project + "/" + v.Name
 	return webui.View{Title: where, Project: v.Project, Env: v.Name, Stamp: v.stamp(), Body: environmentPage(r, v),
 		Crumbs: []webui.Crumb{home, {Title: v.Project, Href: webui.To("projects", v.Project)}, {Title: v.Name}},

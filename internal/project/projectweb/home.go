@@ -43,7 +43,7 @@ func (w *web) home(r *webui.Request) (webui.View, error) {
 	if err = allowed(err); err != nil {
 		return webui.View{}, err
 	}
-	v.activity = activities(records)
+	v.activity = webui.ActivitiesOf(records)
 	return webui.View{Title: "Home", Body: homePage(v), Stamp: v.stamp(), API: "GET /api/v1/environments", CLI: "fairlead get environments", Docs: "/docs/portal"}, nil
 }
 

@@ -88,7 +88,7 @@ func (w *web) showProject(r *webui.Request, form environmentForm) (webui.View, e
 	if allowed(err) != nil {
 		return webui.View{}, err
 	}
-	v.activity = activities(records)
+	v.activity = webui.ActivitiesOf(records)
 	view := webui.View{Title: p.Name, Crumbs: []webui.Crumb{home, all, {Title: p.Name}}, Project: p.Name, Body: projectPage(v),
 		API: "GET /api/v1/projects/" + p.Name, CLI: "fairlead project show " + p.Name}
 	if form.Err != nil {

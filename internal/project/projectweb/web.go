@@ -93,31 +93,6 @@ func resourceHref(r resource.Resource) string {
 	return webui.To("projects", r.Project, r.Environment, r.Name)
 }
 
-// activities makes what the audit log says fit to be shown.
-func activities(list []audit.Record) []webui.Activity {
-	out := make([]webui.Activity, len(list))
-	for i, r := range list {
-		out[i] = webui.Activity{Actor: r.ActorName, Robot: r.ActorKind == "robot", Action: r.Action, Kind: r.TargetKind, Target: r.TargetName,
-			Denied: r.Decision == audit.Denied, At: r.At}
-		if out[i].Actor == "" {
-			out[i].Actor = r.ActorID
-		}
-		switch {
-		case r.TargetKind == "resource" && r.TargetID != "" && r.EnvironmentID != "":
-			out[i].Href = webui.To("projects", r.ProjectID, r.EnvironmentID, r.TargetID)
-		case r.TargetKind == "environment" && r.TargetID != "":
-			out[i].Href = webui.To("projects", r.ProjectID, r.TargetID)
-		case r.TargetKind == "approval" && r.TargetID != "":
-			out[i].Href = webui.To("approvals", r.TargetID)
-		case r.TargetKind == "run" && r.TargetID != "":
-			out[i].Href = webui.To("runs", r.TargetID)
-		case r.TargetKind == "project" && r.TargetID != "":
-			out[i].Href = webui.To("projects", r.TargetID)
-		}
-	}
-	return out
-}
-
 // allowed turns "you may not see that" into nothing to show.
 func allowed(err error) error {
 	if fault.Is(err, fault.Denied) || fault.Is(err, fault.NotFound) {
