@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -8,9 +9,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"fairlead/internal/access"
+	"fairlead/internal/engine"
 	"fairlead/internal/sqldb"
 	"fairlead/internal/yamlx"
 )
@@ -41,10 +44,11 @@ const unit = "\x1f"
 
 func scanResource(row sqldb.Row) (Resource, error) {
 	var r Resource
-	var packed string
-	if err := row.Scan(&packed, &r.Message, &r.Hint, &r.state); err != nil {
+	var packed, message, hint, state string
+	if err := row.Scan(&packed, &message, &hint, &state); err != nil {
 		return r, err
 	}
+	r.Message, r.Hint, r.state = message, hint, state
 	f := fields{rest: packed}
 	for _, into := range [...]*string{
 		&r.ID, &r.Name, &r.EnvironmentID, &r.Environment, &r.Class, &r.attributes, &r.ProjectID, &r.Project, &r.TeamID, &r.Team,
@@ -68,11 +72,13 @@ func scanResource(row sqldb.Row) (Resource, error) {
 	if f.err != nil {
 		return r, f.err
 	}
-	var err error
-	if r.Inputs, err = readInputs(inputs); err != nil {
-		return r, err
-	}
-	return r, errors.Join(readOutputs(outputs, &r.Outputs), array(objects, &r.Objects), array(drift, &r.Drift), array(sealed, &r.sealed))
+	var errs [5]error // values and not addresses of r, which would put each row of a list on the heap by itself
+	r.Inputs, errs[0] = readInputs(inputs)
+	r.Outputs, errs[1] = readOutputs(outputs)
+	r.Objects, errs[2] = array[engine.Object](objects)
+	r.Drift, errs[3] = array[engine.Drift](drift)
+	r.sealed, errs[4] = array[string](sealed)
+	return r, errors.Join(errs[:]...)
 }
 
 // fields takes a packed column apart.
@@ -112,37 +118,55 @@ func readInputs(s string) (map[string]any, error) {
 	return m, err
 }
 
-func readOutputs(s string, into *map[string]Output) error {
+func readOutputs(s string) (map[string]Output, error) {
+	m := map[string]Output{}
 	if s == "{}" {
-		*into = map[string]Output{}
-		return nil
+		return m, nil
 	}
-	err := fromJSON(s, into)
-	for name, o := range *into {
+	err := fromJSON(s, &m)
+	for name, o := range m {
 		o.Value = yamlx.Numbers(o.Value)
-		(*into)[name] = o
+		m[name] = o
 	}
-	return err
+	return m, err
 }
 
 // array reads a JSON array; most are empty, and a list has many.
-func array[E any](s string, into *[]E) error {
+func array[E any](s string) ([]E, error) {
+	out := []E{}
 	if s == "[]" {
-		*into = []E{}
-		return nil
+		return out, nil
 	}
-	return fromJSON(s, into)
+	err := fromJSON(s, &out)
+	return out, err
 }
 
-// fromJSON is json.Unmarshal, but no number loses a digit.
+// exact is a decoder that keeps the digits of numbers, and whose buffer is kept
+// from one value to the next.
+type exact struct {
+	text strings.Reader
+	dec  *json.Decoder
+}
+
+var exacts = sync.Pool{New: func() any {
+	e := &exact{}
+	e.dec = json.NewDecoder(&e.text)
+	e.dec.UseNumber()
+	return e
+}}
+
+// fromJSON is json.Unmarshal of an object or a list, but no number loses a digit.
 func fromJSON[T any](s string, into *T) error {
 	if !strings.ContainsAny(s, "0123456789") {
 		return json.Unmarshal([]byte(s), into) // no number in it: that costs less than a Decoder
 	}
-	d := json.NewDecoder(strings.NewReader(s))
-	d.UseNumber()
-	if err := d.Decode(into); err != nil {
-		return err
+	e, _ := exacts.Get().(*exact)
+	e.text.Reset(s)
+	if err := e.dec.Decode(into); err != nil {
+		return err // what a decoder has failed at it remembers: it is not used again
+	}
+	if rest, ok := e.dec.Buffered().(*bytes.Reader); ok && rest.Len() == 0 && e.text.Len() == 0 {
+		exacts.Put(e)
 	}
 	yamlx.Numbers(any(*into))
 	return nil

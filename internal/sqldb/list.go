@@ -85,7 +85,7 @@ func (l List[T]) Page(ctx context.Context, q Querier, w Where, sort string, p Pa
 	}
 	where, args := w.SQL()
 	by := strings.Join(order.Columns, direction+", ") + direction
-	items, err := Collect(ctx, q, l.Scan, l.Select+where+" ORDER BY "+by+" LIMIT "+strconv.Itoa(p.Size()+1), args...)
+	items, err := collect(ctx, q, l.Scan, p.Size(), l.Select+where+" ORDER BY "+by+" LIMIT "+strconv.Itoa(p.Size()+1), args...)
 	if err != nil || len(items) <= p.Size() {
 		return items, "", err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 )
 
 // Querier is what a query can run on: the read pool or a write transaction.
@@ -65,6 +66,12 @@ func (r readRow) Scan(dest ...any) error { return translate(r.Row.Scan(dest...))
 // Collect runs a query and scans each row; it closes the rows. The result is
 // never nil, so that it marshals as an empty list.
 func Collect[T any](ctx context.Context, q Querier, scan func(Row) (T, error), query string, args ...any) ([]T, error) {
+	return collect(ctx, q, scan, 0, query, args...)
+}
+
+// collect is Collect of about so many rows: a page of large ones is not copied
+// again and again while it grows.
+func collect[T any](ctx context.Context, q Querier, scan func(Row) (T, error), about int, query string, args ...any) ([]T, error) {
 	rows, err := q.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
@@ -75,6 +82,9 @@ func Collect[T any](ctx context.Context, q Querier, scan func(Row) (T, error), q
 		v, err := scan(rows)
 		if err != nil {
 			return nil, err
+		}
+		if len(out) == 1 {
+			out = slices.Grow(out, about)
 		}
 		out = append(out, v)
 	}
