@@ -105,7 +105,7 @@ func TestBrowserSignsInWithTheLinkAndFindsItsWay(t *testing.T) {
 		want  string
 	}{
 		{"the page of the link", "main", []chromedp.Action[chromedp.Void]{chromedp.Navigate(link)}, "This link signs you in once"},
-		{"signed in", ".shell h1", []chromedp.Action[chromedp.Void]{chromedp.Click(button)}, "Home"},
+		{"signed in", ".shell h1", []chromedp.Action[chromedp.Void]{chromedp.Click(button)}, "Welcome"},
 		{"a used link", "[role=alert]", []chromedp.Action[chromedp.Void]{chromedp.Navigate(link), chromedp.Click(button)}, "used or expired"},
 		{"an error code", "body", []chromedp.Action[chromedp.Void]{chromedp.Navigate(s.url() + "/docs/errors/name_taken")}, "name_taken"},
 		{"the reference", "main h1, .introduction-section h1, h1", []chromedp.Action[chromedp.Void]{chromedp.Navigate(s.url() + "/docs/api")}, "Fairlead"},

@@ -18,6 +18,7 @@ import (
 // others must refuse a stranger. What is given must hold nothing of others.
 var open = map[string]string{
 	"get-me": "oneself", "update-me": "oneself", "set-my-password": "oneself",
+	"get-first-steps": "one's own", "put-first-steps": "one's own",
 	"list-my-sessions": "one's own", "revoke-my-sessions": "one's own",
 	"list-tokens": "one's own", "create-token": "for oneself, with no more than one's rights",
 	"sign-out":              "harmless to anybody",

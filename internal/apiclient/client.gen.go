@@ -777,6 +777,24 @@ func (e ExplanationLinkState) Valid() bool {
 	}
 }
 
+// Defines values for FirstStepsKind.
+const (
+	FirstStepsKindDeveloper FirstStepsKind = "developer"
+	FirstStepsKindPlatform  FirstStepsKind = "platform"
+)
+
+// Valid indicates whether the value is a known member of the FirstStepsKind enum.
+func (e FirstStepsKind) Valid() bool {
+	switch e {
+	case FirstStepsKindDeveloper:
+		return true
+	case FirstStepsKindPlatform:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for FreezeClass.
 const (
 	FreezeClassDevelopment FreezeClass = "development"
@@ -4768,6 +4786,33 @@ type ExtendLeaseRequest struct {
 	By *string `json:"by,omitempty"`
 }
 
+// FirstStep defines model for FirstStep.
+type FirstStep struct {
+	// About What it is good for
+	About   string  `json:"about"`
+	Command *string `json:"command,omitempty"`
+	Done    bool    `json:"done"`
+	Name    string  `json:"name"`
+
+	// Page Address in the portal where it is done
+	Page  *string `json:"page,omitempty"`
+	Title string  `json:"title"`
+}
+
+// FirstSteps defines model for FirstSteps.
+type FirstSteps struct {
+	// Dismissed The caller does not want to see them at home
+	Dismissed bool  `json:"dismissed"`
+	Done      int64 `json:"done"`
+
+	// Kind Whose: of the installation, or of somebody who uses it
+	Kind  FirstStepsKind `json:"kind"`
+	Steps []FirstStep    `json:"steps"`
+}
+
+// FirstStepsKind Whose: of the installation, or of somebody who uses it
+type FirstStepsKind string
+
 // Freeze defines model for Freeze.
 type Freeze struct {
 	// Class Only environments of this class
@@ -6000,6 +6045,11 @@ type Project struct {
 	Title      string            `json:"title"`
 	UpdatedAt  time.Time         `json:"updatedAt"`
 	Version    int64             `json:"version"`
+}
+
+// PutFirstStepsRequest defines model for Put-first-stepsRequest.
+type PutFirstStepsRequest struct {
+	Dismissed bool `json:"dismissed"`
 }
 
 // PutPricesRequest defines model for Put-pricesRequest.
@@ -8792,6 +8842,9 @@ type LoginJSONRequestBody = LoginBody
 // UpdateMeJSONRequestBody defines body for UpdateMe for application/json ContentType.
 type UpdateMeJSONRequestBody = UpdateMeRequest
 
+// PutFirstStepsJSONRequestBody defines body for PutFirstSteps for application/json ContentType.
+type PutFirstStepsJSONRequestBody = PutFirstStepsRequest
+
 // PutNotificationsJSONRequestBody defines body for PutNotifications for application/json ContentType.
 type PutNotificationsJSONRequestBody = Notifications
 
@@ -9764,6 +9817,27 @@ type ClientInterface interface {
 	//
 	// Corresponds with PATCH /api/v1/me (the `UpdateMe` operationId).
 	UpdateMe(ctx context.Context, params *UpdateMeParams, body UpdateMeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetFirstSteps What the caller should do first, and what of it is done
+	//
+	// Each follows from what there is; nothing is kept about it.
+	//
+	// Corresponds with GET /api/v1/me/first-steps (the `GetFirstSteps` operationId).
+	GetFirstSteps(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutFirstStepsWithBody Put the list away, or take it out again
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PUT /api/v1/me/first-steps (the `PutFirstSteps` operationId).
+	PutFirstStepsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PutFirstSteps Put the list away, or take it out again
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PUT /api/v1/me/first-steps (the `PutFirstSteps` operationId).
+	PutFirstSteps(ctx context.Context, body PutFirstStepsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetNotifications What the caller gets no mail about
 	//
@@ -12921,6 +12995,57 @@ func (c *Client) UpdateMeWithBody(ctx context.Context, params *UpdateMeParams, c
 // Corresponds with PATCH /api/v1/me (the `UpdateMe` operationId).
 func (c *Client) UpdateMe(ctx context.Context, params *UpdateMeParams, body UpdateMeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewUpdateMeRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetFirstSteps What the caller should do first, and what of it is done
+//
+// Each follows from what there is; nothing is kept about it.
+//
+// Corresponds with GET /api/v1/me/first-steps (the `GetFirstSteps` operationId).
+func (c *Client) GetFirstSteps(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetFirstStepsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutFirstStepsWithBody Put the list away, or take it out again
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PUT /api/v1/me/first-steps (the `PutFirstSteps` operationId).
+func (c *Client) PutFirstStepsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutFirstStepsRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PutFirstSteps Put the list away, or take it out again
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PUT /api/v1/me/first-steps (the `PutFirstSteps` operationId).
+func (c *Client) PutFirstSteps(ctx context.Context, body PutFirstStepsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPutFirstStepsRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -21172,6 +21297,73 @@ func NewUpdateMeRequestWithBody(server string, params *UpdateMeParams, contentTy
 		}
 
 	}
+
+	return req, nil
+}
+
+// NewGetFirstStepsRequest constructs an http.Request for the GetFirstSteps method
+func NewGetFirstStepsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/me/first-steps")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewPutFirstStepsRequest calls the generic PutFirstSteps builder with application/json body
+func NewPutFirstStepsRequest(server string, body PutFirstStepsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPutFirstStepsRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPutFirstStepsRequestWithBody constructs an http.Request for the PutFirstSteps method, with any body, and a specified content type
+func NewPutFirstStepsRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/me/first-steps")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPut, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -30439,6 +30631,29 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PATCH /api/v1/me (the `UpdateMe` operationId).
 	UpdateMeWithResponse(ctx context.Context, params *UpdateMeParams, body UpdateMeJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateMeReply, error)
 
+	// GetFirstStepsWithResponse What the caller should do first, and what of it is done
+	//
+	// Each follows from what there is; nothing is kept about it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/me/first-steps (the `GetFirstSteps` operationId).
+	GetFirstStepsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetFirstStepsReply, error)
+
+	// PutFirstStepsWithBodyWithResponse Put the list away, or take it out again
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/me/first-steps (the `PutFirstSteps` operationId).
+	PutFirstStepsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutFirstStepsReply, error)
+
+	// PutFirstStepsWithResponse Put the list away, or take it out again
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PUT /api/v1/me/first-steps (the `PutFirstSteps` operationId).
+	PutFirstStepsWithResponse(ctx context.Context, body PutFirstStepsJSONRequestBody, reqEditors ...RequestEditorFn) (*PutFirstStepsReply, error)
+
 	// GetNotificationsWithResponse What the caller gets no mail about
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -35451,6 +35666,88 @@ func (r UpdateMeReply) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r UpdateMeReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetFirstStepsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *FirstSteps
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetFirstStepsReply) GetJSON200() *FirstSteps {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetFirstStepsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetFirstStepsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetFirstStepsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetFirstStepsReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PutFirstStepsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *FirstSteps
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PutFirstStepsReply) GetJSON200() *FirstSteps {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r PutFirstStepsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PutFirstStepsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PutFirstStepsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PutFirstStepsReply) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -42987,6 +43284,47 @@ func (c *ClientWithResponses) UpdateMeWithResponse(ctx context.Context, params *
 	return ParseUpdateMeReply(rsp)
 }
 
+// GetFirstStepsWithResponse What the caller should do first, and what of it is done
+//
+// Each follows from what there is; nothing is kept about it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/me/first-steps (the `GetFirstSteps` operationId).
+func (c *ClientWithResponses) GetFirstStepsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetFirstStepsReply, error) {
+	rsp, err := c.GetFirstSteps(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetFirstStepsReply(rsp)
+}
+
+// PutFirstStepsWithBodyWithResponse Put the list away, or take it out again
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/me/first-steps (the `PutFirstSteps` operationId).
+func (c *ClientWithResponses) PutFirstStepsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutFirstStepsReply, error) {
+	rsp, err := c.PutFirstStepsWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutFirstStepsReply(rsp)
+}
+
+// PutFirstStepsWithResponse Put the list away, or take it out again
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PUT /api/v1/me/first-steps (the `PutFirstSteps` operationId).
+func (c *ClientWithResponses) PutFirstStepsWithResponse(ctx context.Context, body PutFirstStepsJSONRequestBody, reqEditors ...RequestEditorFn) (*PutFirstStepsReply, error) {
+	rsp, err := c.PutFirstSteps(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePutFirstStepsReply(rsp)
+}
+
 // GetNotificationsWithResponse What the caller gets no mail about
 //
 // Returns a wrapper object for the known response body format(s).
@@ -47912,6 +48250,58 @@ func ParseUpdateMeReply(rsp *http.Response) (*UpdateMeReply, error) {
 			headers.ETag = &value
 		}
 		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetFirstStepsReply parses an HTTP response from a GetFirstStepsWithResponse call
+func ParseGetFirstStepsReply(rsp *http.Response) (*GetFirstStepsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetFirstStepsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest FirstSteps
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePutFirstStepsReply parses an HTTP response from a PutFirstStepsWithResponse call
+func ParsePutFirstStepsReply(rsp *http.Response) (*PutFirstStepsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PutFirstStepsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest FirstSteps
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
 	}
 
 	return response, nil

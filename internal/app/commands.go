@@ -20,6 +20,7 @@ import (
 	"fairlead/internal/quota/quotacli"
 	"fairlead/internal/resource/resourcecli"
 	"fairlead/internal/rollout/rolloutcli"
+	"fairlead/internal/setup/setupcli"
 	"fairlead/internal/source/sourcecli"
 	"fairlead/internal/state/statecli"
 	"fairlead/internal/template/templatecli"
@@ -31,7 +32,7 @@ func clientCommands(kit *clikit.CLI) []*cobra.Command {
 	var out []*cobra.Command
 	for _, face := range []func(*clikit.CLI) []*cobra.Command{
 		resourcecli.Commands, rolloutcli.Commands, identitycli.Commands, projectcli.Commands, templatecli.Commands, statecli.Commands, enginescli.Commands, approvalcli.Commands,
-		whycli.Commands, driftcli.Commands, leasecli.Commands, calendarcli.Commands, guardrailcli.Commands, accesscli.Commands, quotacli.Commands, costcli.Commands, notifycli.Commands, auditcli.Commands, backupcli.Commands,
+		whycli.Commands, driftcli.Commands, leasecli.Commands, calendarcli.Commands, guardrailcli.Commands, accesscli.Commands, quotacli.Commands, costcli.Commands, notifycli.Commands, setupcli.Commands, auditcli.Commands, backupcli.Commands,
 	} {
 		out = append(out, face(kit)...)
 	}

@@ -9,6 +9,7 @@ import (
 	"fairlead/internal/app/pages"
 	"fairlead/internal/engines"
 	"fairlead/internal/httpx"
+	"fairlead/internal/setup"
 )
 
 // buildFaces mounts every API and page on one server.
@@ -24,14 +25,18 @@ func (a *App) buildFaces(context.Context) error {
 		Ready: []httpx.Check{{Name: "store", Probe: a.askStore}},
 	})
 	a.web = web
+	known := engines.New(engines.Options{Access: a.access, Engines: a.engines})
+	steps := setup.New(setup.Options{DB: a.db, Access: a.access})
 	api.Register(operations, api.Services{
+		Setup:  steps,
 		Access: a.access, Audit: a.audit, Calendar: a.calendar, Leases: a.leases, Backup: a.backups, Identity: a.identity, MasterKey: a.masterKey, Notify: a.notify,
 		Drifts:   a.drifts,
-		Projects: a.projects, Resources: a.resources, Rollouts: a.rollouts, Templates: a.templates, Sources: a.sources, States: a.states, Engines: engines.New(engines.Options{Access: a.access, Engines: a.engines}), Approvals: a.approvals, Quotas: a.quotas, Costs: a.costs, Gates: a.gates, Guardrails: a.guardrails, Backtests: a.backtests, Compliance: a.compliance, Why: a.why, Secure: secure,
+		Projects: a.projects, Resources: a.resources, Rollouts: a.rollouts, Templates: a.templates, Sources: a.sources, States: a.states, Engines: known, Approvals: a.approvals, Quotas: a.quotas, Costs: a.costs, Gates: a.gates, Guardrails: a.guardrails, Backtests: a.backtests, Compliance: a.compliance, Why: a.why, Secure: secure,
 	})
 	a.registerMetrics(web.Registry())
 	apidoc.Mount(web)
 	pages.Mount(web, pages.Services{
+		Engines: known, Setup: steps,
 		Access: a.access, Compliance: a.compliance, Guardrails: a.guardrails,
 		Approvals: a.approvals, Audit: a.audit, Costs: a.costs, Drifts: a.drifts, Identity: a.identity, Leases: a.leases, Notify: a.notify, Projects: a.projects, Quotas: a.quotas,
 		Resources: a.resources, Rollouts: a.rollouts, Sources: a.sources, Templates: a.templates, Why: a.why, Log: a.log, Subscribe: a.db.Subscribe, Gallery: a.conf.Gallery, PublicURL: a.conf.PublicURL,

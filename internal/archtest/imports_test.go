@@ -115,6 +115,8 @@ var (
 		"internal/calendar":   {"internal/gate", "internal/event"},
 		"internal/notify":     {"internal/event", "internal/egress"},
 		"internal/source":     {"internal/event", "internal/egress", "internal/source/gitrepo", "internal/template/bundle"},
+		"internal/setup":      {},
+		"internal/feedback":   {},
 		"internal/backup":     {"internal/engine", "internal/keyfile", "internal/secret"},
 	}
 	// Adapters: a folder below the port they implement.

@@ -44,6 +44,8 @@ import (
 	"fairlead/internal/rollout/rolloutapi"
 	"fairlead/internal/secret"
 	"fairlead/internal/secret/secretapi"
+	"fairlead/internal/setup"
+	"fairlead/internal/setup/setupapi"
 	"fairlead/internal/source"
 	"fairlead/internal/source/sourceapi"
 	"fairlead/internal/state"
@@ -71,6 +73,7 @@ type Services struct {
 	Projects   *project.Service
 	Quotas     *quota.Service
 	Resources  *resource.Service
+	Setup      *setup.Service
 	Rollouts   *rollout.Service
 	Gates      *gate.Service
 	Guardrails *guardrail.Service
@@ -107,6 +110,7 @@ func Register(api huma.API, s Services) {
 	calendarapi.Register(api, s.Calendar)
 	whyapi.Register(api, s.Why)
 	notifyapi.Register(api, s.Notify)
+	setupapi.Register(api, s.Setup)
 	secretapi.Register(api, s.MasterKey)
 	backupapi.Register(api, s.Backup)
 }

@@ -14,6 +14,7 @@ import (
 	"fairlead/internal/cost"
 	"fairlead/internal/drift"
 	"fairlead/internal/drift/driftweb"
+	"fairlead/internal/engines"
 	"fairlead/internal/guardrail"
 	"fairlead/internal/guardrail/guardrailweb"
 	"fairlead/internal/httpx"
@@ -32,6 +33,8 @@ import (
 	"fairlead/internal/resource/resourceweb"
 	"fairlead/internal/rollout"
 	"fairlead/internal/rollout/rolloutweb"
+	"fairlead/internal/setup"
+	"fairlead/internal/setup/setupweb"
 	"fairlead/internal/source"
 	"fairlead/internal/template"
 	"fairlead/internal/template/templateweb"
@@ -48,6 +51,7 @@ type Services struct {
 	Audit      *audit.Log
 	Costs      *cost.Service
 	Drifts     *drift.Service
+	Engines    *engines.Service
 	Identity   *identity.Service
 	Leases     *lease.Service
 	Notify     *notify.Service
@@ -55,6 +59,7 @@ type Services struct {
 	Quotas     *quota.Service
 	Resources  *resource.Service
 	Rollouts   *rollout.Service
+	Setup      *setup.Service
 	Sources    *source.Service
 	Templates  *template.Service
 	Why        *why.Service
@@ -100,15 +105,18 @@ func watches(p principal.Principal) bool { return platform(p) || p.HasOrgRole(pr
 func Mount(server *httpx.Server, s Services) {
 	places := projectweb.Services{
 		Projects: s.Projects, Resources: s.Resources, Approvals: s.Approvals, Leases: s.Leases, Audit: s.Audit,
-		Templates: s.Templates, Identity: s.Identity, Costs: s.Costs, Quotas: s.Quotas,
+		Templates: s.Templates, Identity: s.Identity, Costs: s.Costs, Quotas: s.Quotas, Setup: s.Setup,
 	}
+	first := setupweb.Services{Setup: s.Setup, Identity: s.Identity, Projects: s.Projects, Resources: s.Resources, Templates: s.Templates, Engines: s.Engines, PublicURL: s.PublicURL}
 	things := resourceweb.Services{
 		Resources: s.Resources, Templates: s.Templates, Projects: s.Projects, Approvals: s.Approvals, Leases: s.Leases, Costs: s.Costs, Drifts: s.Drifts, Why: s.Why,
 	}
 	finders := map[string]webui.Finder{"start": things.Starts}
 	maps.Copy(finders, places.Finders())
 	portal := webui.New(webui.Options{Server: server, Log: s.Log, Nav: navigation, Finders: finders, Subscribe: s.Subscribe, Gallery: s.Gallery})
-	identityweb.Mount(portal, identityweb.Services{Identity: s.Identity, Audit: s.Audit, PublicURL: s.PublicURL})
+	identityweb.Mount(portal, identityweb.Services{Identity: s.Identity, Audit: s.Audit, PublicURL: s.PublicURL,
+		Landing: identityweb.Landing{To: setupweb.Path, When: first.Begins}})
+	setupweb.Mount(portal, first)
 	projectweb.Mount(portal, places)
 	resourceweb.Mount(portal, things)
 	approvalweb.Mount(portal, approvalweb.Services{Approvals: s.Approvals, Resources: s.Resources})

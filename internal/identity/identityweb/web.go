@@ -1,6 +1,7 @@
 package identityweb
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ type web struct {
 	svc       *identity.Service
 	log       *audit.Log
 	publicURL string
+	landing   Landing
 }
 
 // Services is what the pages show.
@@ -27,12 +29,20 @@ type Services struct {
 	Identity  *identity.Service
 	Audit     *audit.Log
 	PublicURL string // what sign-in links begin with
+	Landing   Landing
+}
+
+// Landing is another page than Home that somebody who has just signed in is
+// led to, when it is for them. The zero value is none.
+type Landing struct {
+	To   string
+	When func(ctx context.Context) bool // of who has signed in
 }
 
 // Mount adds the pages. The link's GET changes nothing, so that a preview of a
 // mailed link does not use it up; the button's POST does.
 func Mount(p *webui.Portal, s Services) {
-	w := &web{p, s.Identity, s.Audit, s.PublicURL}
+	w := &web{p, s.Identity, s.Audit, s.PublicURL, s.Landing}
 	p.Public("GET /sign-in", w.form)
 	p.Raw("POST /sign-in", true, http.HandlerFunc(w.signIn))
 	p.Raw("POST /sign-out", true, http.HandlerFunc(w.signOut))
@@ -82,6 +92,11 @@ func (w *web) signIn(rw http.ResponseWriter, r *http.Request) {
 	}
 	cookie := httpx.NewSessionCookie(made.Value.Reveal(), made.Credential.ExpiresAt, w.p.Secure(r))
 	http.SetCookie(rw, &cookie)
+	if next == "/" && w.landing.When != nil {
+		if who, err := w.svc.AuthenticateSession(r.Context(), made.Value); err == nil && w.landing.When(principal.With(r.Context(), who)) {
+			next = w.landing.To
+		}
+	}
 	http.Redirect(rw, r, next, http.StatusSeeOther) //nolint:gosec // Local lets only our own addresses through
 }
 

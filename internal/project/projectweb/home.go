@@ -9,6 +9,7 @@ import (
 	"fairlead/internal/lease"
 	"fairlead/internal/project"
 	"fairlead/internal/resource"
+	"fairlead/internal/setup"
 	"fairlead/internal/sqldb"
 	"fairlead/internal/template"
 	"fairlead/internal/webui"
@@ -24,6 +25,7 @@ type homeView struct {
 	attention    []resource.Resource
 	activity     []webui.Activity
 	templates    []*template.Version
+	steps        setup.List
 }
 
 func (v homeView) waiting() int { return len(v.approvals) + len(v.leases) + len(v.attention) }
@@ -44,6 +46,9 @@ func (w *web) home(r *webui.Request) (webui.View, error) {
 		return webui.View{}, err
 	}
 	v.activity = webui.ActivitiesOf(records)
+	if v.steps, err = w.Setup.List(ctx); allowed(err) != nil {
+		return webui.View{}, err
+	}
 	return webui.View{Title: "Home", Body: homePage(v), Stamp: v.stamp(), API: "GET /api/v1/environments", CLI: "fairlead get environments", Docs: "/docs/portal"}, nil
 }
 

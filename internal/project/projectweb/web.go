@@ -13,6 +13,7 @@ import (
 	"fairlead/internal/project"
 	"fairlead/internal/quota"
 	"fairlead/internal/resource"
+	"fairlead/internal/setup"
 	"fairlead/internal/sqldb"
 	"fairlead/internal/template"
 	"fairlead/internal/webui"
@@ -29,6 +30,7 @@ type Services struct {
 	Identity  *identity.Service
 	Costs     *cost.Service
 	Quotas    *quota.Service
+	Setup     *setup.Service
 }
 
 type web struct {

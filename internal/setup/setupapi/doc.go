@@ -1,0 +1,2 @@
+// Package setupapi is the API of first steps.
+package setupapi

@@ -1,0 +1,2 @@
+// Package setupcli is the command of first steps.
+package setupcli
