@@ -7323,6 +7323,42 @@ type UpdateTeamRequest struct {
 	Title      *string            `json:"title,omitempty"`
 }
 
+// UpdateTemplateSourceRequest defines model for Update-template-sourceRequest.
+type UpdateTemplateSourceRequest struct {
+	// EverySeconds How often it is looked at; 0 only when asked
+	EverySeconds *int64 `json:"everySeconds,omitempty"`
+
+	// Folder A folder on the server instead; for the platform team
+	Folder *string `json:"folder,omitempty"`
+
+	// KnownHosts ssh: the host's key, as lines of known_hosts
+	KnownHosts *string `json:"knownHosts,omitempty"`
+
+	// Password https: another password or token; an empty one takes the credential away
+	Password *string `json:"password,omitempty"`
+
+	// Path The folder in it
+	Path *string `json:"path,omitempty"`
+
+	// PrivateKey ssh: another deploy key
+	PrivateKey *string `json:"privateKey,omitempty"`
+
+	// Refs Which tags, as a pattern
+	Refs *string `json:"refs,omitempty"`
+
+	// Release Of a folder: its version, when template.yaml does not say it
+	Release *string `json:"release,omitempty"`
+
+	// URL Where it leads from now on
+	URL *string `json:"url,omitempty"`
+
+	// Username https, with password
+	Username *string `json:"username,omitempty"`
+
+	// Webhook Whether it takes signed pushes; off and on again gives another secret
+	Webhook *bool `json:"webhook,omitempty"`
+}
+
 // UpdateUserRequest defines model for Update-userRequest.
 type UpdateUserRequest struct {
 	Attributes  *map[string]string `json:"attributes,omitempty"`
@@ -8570,6 +8606,12 @@ type DeleteTemplateSourceParams struct {
 	IfMatch *string `json:"If-Match,omitempty"`
 }
 
+// UpdateTemplateSourceParams defines parameters for UpdateTemplateSource.
+type UpdateTemplateSourceParams struct {
+	// IfMatch Change only if the ETag is still this one
+	IfMatch *string `json:"If-Match,omitempty"`
+}
+
 // PushTemplateSourceJSONBody defines parameters for PushTemplateSource.
 type PushTemplateSourceJSONBody = openapi_types.File
 
@@ -8952,6 +8994,9 @@ type UpdateTeamJSONRequestBody = UpdateTeamRequest
 
 // AddTemplateSourceJSONRequestBody defines body for AddTemplateSource for application/json ContentType.
 type AddTemplateSourceJSONRequestBody = AddTemplateSourceRequest
+
+// UpdateTemplateSourceJSONRequestBody defines body for UpdateTemplateSource for application/json ContentType.
+type UpdateTemplateSourceJSONRequestBody = UpdateTemplateSourceRequest
 
 // PushTemplateSourceJSONRequestBody defines body for PushTemplateSource for application/json ContentType.
 type PushTemplateSourceJSONRequestBody = PushTemplateSourceJSONBody
@@ -10864,6 +10909,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/template-sources/{source} (the `GetTemplateSource` operationId).
 	GetTemplateSource(ctx context.Context, source string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateTemplateSourceWithBody Change a source, and look at it
+	//
+	// Versions that came from it stay; other content under a number that is taken is refused. A credential stays with its origin: for another one give it anew. When it begins to take pushes the reply holds the secret that they are signed with, this once.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with PATCH /api/v1/template-sources/{source} (the `UpdateTemplateSource` operationId).
+	UpdateTemplateSourceWithBody(ctx context.Context, source string, params *UpdateTemplateSourceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// UpdateTemplateSource Change a source, and look at it
+	//
+	// Versions that came from it stay; other content under a number that is taken is refused. A credential stays with its origin: for another one give it anew. When it begins to take pushes the reply holds the secret that they are signed with, this once.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with PATCH /api/v1/template-sources/{source} (the `UpdateTemplateSource` operationId).
+	UpdateTemplateSource(ctx context.Context, source string, params *UpdateTemplateSourceParams, body UpdateTemplateSourceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PushTemplateSourceWithBody Say that something was pushed, signed
 	//
@@ -15472,6 +15535,44 @@ func (c *Client) DeleteTemplateSource(ctx context.Context, source string, params
 // Corresponds with GET /api/v1/template-sources/{source} (the `GetTemplateSource` operationId).
 func (c *Client) GetTemplateSource(ctx context.Context, source string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetTemplateSourceRequest(c.Server, source)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateTemplateSourceWithBody Change a source, and look at it
+//
+// Versions that came from it stay; other content under a number that is taken is refused. A credential stays with its origin: for another one give it anew. When it begins to take pushes the reply holds the secret that they are signed with, this once.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with PATCH /api/v1/template-sources/{source} (the `UpdateTemplateSource` operationId).
+func (c *Client) UpdateTemplateSourceWithBody(ctx context.Context, source string, params *UpdateTemplateSourceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateTemplateSourceRequestWithBody(c.Server, source, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// UpdateTemplateSource Change a source, and look at it
+//
+// Versions that came from it stay; other content under a number that is taken is refused. A credential stays with its origin: for another one give it anew. When it begins to take pushes the reply holds the secret that they are signed with, this once.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with PATCH /api/v1/template-sources/{source} (the `UpdateTemplateSource` operationId).
+func (c *Client) UpdateTemplateSource(ctx context.Context, source string, params *UpdateTemplateSourceParams, body UpdateTemplateSourceJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUpdateTemplateSourceRequest(c.Server, source, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -27591,6 +27692,68 @@ func NewGetTemplateSourceRequest(server string, source string) (*http.Request, e
 	return req, nil
 }
 
+// NewUpdateTemplateSourceRequest calls the generic UpdateTemplateSource builder with application/json body
+func NewUpdateTemplateSourceRequest(server string, source string, params *UpdateTemplateSourceParams, body UpdateTemplateSourceJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUpdateTemplateSourceRequestWithBody(server, source, params, "application/json", bodyReader)
+}
+
+// NewUpdateTemplateSourceRequestWithBody constructs an http.Request for the UpdateTemplateSource method, with any body, and a specified content type
+func NewUpdateTemplateSourceRequestWithBody(server string, source string, params *UpdateTemplateSourceParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "source", source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/template-sources/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPatch, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IfMatch != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-Match", *params.IfMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("If-Match", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewPushTemplateSourceRequest calls the generic PushTemplateSource builder with application/json body
 func NewPushTemplateSourceRequest(server string, source string, params *PushTemplateSourceParams, body PushTemplateSourceJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -31815,6 +31978,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v1/template-sources/{source} (the `GetTemplateSource` operationId).
 	GetTemplateSourceWithResponse(ctx context.Context, source string, reqEditors ...RequestEditorFn) (*GetTemplateSourceReply, error)
+
+	// UpdateTemplateSourceWithBodyWithResponse Change a source, and look at it
+	//
+	// Versions that came from it stay; other content under a number that is taken is refused. A credential stays with its origin: for another one give it anew. When it begins to take pushes the reply holds the secret that they are signed with, this once.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/v1/template-sources/{source} (the `UpdateTemplateSource` operationId).
+	UpdateTemplateSourceWithBodyWithResponse(ctx context.Context, source string, params *UpdateTemplateSourceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateTemplateSourceReply, error)
+
+	// UpdateTemplateSourceWithResponse Change a source, and look at it
+	//
+	// Versions that came from it stay; other content under a number that is taken is refused. A credential stays with its origin: for another one give it anew. When it begins to take pushes the reply holds the secret that they are signed with, this once.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with PATCH /api/v1/template-sources/{source} (the `UpdateTemplateSource` operationId).
+	UpdateTemplateSourceWithResponse(ctx context.Context, source string, params *UpdateTemplateSourceParams, body UpdateTemplateSourceJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateTemplateSourceReply, error)
 
 	// PushTemplateSourceWithBodyWithResponse Say that something was pushed, signed
 	//
@@ -40268,6 +40449,54 @@ func (r GetTemplateSourceReply) ContentType() string {
 	return ""
 }
 
+// UpdateTemplateSourceReply200Headers the declared response headers of an HTTP 200 response for UpdateTemplateSource
+type UpdateTemplateSourceReply200Headers struct {
+	ETag *string
+}
+
+type UpdateTemplateSourceReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *NewTemplateSource
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *UpdateTemplateSourceReply200Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r UpdateTemplateSourceReply) GetJSON200() *NewTemplateSource {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r UpdateTemplateSourceReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UpdateTemplateSourceReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UpdateTemplateSourceReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UpdateTemplateSourceReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type PushTemplateSourceReply struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -45325,6 +45554,36 @@ func (c *ClientWithResponses) GetTemplateSourceWithResponse(ctx context.Context,
 		return nil, err
 	}
 	return ParseGetTemplateSourceReply(rsp)
+}
+
+// UpdateTemplateSourceWithBodyWithResponse Change a source, and look at it
+//
+// Versions that came from it stay; other content under a number that is taken is refused. A credential stays with its origin: for another one give it anew. When it begins to take pushes the reply holds the secret that they are signed with, this once.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/v1/template-sources/{source} (the `UpdateTemplateSource` operationId).
+func (c *ClientWithResponses) UpdateTemplateSourceWithBodyWithResponse(ctx context.Context, source string, params *UpdateTemplateSourceParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UpdateTemplateSourceReply, error) {
+	rsp, err := c.UpdateTemplateSourceWithBody(ctx, source, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateTemplateSourceReply(rsp)
+}
+
+// UpdateTemplateSourceWithResponse Change a source, and look at it
+//
+// Versions that came from it stay; other content under a number that is taken is refused. A credential stays with its origin: for another one give it anew. When it begins to take pushes the reply holds the secret that they are signed with, this once.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with PATCH /api/v1/template-sources/{source} (the `UpdateTemplateSource` operationId).
+func (c *ClientWithResponses) UpdateTemplateSourceWithResponse(ctx context.Context, source string, params *UpdateTemplateSourceParams, body UpdateTemplateSourceJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateTemplateSourceReply, error) {
+	rsp, err := c.UpdateTemplateSource(ctx, source, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUpdateTemplateSourceReply(rsp)
 }
 
 // PushTemplateSourceWithBodyWithResponse Say that something was pushed, signed
@@ -51614,6 +51873,45 @@ func ParseGetTemplateSourceReply(rsp *http.Response) (*GetTemplateSourceReply, e
 	switch {
 	case rsp.StatusCode == 200:
 		var headers GetTemplateSourceReply200Headers
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseUpdateTemplateSourceReply parses an HTTP response from a UpdateTemplateSourceWithResponse call
+func ParseUpdateTemplateSourceReply(rsp *http.Response) (*UpdateTemplateSourceReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UpdateTemplateSourceReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest NewTemplateSource
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers UpdateTemplateSourceReply200Headers
 		if values := rsp.Header.Values("ETag"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {

@@ -29,7 +29,7 @@ func (a *App) buildSources(ctx context.Context) error {
 type importer struct{ svc *template.Service }
 
 func (i importer) Import(ctx context.Context, in source.Import) (version, digest string, err error) {
-	v, err := i.svc.Import(ctx, in.Files, template.Naming{Name: in.Name, Version: in.Version}, in.Details)
+	v, err := i.svc.Import(ctx, in.Files, template.Naming{Name: in.Name, Version: in.Version}, template.Origin{Details: in.Details, Held: in.Held})
 	if err != nil {
 		return "", "", err
 	}

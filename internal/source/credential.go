@@ -47,7 +47,7 @@ func (s *Service) seal(ctx context.Context, tx *sqldb.Tx, v Source, where place,
 }
 
 var errOrigin = fault.New(fault.Conflict, "source_origin", "the source's credential is for another place than its URL").
-	WithHint("remove the source and add it again with a credential for where it is now")
+	WithHint("give it the credential for where it is now: fairlead template source update")
 
 // unseal gives the credential, for the place that it was sealed for alone.
 func (s *Service) unseal(ctx context.Context, v Source, where place) (credential, error) {
@@ -74,6 +74,10 @@ func checkCredential(v *Source, in NewSource) error {
 		if !in.PrivateKey.Empty() || v.KnownHosts != "" {
 			return invalid("/privateKey", "a key is for SSH; https takes a user's name and a token")
 		}
+		if in.Password.Empty() && in.kept && in.Username == "" {
+			v.Credential = "password"
+			return nil
+		}
 		if in.Password.Empty() {
 			if in.Username != "" {
 				return invalid("/password", "a user's name alone is no credential")
@@ -88,8 +92,10 @@ func checkCredential(v *Source, in NewSource) error {
 		if !in.Password.Empty() || in.Username != "" {
 			return invalid("/password", "SSH takes a deploy key, and the user's name in the URL")
 		}
-		if err := checkKey(in.PrivateKey); err != nil {
-			return err
+		if !in.kept {
+			if err := checkKey(in.PrivateKey); err != nil {
+				return err
+			}
 		}
 		if err := checkKnownHosts(v.KnownHosts); err != nil {
 			return err

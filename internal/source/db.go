@@ -13,12 +13,12 @@ import (
 type store struct{ db *sqldb.DB }
 
 const sourceColumns = `id, name, kind, url, path, refs, release, credential, known_hosts, hooked, every_s, due_at, wanted, looked, synced_at, failures,
-	error_code, error, hint, created_at, created_by, updated_at, version, fence`
+	error_code, error, hint, created_at, created_by, updated_at, version, place, fence`
 
 func scanSource(r sqldb.Row) (s Source, err error) {
 	var every, due, synced, created, updated int64
 	err = r.Scan(&s.ID, &s.Name, &s.Kind, &s.URL, &s.Path, &s.Refs, &s.Release, &s.Credential, &s.KnownHosts, &s.Hooked, &every, &due, &s.Wanted, &s.Looked, &synced, &s.Failures,
-		&s.Problem.Code, &s.Problem.Message, &s.Problem.Hint, &created, &s.CreatedBy, &updated, &s.Version, &s.fence)
+		&s.Problem.Code, &s.Problem.Message, &s.Problem.Hint, &created, &s.CreatedBy, &updated, &s.Version, &s.place, &s.fence)
 	s.Every, s.DueAt, s.SyncedAt, s.CreatedAt, s.UpdatedAt = time.Duration(every)*time.Second, moment(due), moment(synced), sqldb.Time(created), sqldb.Time(updated)
 	return s, err
 }
@@ -35,11 +35,11 @@ var sources = sqldb.List[Source]{
 	Orders: map[string]sqldb.Order[Source]{"name": {Columns: []string{"name"}, Key: func(s Source) []any { return []any{s.Name} }}},
 }
 
-const tagColumns = `tag, release, sort_key, commit_id, moved_to, status, digest, code, message, hint, again, seen_at`
+const tagColumns = `tag, release, sort_key, commit_id, moved_to, status, digest, code, message, hint, again, place, seen_at`
 
 func scanTag(r sqldb.Row) (t Tag, err error) {
 	var seen int64
-	err = r.Scan(&t.Name, &t.Release, &t.sortKey, &t.Commit, &t.MovedTo, &t.Status, &t.Digest, &t.Problem.Code, &t.Problem.Message, &t.Problem.Hint, &t.again, &seen)
+	err = r.Scan(&t.Name, &t.Release, &t.sortKey, &t.Commit, &t.MovedTo, &t.Status, &t.Digest, &t.Problem.Code, &t.Problem.Message, &t.Problem.Hint, &t.again, &t.place, &seen)
 	t.SeenAt = sqldb.Time(seen)
 	return t, err
 }
@@ -63,6 +63,16 @@ func (s store) insert(ctx context.Context, tx *sqldb.Tx, v Source) error {
 		(id, name, kind, url, path, refs, release, credential, known_hosts, hooked, every_s, due_at, created_at, created_by, updated_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $12)`,
 		v.ID, v.Name, string(v.Kind), v.URL, v.Path, v.Refs, v.Release, v.Credential, v.KnownHosts, number(v.Hooked), int64(v.Every.Seconds()), tx.Now().UnixMicro(), v.CreatedBy)
+	return err
+}
+
+// update writes what a change may change, and has it looked at now: whatever
+// look is under way is overtaken.
+func (s store) update(ctx context.Context, tx *sqldb.Tx, v Source) error {
+	tx.Notify(Topic, "")
+	_, err := tx.ExecContext(ctx, `UPDATE template_sources SET kind = $2, url = $3, path = $4, refs = $5, release = $6, credential = $7, known_hosts = $8, hooked = $9, every_s = $10, place = $11,
+			due_at = $12, updated_at = $12, wanted = wanted + 1, version = version + 1, lease_until = 0, fence = fence + 1 WHERE id = $1`,
+		v.ID, string(v.Kind), v.URL, v.Path, v.Refs, v.Release, v.Credential, v.KnownHosts, number(v.Hooked), int64(v.Every.Seconds()), v.place, tx.Now().UnixMicro())
 	return err
 }
 
@@ -122,7 +132,8 @@ func (s store) held(ctx context.Context, tx *sqldb.Tx, v Source) error {
 }
 
 // done writes how a look ended. What was wanted meanwhile is looked at at once.
-func (s store) done(ctx context.Context, tx *sqldb.Tx, v Source, p Problem, next time.Time) error {
+// A whole look leaves nothing of the places that were before.
+func (s store) done(ctx context.Context, tx *sqldb.Tx, v Source, p Problem, next time.Time, whole bool) error {
 	at, failures := int64(0), int64(0)
 	if p.Code == "" {
 		at = tx.Now().UnixMicro()
@@ -132,6 +143,12 @@ func (s store) done(ctx context.Context, tx *sqldb.Tx, v Source, p Problem, next
 	due := int64(0)
 	if !next.IsZero() {
 		due = next.UnixMicro()
+	}
+	if whole {
+		_, err := tx.ExecContext(ctx, `DELETE FROM template_source_tags WHERE source = $1 AND place < $2 AND EXISTS (SELECT 1 FROM template_sources WHERE id = $1 AND fence = $3)`, v.ID, v.place, v.fence)
+		if err != nil {
+			return err
+		}
 	}
 	_, err := tx.ExecContext(ctx, `UPDATE template_sources SET lease_until = 0, looked = $2, failures = $3, error_code = $4, error = $5, hint = $6,
 			synced_at = CASE WHEN CAST($7 AS BIGINT) > 0 THEN CAST($7 AS BIGINT) ELSE synced_at END, due_at = CASE WHEN wanted > $2 THEN CAST($8 AS BIGINT) ELSE CAST($9 AS BIGINT) END WHERE id = $1 AND fence = $10`,
@@ -150,11 +167,11 @@ func (s store) known(ctx context.Context, id string) (map[string]Tag, error) {
 }
 
 func (s store) putTag(ctx context.Context, tx *sqldb.Tx, id string, t Tag) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO template_source_tags (source, tag, release, sort_key, commit_id, moved_to, status, digest, code, message, hint, again, seen_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+	_, err := tx.ExecContext(ctx, `INSERT INTO template_source_tags (source, tag, release, sort_key, commit_id, moved_to, status, digest, code, message, hint, again, place, seen_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 		ON CONFLICT (source, tag) DO UPDATE SET release = excluded.release, sort_key = excluded.sort_key, commit_id = excluded.commit_id, moved_to = excluded.moved_to,
-			status = excluded.status, digest = excluded.digest, code = excluded.code, message = excluded.message, hint = excluded.hint, again = excluded.again, seen_at = excluded.seen_at`,
-		id, t.Name, t.Release, t.sortKey, t.Commit, t.MovedTo, string(t.Status), t.Digest, t.Problem.Code, t.Problem.Message, t.Problem.Hint, number(t.again), tx.Now().UnixMicro())
+			status = excluded.status, digest = excluded.digest, code = excluded.code, message = excluded.message, hint = excluded.hint, again = excluded.again, place = excluded.place, seen_at = excluded.seen_at`,
+		id, t.Name, t.Release, t.sortKey, t.Commit, t.MovedTo, string(t.Status), t.Digest, t.Problem.Code, t.Problem.Message, t.Problem.Hint, number(t.again), t.place, tx.Now().UnixMicro())
 	return err
 }
 

@@ -21,6 +21,14 @@ type place struct {
 	origin string // what a credential is bound to
 }
 
+// named is the origin in words.
+func (p place) named() string {
+	if p.origin == "" {
+		return "another place"
+	}
+	return p.origin
+}
+
 var (
 	sshUser = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,31}$`)
 	repoURL = regexp.MustCompile(`^/[A-Za-z0-9._~/+@-]{1,500}$`)

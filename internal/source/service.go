@@ -2,9 +2,7 @@ package source
 
 import (
 	"context"
-	"crypto/rand"
 	"database/sql"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -95,6 +93,8 @@ type NewSource struct {
 	PrivateKey redact.Secret
 	KnownHosts string
 	Hooked     bool // it shall take signed pushes
+
+	kept bool // the credential that it has stays
 }
 
 // Add makes a source and looks at it soon. It needs template:push, and
@@ -113,9 +113,7 @@ func (s *Service) Add(ctx context.Context, in NewSource) (Source, redact.Secret,
 	}
 	secret := none
 	if in.Hooked {
-		b := make([]byte, 32)
-		_, _ = rand.Read(b) // never fails
-		secret = redact.New(hookPrefix + base64.StdEncoding.EncodeToString(b))
+		secret = newHook()
 	}
 	err = s.DB.Write(ctx, "source.add", func(tx *sqldb.Tx) error {
 		v.ID, v.CreatedAt, v.UpdatedAt, v.DueAt, v.Version, v.Wanted = ident.New("src"), tx.Now(), tx.Now(), tx.Now(), 1, 1
@@ -129,7 +127,7 @@ func (s *Service) Add(ctx context.Context, in NewSource) (Source, redact.Secret,
 		if err := s.store.insert(ctx, tx, v); err != nil {
 			if sqldb.IsUnique(err) {
 				return fault.New(fault.Conflict, "name_taken", "the template %s has a source already", v.Name).WithField("/name").
-					WithHint("see it with fairlead template source show %s; remove it first to use another", v.Name)
+					WithHint("see it with fairlead template source show %s, and change it with fairlead template source update %s", v.Name, v.Name)
 			}
 			return err
 		}
@@ -139,7 +137,7 @@ func (s *Service) Add(ctx context.Context, in NewSource) (Source, redact.Secret,
 		tx.Notify(Topic, "")
 		audit.Append(ctx, tx, audit.Entry{Action: "template:source-add", Target: v.Target(), Decision: d,
 			Details: map[string]any{"source": v.ID, "kind": string(v.Kind), "url": v.URL, "path": v.Path, "refs": v.Refs, "credential": v.Credential}})
-		return nil
+		return s.tell(ctx, tx, "template.source_added", v, nil)
 	})
 	return v, secret, err
 }
@@ -150,7 +148,7 @@ func (s *Service) check(ctx context.Context, v *Source, in NewSource) (place, er
 		return place{}, fault.From(err).WithField("/name")
 	}
 	if (in.URL == "") == (in.Folder == "") {
-		return place{}, invalid("/url", "give either the URL of a repository or a folder on the server")
+		return place{}, errOnePlace()
 	}
 	if err := checkInside(in.Path, in.Refs); err != nil {
 		return place{}, err
@@ -169,7 +167,7 @@ func (s *Service) check(ctx context.Context, v *Source, in NewSource) (place, er
 	}
 	v.Kind, v.URL = where.kind, where.url
 	if v.Kind.local() {
-		if _, err := s.Access.Check(ctx, access.SystemManage, access.Target{Kind: "system", Name: "sources"}); err != nil {
+		if err := s.mayLocal(ctx); err != nil {
 			return place{}, err
 		}
 	}
@@ -187,6 +185,22 @@ func (s *Service) check(ctx context.Context, v *Source, in NewSource) (place, er
 		}
 	}
 	return where, checkCredential(v, in)
+}
+
+// MayAdd tells whether the caller may add sources at all: nil when so.
+func (s *Service) MayAdd(ctx context.Context) error {
+	_, err := s.Access.Check(ctx, access.TemplatePush, access.Target{Kind: "template"})
+	return err
+}
+
+// mayLocal holds for whoever may have the server read its own disk.
+func (s *Service) mayLocal(ctx context.Context) error {
+	_, err := s.Access.Check(ctx, access.SystemManage, access.Target{Kind: "system", Name: "sources"})
+	return err
+}
+
+func errOnePlace() error {
+	return invalid("/url", "give either the URL of a repository or a folder on the server")
 }
 
 func noSource() error {
@@ -260,7 +274,7 @@ func (s *Service) Tags(ctx context.Context, ref string, page sqldb.Page) ([]Tag,
 		return nil, "", err
 	}
 	var w sqldb.Where
-	w.And(`source = ?`, v.ID)
+	w.And(`source = ? AND place = ?`, v.ID, v.place)
 	return tags.Page(ctx, s.DB.Read(), w, "", page)
 }
 
@@ -302,7 +316,7 @@ func (s *Service) Remove(ctx context.Context, ref string, ifVersion int64) error
 			return err
 		}
 		if ifVersion != 0 && now.Version != ifVersion {
-			return fault.New(fault.Stale, "stale_version", "the source was changed since you looked at it").WithHint("look again, then repeat what you wanted")
+			return stale()
 		}
 		if err := s.store.remove(ctx, tx, v.ID); err != nil {
 			return err
@@ -311,6 +325,6 @@ func (s *Service) Remove(ctx context.Context, ref string, ifVersion int64) error
 			return err
 		}
 		audit.Append(ctx, tx, audit.Entry{Action: "template:source-remove", Target: v.Target(), Decision: d, Details: map[string]any{"source": v.ID, "url": v.URL}})
-		return nil
+		return s.tell(ctx, tx, "template.source_removed", v, nil)
 	})
 }

@@ -51,6 +51,7 @@ type Source struct {
 	UpdatedAt  time.Time
 	Version    int64
 
+	place int64 // counts the places that it has led to
 	fence int64
 }
 
@@ -84,7 +85,8 @@ type Tag struct {
 	SeenAt  time.Time
 
 	sortKey string
-	again   bool // trying again may help
+	again   bool  // trying again may help
+	place   int64 // the one of the source that it was seen at
 }
 
 // Import is a version as a source has it.
@@ -93,6 +95,9 @@ type Import struct {
 	Version string // "" when the manifest is to say it
 	Files   *bundle.Bundle
 	Details map[string]any // for the audit record: where it comes from
+	// Held holds in the transaction that makes the version: a source that leads
+	// elsewhere by then, or is no more, gives none.
+	Held func(context.Context, *sqldb.Tx) error
 }
 
 // Templates takes versions in.

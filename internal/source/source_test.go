@@ -44,9 +44,16 @@ type shelf struct {
 	got  map[string]string // version -> digest
 	says map[string]error
 	then func() // done after a version was taken in
+
+	before func(context.Context, source.Import) error // done before one is
 }
 
-func (s *shelf) Import(_ context.Context, in source.Import) (string, string, error) {
+func (s *shelf) Import(ctx context.Context, in source.Import) (string, string, error) {
+	if s.before != nil {
+		if err := s.before(ctx, in); err != nil {
+			return "", "", err
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.says[in.Version]; err != nil {
@@ -54,6 +61,9 @@ func (s *shelf) Import(_ context.Context, in source.Import) (string, string, err
 	}
 	if s.got == nil {
 		s.got = map[string]string{}
+	}
+	if had, ok := s.got[in.Version]; ok && had != in.Files.Digest() { // as templates do
+		return "", "", fault.New(fault.Conflict, "version_exists", "version %s exists with other content", in.Version)
 	}
 	s.got[in.Version] = in.Files.Digest()
 	if s.then != nil {
@@ -282,6 +292,10 @@ func TestWhoMayDoWhat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	local := "file:///srv/x"
+	if _, _, err := w.Update(as("ada"), "x", source.Change{URL: &local}, 0); !fault.Is(err, fault.Denied) {
+		t.Errorf("to a place on the server: %v", err)
+	}
 	for who, want := range map[string]fault.Kind{"eve": fault.NotFound, "": fault.Unauthenticated} {
 		ctx := as(who)
 		if who == "" {
@@ -292,6 +306,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 			"Tags":   func() error { _, _, err := w.Tags(ctx, v.ID, sqldb.Page{}); return err }(),
 			"Sync":   func() error { _, err := w.Sync(ctx, v.ID); return err }(),
 			"Remove": w.Remove(ctx, v.ID, 0),
+			"Update": func() error { _, _, err := w.Update(ctx, v.ID, source.Change{Path: &local}, 0); return err }(),
 		} {
 			if !fault.Is(err, want) {
 				t.Errorf("%s by %q: %v", name, who, err)

@@ -29,6 +29,10 @@ const (
 	longestPause = 6 * time.Hour
 )
 
+// errVersionExists is what Templates says of other content under a number that
+// is taken.
+var errVersionExists = fault.New(fault.Conflict, "version_exists", "")
+
 var errOvertaken = errors.New("another look has overtaken this one")
 
 // Loop is what looks at the sources that are due.
@@ -76,7 +80,7 @@ func (s *Service) look(ctx context.Context, v Source) error {
 	p := problemOf(err)
 	failpoint.Hit("source.look.done")
 	return errors.Join(err, s.DB.Write(context.WithoutCancel(ctx), "source.done", func(tx *sqldb.Tx) error {
-		return s.store.done(ctx, tx, v, p, v.next(tx.Now(), p.Code != "", more))
+		return s.store.done(ctx, tx, v, p, v.next(tx.Now(), p.Code != "", more), p.Code == "" && !more)
 	}))
 }
 
@@ -119,6 +123,7 @@ func problemOf(err error) Problem {
 // candidate is a version that may be taken in, with how its files are read.
 type candidate struct {
 	tag   Tag
+	was   Tag // what it was at the place before; zero: nothing
 	files func(context.Context) (*bundle.Bundle, error)
 }
 
@@ -140,7 +145,11 @@ func (s *Service) take(ctx context.Context, v Source) (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	found, err := s.fresh(ctx, v, there)
+	known, err := s.store.known(ctx, v.ID)
+	if err != nil {
+		return false, err
+	}
+	found, err := s.fresh(ctx, v, there, known)
 	if err != nil {
 		return false, err
 	}
@@ -156,23 +165,28 @@ func (s *Service) take(ctx context.Context, v Source) (more bool, err error) {
 	}
 	for _, t := range found {
 		read := func(ctx context.Context) (*bundle.Bundle, error) { return repo.Bundle(ctx, t.Commit, v.Path) }
-		if err := s.bring(ctx, v, candidate{t, read}); err != nil {
+		if err := s.bring(ctx, v, candidate{t, v.before(known, t.Name), read}); err != nil {
 			return false, err
 		}
 	}
 	return more, nil
 }
 
-// fresh gives the tags to take in, the newest version first, and refuses those
-// that moved.
-func (s *Service) fresh(ctx context.Context, v Source, there []gitrepo.Tag) ([]Tag, error) {
-	known, err := s.store.known(ctx, v.ID)
-	if err != nil {
-		return nil, err
+// before is what a tag was at a place that the source has left.
+func (v Source) before(known map[string]Tag, tag string) Tag {
+	if was := known[tag]; was.place < v.place {
+		return was
 	}
+	return Tag{}
+}
+
+// fresh gives the tags to take in, the newest version first, and refuses those
+// that moved. What is known of another place counts for nothing: whether its
+// versions are the same ones their content says.
+func (s *Service) fresh(ctx context.Context, v Source, there []gitrepo.Tag, known map[string]Tag) ([]Tag, error) {
 	byRelease := map[string]string{}
 	for _, k := range known {
-		if k.Status != Broken {
+		if k.Status != Broken && k.place == v.place {
 			byRelease[k.Release] = k.Name
 		}
 	}
@@ -186,6 +200,7 @@ func (s *Service) fresh(ctx context.Context, v Source, there []gitrepo.Tag) ([]T
 		}
 		now := Tag{Name: t.Name, Release: release, Commit: t.Commit, sortKey: key}
 		was, seen := known[t.Name]
+		seen = seen && was.place == v.place
 		switch {
 		case seen && was.Status != Broken:
 			if err := s.compare(ctx, v, was, t.Commit); err != nil {
@@ -244,6 +259,7 @@ func (s *Service) bring(ctx context.Context, v Source, c candidate) error {
 	if err == nil {
 		failpoint.Hit("source.import.before")
 		version, t.Digest, err = s.Templates.Import(ctx, Import{Name: v.Name, Version: t.Release, Files: b,
+			Held:    func(ctx context.Context, tx *sqldb.Tx) error { return s.store.held(ctx, tx, v) },
 			Details: map[string]any{"source": v.ID, "url": v.URL, "path": v.Path, "tag": t.Name, "commit": t.Commit}})
 		failpoint.Hit("source.import.after")
 	}
@@ -266,13 +282,19 @@ func (s *Service) bring(ctx context.Context, v Source, c candidate) error {
 			t.again = true
 		}
 		t.Status, t.Problem, kind = Broken, problemOf(err), "template.version_broken"
+		if errors.Is(err, errVersionExists) {
+			kind = "template.version_refused"
+		}
+	}
+	if c.was.Status != Broken && c.was.Digest != "" && c.was.Digest == t.Digest {
+		kind = "" // the source has moved, and has what it had
 	}
 	return s.note(ctx, v, t, kind, false)
 }
 
-// note writes down what became of a tag, and tells: again, when it was told
-// already.
+// note writes down what became of a tag and, with a kind of event, tells it.
 func (s *Service) note(ctx context.Context, v Source, t Tag, kind string, audited bool) error {
+	t.place = v.place
 	return s.DB.Write(ctx, "source.tag", func(tx *sqldb.Tx) error {
 		if err := s.store.held(ctx, tx, v); err != nil {
 			return err
@@ -290,6 +312,9 @@ func (s *Service) note(ctx context.Context, v Source, t Tag, kind string, audite
 		if t.Status != Imported || audited { // what was imported has its own record
 			audit.Append(ctx, tx, audit.Entry{Action: "template:source-" + string(t.Status), Target: v.Target(), Decision: access.Decision{Allowed: t.Status == Imported, Policies: []string{"source"}}, Details: details})
 		}
+		if kind == "" {
+			return nil
+		}
 		return event.Emit(ctx, tx, event.Event{Type: kind, Subject: v.ID, To: []string{v.CreatedBy}, Data: details})
 	})
 }
@@ -306,8 +331,7 @@ func (s *Service) takeFolder(ctx context.Context, v Source) error {
 		return err
 	}
 	t := Tag{Name: "folder", Release: v.Release, Commit: b.Digest()}
-	was, seen := known[t.Name]
-	if seen && was.Commit == t.Commit && !was.again && !v.asked() {
+	if was, seen := known[t.Name]; seen && was.place == v.place && was.Commit == t.Commit && !was.again && !v.asked() {
 		return nil
 	}
 	if v.Release != "" {
@@ -315,7 +339,7 @@ func (s *Service) takeFolder(ctx context.Context, v Source) error {
 			return err
 		}
 	}
-	return s.bring(ctx, v, candidate{t, func(context.Context) (*bundle.Bundle, error) { return b, nil }})
+	return s.bring(ctx, v, candidate{t, v.before(known, t.Name), func(context.Context) (*bundle.Bundle, error) { return b, nil }})
 }
 
 func (v Source) folder() string {

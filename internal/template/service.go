@@ -76,13 +76,18 @@ func (s *Service) PushAs(ctx context.Context, archive io.Reader, n Naming) (v *V
 	if err != nil {
 		return nil, false, err
 	}
-	return s.push(ctx, b, n, nil)
+	return s.push(ctx, b, n)
+}
+
+// Origin is where a version comes from.
+type Origin struct {
+	Details map[string]any                                // for the audit record
+	Held    func(ctx context.Context, tx *sqldb.Tx) error // nil, or whether it may still come, in the transaction that makes it
 }
 
 // Import is Push of what somebody's source has, after its tests passed: a case
 // that fails is an Invalid fault, code "template_tests_failed", that names each.
-// The details go into the audit record.
-func (s *Service) Import(ctx context.Context, b *bundle.Bundle, n Naming, details map[string]any) (*Version, error) {
+func (s *Service) Import(ctx context.Context, b *bundle.Bundle, n Naming, from Origin) (*Version, error) {
 	if _, err := s.access.Check(ctx, access.TemplatePush, target(n.Name, nil)); err != nil {
 		return nil, err
 	}
@@ -104,20 +109,20 @@ func (s *Service) Import(ctx context.Context, b *bundle.Bundle, n Naming, detail
 		return nil, fault.New(fault.Invalid, "template_tests_failed", "%d of the template's %d tests failed: %s", len(bad), len(report.Cases), bad[0].Message).
 			WithField(bad[0].Field).WithViolations(bad...).WithHint("try them with: fairlead template test DIR")
 	}
-	v, _, err = s.store(ctx, b, v, details)
+	v, _, err = s.store(ctx, b, v, from)
 	return v, err
 }
 
-func (s *Service) push(ctx context.Context, b *bundle.Bundle, n Naming, details map[string]any) (*Version, bool, error) {
+func (s *Service) push(ctx context.Context, b *bundle.Bundle, n Naming) (*Version, bool, error) {
 	v, _, err := s.sound(ctx, b, n)
 	if err != nil {
 		return nil, false, err
 	}
-	return s.store(ctx, b, v, details)
+	return s.store(ctx, b, v, Origin{})
 }
 
 // store makes a sound version one for ever.
-func (s *Service) store(ctx context.Context, b *bundle.Bundle, v *Version, details map[string]any) (*Version, bool, error) {
+func (s *Service) store(ctx context.Context, b *bundle.Bundle, v *Version, from Origin) (*Version, bool, error) {
 	decision, err := s.access.Check(ctx, access.TemplatePush, v.Target())
 	if err != nil {
 		return nil, false, err
@@ -130,6 +135,11 @@ func (s *Service) store(ctx context.Context, b *bundle.Bundle, v *Version, detai
 	var created bool
 	write := func(tx *sqldb.Tx) error {
 		created = false
+		if from.Held != nil {
+			if err := from.Held(ctx, tx); err != nil {
+				return err
+			}
+		}
 		q := queries{tx}
 		switch old, err := q.find(ctx, v.Name, v.Version); {
 		case err == nil && (old.Digest == v.Digest || old.pushed == b.Digest()):
@@ -148,7 +158,7 @@ func (s *Service) store(ctx context.Context, b *bundle.Bundle, v *Version, detai
 		}
 		created = true
 		said := map[string]any{"version": v.Version, "digest": v.Digest, "engine": v.Engine}
-		maps.Copy(said, details)
+		maps.Copy(said, from.Details)
 		audit.Append(ctx, tx, audit.Entry{Action: string(access.TemplatePush), Target: v.Target(), Decision: decision, Details: said})
 		return nil
 	}
@@ -247,7 +257,7 @@ func (s *Service) SeedShipped(ctx context.Context, tree fs.FS) error {
 		if stored {
 			continue
 		}
-		_, _, err = s.push(ctx, b, Naming{}, nil)
+		_, _, err = s.push(ctx, b, Naming{})
 		if errors.Is(err, fault.New(fault.Invalid, "unknown_engine", "")) {
 			s.log.InfoContext(ctx, "a shipped template is left out: there is no such engine here", "template", e.Name())
 			continue

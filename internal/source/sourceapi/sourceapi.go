@@ -28,6 +28,7 @@ var tags = []string{"Template sources"}
 // Register puts the operations on the API.
 func Register(api huma.API, svc *source.Service) {
 	registerAdd(api, svc)
+	registerUpdate(api, svc)
 	registerPush(api, svc)
 	httpx.Register(api, huma.Operation{OperationID: "list-template-sources", Method: http.MethodGet, Path: root, Tags: tags, Summary: "Where templates come from, as far as the caller may push them"},
 		func(ctx context.Context, in *struct{ httpx.PageInput }) (*httpx.Body[httpx.Page[TemplateSource]], error) {

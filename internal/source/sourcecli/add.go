@@ -52,20 +52,26 @@ func add(c *clikit.CLI) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
+	a.flags(cmd)
 	f.StringVar(&a.git, "git", "", "a repository, as https://…, ssh://… or file:///…")
 	f.StringVar(&a.dir, "dir", "", "a folder on the server")
 	f.StringVar(&a.archive, "archive", "", "a .tar.gz, .tar or .zip, taken in once")
+	f.StringVar(&a.version, "version", "", "of an archive or a folder whose template.yaml does not say it")
+	return cmd
+}
+
+// flags are those of adding and of changing.
+func (a *adding) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
 	f.StringVar(&a.path, "path", "", "the folder in it")
 	f.StringVar(&a.ref, "ref", "", "which tags, as v* or bucket/v*")
-	f.StringVar(&a.version, "version", "", "of an archive or a folder whose template.yaml does not say it")
-	f.StringVar(&a.every, "every", "", "how often it is looked at, as 1h; 0 only when asked (default 5m)")
+	f.StringVar(&a.every, "every", "", "how often it is looked at, as 1h; 0 only when asked (5m unless said otherwise)")
 	f.StringVar(&a.username, "username", "", "https: whose token it is")
 	f.BoolVar(&a.passwordStdin, "password-stdin", false, "https: read a token from standard input")
 	f.StringVar(&a.key, "key", "", "ssh: a file with a deploy key")
 	f.StringVar(&a.knownHosts, "known-hosts", "", "ssh: a file with the host's key")
 	f.BoolVar(&a.webhook, "webhook", false, "take signed pushes; the secret is shown this once")
-	f.BoolVar(&a.noWait, "no-wait", false, "do not wait for the first look")
-	return cmd
+	f.BoolVar(&a.noWait, "no-wait", false, "do not wait for the look")
 }
 
 // send pushes an archive.
@@ -101,27 +107,49 @@ func (a adding) send(c *clikit.CLI, cmd *cobra.Command, s *clikit.Session, name 
 func (a adding) source(c *clikit.CLI, cmd *cobra.Command, s *clikit.Session, name string) error {
 	body := apiclient.AddTemplateSourceJSONRequestBody{Name: name, URL: clikit.Some(a.git), Folder: clikit.Some(a.dir), Path: clikit.Some(a.path), Refs: clikit.Some(a.ref),
 		Release: clikit.Some(a.version), Username: clikit.Some(a.username), Webhook: clikit.Some(a.webhook)}
-	if a.every != "" {
-		seconds := int64(0)
-		if a.every != "0" {
-			d, err := clikit.ParseDuration(a.every)
-			if err != nil {
-				return err
-			}
-			seconds = int64(d.Seconds())
-		}
-		body.EverySeconds = &seconds
+	var err error
+	if body.EverySeconds, err = a.seconds(); err != nil {
+		return err
 	}
+	if body.PrivateKey, body.KnownHosts, body.Password, err = a.credentials(c); err != nil {
+		return err
+	}
+	v, err := clikit.Read[apiclient.NewTemplateSource](s.AddTemplateSource(cmd.Context(), body))
+	if err != nil {
+		return err
+	}
+	return a.follow(c, cmd, s, v)
+}
+
+// seconds is the pace that was asked for; nil when none was.
+func (a adding) seconds() (*int64, error) {
+	seconds := int64(0)
+	switch a.every {
+	case "":
+		return nil, nil
+	case "0":
+	default:
+		d, err := clikit.ParseDuration(a.every)
+		if err != nil {
+			return nil, err
+		}
+		seconds = int64(d.Seconds())
+	}
+	return &seconds, nil
+}
+
+// credentials reads what the flags name.
+func (a adding) credentials(c *clikit.CLI) (key, knownHosts, password *string, err error) {
 	for _, f := range []struct {
 		name string
 		into **string
-	}{{a.key, &body.PrivateKey}, {a.knownHosts, &body.KnownHosts}} {
+	}{{a.key, &key}, {a.knownHosts, &knownHosts}} {
 		if f.name == "" {
 			continue
 		}
 		text, err := c.ReadFile(f.name, maxSecret)
 		if err != nil {
-			return err
+			return nil, nil, nil, err
 		}
 		value := string(text)
 		*f.into = &value
@@ -129,15 +157,16 @@ func (a adding) source(c *clikit.CLI, cmd *cobra.Command, s *clikit.Session, nam
 	if a.passwordStdin {
 		secret, err := c.ReadSecret()
 		if err != nil {
-			return err
+			return nil, nil, nil, err
 		}
 		value := secret.Reveal()
-		body.Password = &value
+		password = &value
 	}
-	v, err := clikit.Read[apiclient.NewTemplateSource](s.AddTemplateSource(cmd.Context(), body))
-	if err != nil {
-		return err
-	}
+	return key, knownHosts, password, nil
+}
+
+// follow shows a secret that is shown once, and waits for the look.
+func (a adding) follow(c *clikit.CLI, cmd *cobra.Command, s *clikit.Session, v apiclient.NewTemplateSource) error {
 	if v.Secret != nil {
 		c.Note("Pushes to %s/api/v1/template-sources/%s/push are signed with this secret. Keep it: it is shown this once.", s.URL, v.ID)
 		if !c.Machine() && !c.NamesOnly() {

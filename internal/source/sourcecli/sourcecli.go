@@ -18,7 +18,7 @@ type (
 // Below gives the commands that belong below "template".
 func Below(c *clikit.CLI) []*cobra.Command {
 	source := &cobra.Command{Use: "source", Aliases: []string{"sources"}, Short: "Where templates come from"}
-	source.AddCommand(list(c), show(c), sync(c), remove(c))
+	source.AddCommand(list(c), show(c), sync(c), update(c), remove(c))
 	return []*cobra.Command{add(c), source}
 }
 

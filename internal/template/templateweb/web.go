@@ -32,8 +32,7 @@ func Mount(p *webui.Portal, s Services) {
 	p.Page("GET /templates/{template}/versions", w.versions)
 	p.Page("GET /templates/{template}/use", w.use)
 	p.Action("POST /templates/{template}/deprecate", w.deprecate)
-	p.LivePage("GET /sources", w.sources, w.sourcesLive)
-	p.Action("POST /sources/sync", w.sync)
+	w.mountSources(p)
 }
 
 // allowed turns "you may not see that" into nothing to show.
@@ -218,32 +217,4 @@ func (w *web) use(r *webui.Request) (webui.View, error) {
 	view.Body = usePage(r, v, list, next)
 	view.API, view.CLI = "GET /api/v1/resources?template="+t.Name, "fairlead template users "+t.Name
 	return view, nil
-}
-
-func (w *web) lookSources(r *webui.Request) ([]source.Source, string, string, error) {
-	page, err := r.PageOf(30)
-	if err != nil {
-		return nil, "", "", err
-	}
-	list, next, err := w.Sources.List(access.Wondering(r.Context()), page)
-	var stamp strings.Builder
-	for _, s := range list {
-		fmt.Fprint(&stamp, s.ID, s.Looked, s.Wanted, s.Failures, s.SyncedAt, s.Problem.Code)
-	}
-	return list, next, stamp.String(), err
-}
-
-func (w *web) sources(r *webui.Request) (webui.View, error) {
-	list, next, stamp, err := w.lookSources(r)
-	return webui.View{Title: "Sources", Body: sourcesPage(r, list, next), Stamp: stamp, API: "GET /api/v1/template-sources", CLI: "fairlead template source ls", Docs: "/docs/templates"}, err
-}
-
-func (w *web) sourcesLive(r *webui.Request) (string, []string, error) {
-	_, _, stamp, err := w.lookSources(r)
-	return stamp, nil, err
-}
-
-func (w *web) sync(r *webui.Request) (webui.Answer, error) {
-	s, err := w.Sources.Sync(r.Context(), r.Field("source"))
-	return webui.Answer{To: "/sources", Flash: "The source of " + s.Name + " is being looked at."}, err
 }
