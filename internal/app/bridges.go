@@ -93,7 +93,7 @@ type templateVersion struct{ v *template.Version }
 func (t templateVersion) Info() resource.TemplateInfo {
 	return resource.TemplateInfo{
 		Name: t.v.Name, Version: t.v.Version, Digest: t.v.Digest, Engine: t.v.Engine, ObserveEvery: t.v.ObserveEvery,
-		Outputs: t.v.SensitiveOutputs(), Attributes: t.v.Target().Attributes, Gate: t.gate, Drift: driftPolicy(t.v.Drift),
+		Outputs: t.v.SensitiveOutputs(), OutputTypes: t.v.OutputTypes(), Attributes: t.v.Target().Attributes, Gate: t.gate, Drift: driftPolicy(t.v.Drift),
 		EndOfLife: t.v.Deprecation.EndOfLife, Instead: t.v.Deprecation.Remedy(t.v.Name),
 	}
 }

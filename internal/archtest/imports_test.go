@@ -82,7 +82,7 @@ var (
 		"internal/event":     {"internal/ident", "internal/sqldb"},
 		"internal/egress":    {"internal/fault"},
 		"internal/rego":      {"internal/fault"},
-		"internal/webui":     {"internal/audit", "internal/fault", "internal/httpx", "internal/principal", "internal/sqldb"},
+		"internal/webui":     {"internal/audit", "internal/fault", "internal/httpx", "internal/principal", "internal/sqldb", "internal/yamlx"},
 		"docs":               {},
 		"templates":          {},
 		"policies":           {},

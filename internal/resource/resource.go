@@ -236,6 +236,7 @@ type TemplateInfo struct {
 	ObserveEvery time.Duration // 0 is the engine's, or the service's default
 	Drift        drift.Policy
 	Outputs      map[string]bool // name -> sensitive
+	OutputTypes  map[string]string
 	Attributes   map[string]string
 	EndOfLife    time.Time // from then on nothing new is made from it; zero: never
 	Instead      string    // what to use then

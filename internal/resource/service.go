@@ -225,6 +225,19 @@ func (s *Service) Revisions(ctx context.Context, w Where, p sqldb.Page) ([]Revis
 	return s.db.revisions(ctx, l.ID, p)
 }
 
+// Revision gives one revision of a resource.
+func (s *Service) Revision(ctx context.Context, w Where, number int64) (Revision, error) {
+	l, err := s.locate(ctx, w, access.ResourceView)
+	if err != nil {
+		return Revision{}, err
+	}
+	v, err := s.db.revision(ctx, s.DB.Read(), l.ID, number)
+	if errors.Is(err, sql.ErrNoRows) {
+		return v, fault.New(fault.NotFound, "no_such_revision", "%s has no revision %d", l.Name, number).WithHint("see them with: fairlead describe %s", l.Name)
+	}
+	return v, err
+}
+
 // References gives both directions of a resource's edges: what it refers to,
 // and what refers to it (there Resource and TargetID are the one that refers).
 func (s *Service) References(ctx context.Context, w Where) (to, from []Reference, err error) {

@@ -140,5 +140,14 @@ func (v *Version) DocsText() string {
 // Archive is the canonical archive, a tar.
 func (v *Version) Archive() []byte { return v.files.Archive() }
 
+// OutputTypes gives each declared output and its type.
+func (v *Version) OutputTypes() map[string]string {
+	m := make(map[string]string, len(v.Outputs))
+	for name, o := range v.Outputs {
+		m[name] = o.Type
+	}
+	return m
+}
+
 // OutputNames gives the declared outputs, sorted.
 func (v *Version) OutputNames() []string { return slices.Sorted(maps.Keys(v.Outputs)) }

@@ -93,11 +93,11 @@ func ordered(props map[string]any, required []any) []string {
 	})
 }
 
-func labelOf(s map[string]any, name string) string {
+func labelOf(s map[string]any, pointer string) string {
 	if t := str(s["title"]); t != "" {
 		return t
 	}
-	return Words(unescape(name[strings.LastIndexByte(name, '/')+1:]))
+	return Words(unescape(pointer[strings.LastIndexByte(pointer, '/')+1:]))
 }
 
 func fieldID(name string) string {
@@ -119,6 +119,9 @@ func escape(key string) string {
 	return strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
 }
 
+// nameOf is a property in the name of a field, where a ? is ours.
+func nameOf(key string) string { return strings.ReplaceAll(escape(key), "?", "~2") }
+
 func unescape(key string) string {
 	return strings.NewReplacer("~1", "/", "~0", "~").Replace(key)
 }
@@ -129,7 +132,12 @@ var units = []struct{ suffix, unit string }{
 	{"_ms", "ms"}, {"_percent", "%"}, {"_millicores", "m CPU"},
 }
 
-func unitOf(name string) string {
+// unitOf is what a number counts: as its author says (x-unit), or as its name
+// ends.
+func unitOf(s map[string]any, name string) string {
+	if u := str(s["x-unit"]); u != "" {
+		return u
+	}
 	for _, u := range units {
 		if strings.HasSuffix(name, u.suffix) {
 			return u.unit

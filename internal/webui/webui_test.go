@@ -46,11 +46,12 @@ const wide = `{"type":"object","required":["size"],"properties":{
 
 func TestWhatASchemaFormSendsIsTheInputs(t *testing.T) {
 	t.Parallel()
-	got, wrong := webui.ReadSchemaForm(schema(t, wide), url.Values{
+	in := webui.ReadSchemaForm(schema(t, wide), url.Values{
 		"in/size": {"large"}, "in/count": {"12"}, "in/on?": {"shown"}, "in/secret": {" keeps its spaces "}, "in/tags?": {"shown"}, "in/tags": {"a", "c"},
 		"in/rules/0/port": {"80"}, "in/rules/0/from": {"x"}, "in/rules/7/port": {"443"}, "in/nested/deep/x": {"1.5"}, "in/free": {`{"any":[1]}`}, "in/why": {"load"},
 		"in/unknown": {"ignored"}, "in/nodes": {"3"}, "in/sure": {"true"},
 	})
+	got, wrong := in.Values, in.Wrong
 	want := map[string]any{
 		"size": "large", "count": json.Number("12"), "on": false, "secret": " keeps its spaces ", "tags": []any{"a", "c"}, "why": "load", "nodes": 3.0, "sure": true,
 		"rules":  []any{map[string]any{"port": json.Number("80"), "from": "x"}, map[string]any{"port": json.Number("443")}},
@@ -59,7 +60,8 @@ func TestWhatASchemaFormSendsIsTheInputs(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" || len(wrong) > 0 {
 		t.Errorf("%v\n%s", wrong, diff)
 	}
-	got, wrong = webui.ReadSchemaForm(schema(t, wide), url.Values{"in/size": {"small"}, "in/why": {"does not count"}, "in/count": {"many"}, "in/free": {"{"}, "in/nested/deep/x": {"${{ resources.db.outputs.port }}"}})
+	in = webui.ReadSchemaForm(schema(t, wide), url.Values{"in/size": {"small"}, "in/why": {"does not count"}, "in/count": {"many"}, "in/free": {"{"}, "in/nested/deep/x": {"${{ resources.db.outputs.port }}"}})
+	got, wrong = in.Values, in.Wrong
 	if got["why"] != nil || len(wrong) != 2 || wrong[0].Field == "" || cmp.Diff(got["nested"], map[string]any{"deep": map[string]any{"x": "${{ resources.db.outputs.port }}"}}) != "" {
 		t.Errorf("%v %v", got, wrong)
 	}

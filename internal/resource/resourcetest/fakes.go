@@ -90,7 +90,7 @@ func (Templates) Find(_ context.Context, name, v string) (resource.Template, err
 	}
 	digest := "digest-of-" + name + v
 	return version{resource.TemplateInfo{Name: name, Version: v, Digest: digest, Engine: engineName, Drift: how,
-		Outputs: map[string]bool{"name": false, "key": true},
+		Outputs: map[string]bool{"name": false, "key": true}, OutputTypes: map[string]string{"name": "string", "key": "string"},
 		Gate: func(map[string]any) gate.Template {
 			return gate.Template{Name: name, Version: v, Digest: digest, Engine: engineName}
 		}}}, nil

@@ -20,8 +20,15 @@ func (w *web) newChange(r *webui.Request) (webui.View, error) {
 	if err != nil {
 		return webui.View{}, err
 	}
-	f.old, f.name, f.inputs, f.fresh = &res, res.Name, res.Inputs, true
-	return w.formView(f, http.StatusOK), nil
+	f.of(res)
+	f.inputs, f.fresh = res.Inputs, true
+	return w.formView(r.Context(), f, http.StatusOK), nil
+}
+
+// of makes it a form for a change of a resource.
+func (f *form) of(res resource.Resource) {
+	f.old, f.name, f.in = &res, res.Name, res.Project+"/"+res.Environment
+	f.match, f.base = res.Version, res.Revision
 }
 
 func orUsed(version string, res resource.Resource) string {
@@ -43,17 +50,18 @@ func (w *web) readChange(r *webui.Request) (form, resource.Change, error) {
 	if err != nil {
 		return f, ch, err
 	}
-	f.old, f.name, f.note = &res, res.Name, r.Field("note")
-	var wrong []fault.Violation
-	f.inputs, wrong = webui.ReadSchemaForm(f.t.Inputs, r.PostForm)
-	for _, v := range wrong {
-		f.wrong = append(f.wrong, fault.Violation{Field: "/inputs" + v.Field, Message: v.Message})
+	f.of(res)
+	f.note = r.Field("note")
+	for field, into := range map[string]*int64{"match": &f.match, "base": &f.base} {
+		if n, err := strconv.ParseInt(r.Field(field), 10, 64); err == nil && n > 0 {
+			*into = n
+		}
 	}
-	match, err := strconv.ParseInt(r.Field("match"), 10, 64)
-	if err != nil {
-		match = 0
+	f.take(r)
+	if err := w.keepTheirs(r, &f); err != nil {
+		return f, ch, err
 	}
-	ch = resource.Change{Note: f.note, IfMatch: match, Set: f.changes(res)}
+	ch = resource.Change{Note: f.note, IfMatch: f.match, Set: f.changes(res)}
 	if f.t.Version != res.TemplateVersion {
 		ch.Version = f.t.Version
 	}
@@ -147,20 +155,27 @@ func (w *web) change(r *webui.Request) (webui.Answer, error) {
 		return webui.Answer{}, err
 	}
 	if len(f.wrong) > 0 {
-		return w.refused(f, nil)
+		return w.refused(r, f, nil)
 	}
 	made, err := w.Resources.Change(r.Context(), byID(*f.old), ch)
 	if fault.Is(err, fault.Stale) {
-		err = fault.New(fault.Stale, "stale_version", "%s was changed by somebody else since you opened this form", f.old.Name).
-			WithHint("your fields are kept below, over what is there now: look at both, then send it again")
+		return w.merged(r, f)
 	}
 	if err != nil {
-		return w.refused(f, err)
+		return w.refused(r, f, err)
 	}
 	if made.Revision == f.old.Revision {
 		return webui.Answer{To: href(made), Flash: "Nothing differs: there is no new revision."}, nil
 	}
 	return webui.Answer{To: href(made), Flash: "Revision " + strconv.FormatInt(made.Revision, 10) + " is on its way."}, nil
+}
+
+func (w *web) reshapeChange(r *webui.Request) (webui.Answer, error) {
+	f, _, err := w.readChange(r)
+	if err != nil {
+		return webui.Answer{}, err
+	}
+	return w.reshaped(r, f)
 }
 
 func byID(r resource.Resource) resource.Where {

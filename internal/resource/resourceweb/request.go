@@ -23,9 +23,13 @@ func (w *web) mountRequests() {
 	w.p.Page("GET /create/{template}", w.newRequest)
 	w.p.Action("POST /create/{template}", w.create)
 	w.p.Action("POST /create/{template}/check", w.checkNew)
+	w.p.Action("POST /create/{template}/form", w.reshapeNew)
 	w.p.Page("GET "+one+"/change", w.newChange)
 	w.p.Action("POST "+one+"/change", w.change)
 	w.p.Action("POST "+one+"/change/check", w.checkChange)
+	w.p.Action("POST "+one+"/change/form", w.reshapeChange)
+	w.p.Action("POST "+one+"/change/merge", w.mergeChange)
+	w.p.Part("GET /references", w.references)
 }
 
 // Starts finds the templates that something can be made from, for the palette.
@@ -70,7 +74,11 @@ type form struct {
 	name, note   string
 	lease        string
 	inputs       map[string]any
-	fresh        bool // nothing was sent yet
+	match, base  int64         // of a change: the version and the revision that it was opened with
+	filled       *webui.Filled // what was sent; nil when nothing was
+	offers       []resource.Offer
+	merge        *merging // when somebody else was quicker
+	fresh        bool     // nothing was sent yet
 	wrong        []fault.Violation
 	err          error // what kept it from being accepted
 	preview      *preview
@@ -92,8 +100,9 @@ func (f form) path() string {
 func (f form) draft() string { return strings.TrimPrefix(f.path(), "/") }
 
 func (f form) fields() *webui.Node {
-	if f.fresh && f.old == nil {
-		return webui.SchemaFields(f.t.Inputs, nil, nil)
+	in := f.filled
+	if in == nil {
+		in = &webui.Filled{Values: f.inputs}
 	}
 	wrong := make([]fault.Violation, 0, len(f.wrong))
 	for _, v := range f.wrong {
@@ -102,7 +111,16 @@ func (f form) fields() *webui.Node {
 		}
 		wrong = append(wrong, v)
 	}
-	return webui.SchemaFields(f.t.Inputs, f.inputs, wrong)
+	return in.Fields(f.t.Inputs, wrong).In(f.path()+"/form", "/references")
+}
+
+// take reads the inputs that were sent.
+func (f *form) take(r *webui.Request) {
+	f.filled = webui.ReadSchemaForm(f.t.Inputs, r.PostForm)
+	f.inputs = f.filled.Values
+	for _, v := range f.filled.Wrong {
+		f.wrong = append(f.wrong, fault.Violation{Field: "/inputs" + v.Field, Message: v.Message})
+	}
 }
 
 // wrongAt gives what is wrong with one of the form's own fields.
@@ -158,10 +176,15 @@ func (w *web) newRequest(r *webui.Request) (webui.View, error) {
 	if f.in == "" && len(f.environments) > 0 {
 		f.in = f.environments[0].Project + "/" + f.environments[0].Name
 	}
-	return w.formView(f, http.StatusOK), nil
+	return w.formView(r.Context(), f, http.StatusOK), nil
 }
 
-func (w *web) formView(f form, status int) webui.View {
+func (w *web) formView(ctx context.Context, f form, status int) webui.View {
+	if p, e := f.place(); e != "" {
+		if list, _, err := w.Resources.Offers(ctx, p, e, resource.OfferFilter{Secret: true, Except: f.name}, ""); err == nil { // without them the form is as good
+			f.offers = list
+		}
+	}
 	v := webui.View{Title: "Create " + titleOf(f.t), Status: status, Body: requestPage(f),
 		Crumbs: []webui.Crumb{{Title: "Home", Href: "/"}, {Title: "Create", Href: "/create"}, {Title: titleOf(f.t)}}}
 	if f.old != nil {
@@ -180,11 +203,7 @@ func (w *web) read(r *webui.Request) (form, error) {
 		return f, err
 	}
 	f.in, f.name, f.note, f.lease = r.Field("where"), r.Field("name"), r.Field("note"), r.Field("lease")
-	var wrong []fault.Violation
-	f.inputs, wrong = webui.ReadSchemaForm(f.t.Inputs, r.PostForm)
-	for _, v := range wrong {
-		f.wrong = append(f.wrong, fault.Violation{Field: "/inputs" + v.Field, Message: v.Message})
-	}
+	f.take(r)
 	return f, nil
 }
 
@@ -203,6 +222,24 @@ func (w *web) checkNew(r *webui.Request) (webui.Answer, error) {
 	return w.checked(r, f, p, err)
 }
 
+// reshapeNew shows the form anew: what it asks for may depend on what was
+// chosen in it.
+func (w *web) reshapeNew(r *webui.Request) (webui.Answer, error) {
+	f, err := w.read(r)
+	if err != nil {
+		return webui.Answer{}, err
+	}
+	return w.reshaped(r, f)
+}
+
+func (w *web) reshaped(r *webui.Request, f form) (webui.Answer, error) {
+	if r.Partial() {
+		return webui.Answer{Part: schemaPart(f)}, nil
+	}
+	v := w.formView(r.Context(), f, http.StatusOK)
+	return webui.Answer{View: &v}, nil
+}
+
 func (w *web) checked(r *webui.Request, f form, p *preview, err error) (webui.Answer, error) {
 	if fault.Is(err, fault.Internal) || fault.Is(err, fault.Unauthenticated) {
 		return webui.Answer{}, err
@@ -213,7 +250,7 @@ func (w *web) checked(r *webui.Request, f form, p *preview, err error) (webui.An
 	if r.Partial() {
 		return webui.Answer{Part: panel(f)}, nil
 	}
-	v := w.formView(f, http.StatusOK)
+	v := w.formView(r.Context(), f, http.StatusOK)
 	return webui.Answer{View: &v}, nil
 }
 
@@ -236,13 +273,13 @@ func (w *web) create(r *webui.Request) (webui.Answer, error) {
 		}
 	}
 	if err != nil || len(f.wrong) > 0 {
-		return w.refused(f, err)
+		return w.refused(r, f, err)
 	}
 	return webui.Answer{To: href(made), Flash: made.Name + " is asked for: watch it come to be."}, nil
 }
 
 // refused shows the form again with what is wrong, and all that was in it.
-func (w *web) refused(f form, err error) (webui.Answer, error) {
+func (w *web) refused(r *webui.Request, f form, err error) (webui.Answer, error) {
 	if err == nil {
 		err = fault.New(fault.Invalid, "invalid_inputs", "some fields need another look")
 	}
@@ -251,6 +288,6 @@ func (w *web) refused(f form, err error) (webui.Answer, error) {
 	}
 	f.err = err
 	f.failed(err)
-	v := w.formView(f, httpx.Status(fault.KindOf(err)))
+	v := w.formView(r.Context(), f, httpx.Status(fault.KindOf(err)))
 	return webui.Answer{View: &v}, nil
 }

@@ -63,55 +63,23 @@ func (f form) manifest() string {
 		Environment string `yaml:"environment,omitempty"`
 	}
 	type spec struct {
-		Template string         `yaml:"template"`
-		Version  string         `yaml:"version,omitempty"`
-		Inputs   map[string]any `yaml:"inputs,omitempty"`
-		Lease    string         `yaml:"lease,omitempty"`
-		Note     string         `yaml:"note,omitempty"`
+		Template string `yaml:"template"`
+		Version  string `yaml:"version,omitempty"`
+		Inputs   any    `yaml:"inputs,omitempty"`
+		Lease    string `yaml:"lease,omitempty"`
+		Note     string `yaml:"note,omitempty"`
 	}
 	inProject, in := f.place()
-	if f.old != nil {
-		inProject, in = f.old.Project, f.old.Environment
-	}
 	out, err := yaml.Marshal(struct {
 		APIVersion string `yaml:"apiVersion"`
 		Kind       string `yaml:"kind"`
 		Metadata   meta   `yaml:"metadata"`
 		Spec       spec   `yaml:"spec"`
-	}{"fairlead/v1", "Resource", meta{orSign(f.name, "NAME"), inProject, in}, spec{f.t.Name, f.t.Version, plainNumbers(f.t.HideSecrets(f.inputs)), f.lease, f.note}})
+	}{"fairlead/v1", "Resource", meta{orSign(f.name, "NAME"), inProject, in}, spec{f.t.Name, f.t.Version, webui.PlainNumbers(f.t.HideSecrets(f.inputs)), f.lease, f.note}})
 	if err != nil {
 		return ""
 	}
 	return string(out)
-}
-
-// plainNumbers gives numbers as YAML has them.
-func plainNumbers(m map[string]any) map[string]any {
-	out := map[string]any{}
-	for k, v := range m {
-		out[k] = plainNumber(v)
-	}
-	return out
-}
-
-func plainNumber(v any) any {
-	switch v := v.(type) {
-	case json.Number:
-		if i, err := v.Int64(); err == nil {
-			return i
-		}
-		f, _ := v.Float64()
-		return f
-	case map[string]any:
-		return plainNumbers(v)
-	case []any:
-		out := make([]any, len(v))
-		for i, e := range v {
-			out[i] = plainNumber(e)
-		}
-		return out
-	}
-	return v
 }
 
 // errorsJSON is what is wrong, by the id of the field, for the script that

@@ -9,6 +9,7 @@
     const el = e.target.closest?.(sel);
     if (el) f(e, el);
   });
+  document.documentElement.dataset.scripts = "yes";
   const say = (text) => { const live = $("#announce"); if (live) live.textContent = text; };
 
   // --- times: in the reader's zone, the exact one on hover ---------------------
@@ -150,6 +151,47 @@
   on("click", "[data-remove-row]", (e, el) => { e.preventDefault(); const form = el.closest("form"); el.closest(".item-row, fieldset")?.remove(); changed(form); });
   const changed = (form) => form?.dispatchEvent(new Event("input", { bubbles: true }));
 
+  // What a form asks for may depend on what was chosen in it: the server says.
+  const reshape = (form) => form && window.htmx?.trigger(form, "reshape");
+  on("change", "[data-reshape]", (e, el) => reshape(el.closest("form")));
+  on("input", "[data-field-find]", (e, el) => {
+    const q = el.value.trim().toLowerCase();
+    for (const section of $$(".section", el.closest("form"))) {
+      let n = 0;
+      for (const field of $$(":scope > .fields > [data-field]", section)) {
+        const hit = !q || field.textContent.toLowerCase().includes(q) || field.dataset.field.toLowerCase().includes(q);
+        field.classList.toggle("passed", !hit);
+        if (hit) n++;
+      }
+      section.classList.toggle("passed", n === 0);
+      if (q && n) section.open = true;
+    }
+  });
+
+  // An output of something else, picked from a list.
+  on("click", "[data-pick]", (e, el) => {
+    const box = $("#pick"), search = $("input[type=search]", box);
+    box.dataset.for = el.dataset.pick;
+    $("input[name=kind]", box).value = el.dataset.kind || "";
+    $("input[name=secret]", box).value = el.dataset.secret || "";
+    search.value = "";
+    window.htmx?.trigger(search, "pick");
+    setTimeout(() => search.focus(), 50);
+  });
+  on("click", "[data-reference]", (e, el) => {
+    const box = $("#pick"), name = box.dataset.for, form = $("form[data-draft]");
+    const fields = [...form.elements].filter((f) => f.name === name);
+    const at = fields[0]?.closest("[data-field]") || $(`[data-field="${CSS.escape(name)}"]`, form);
+    fields.forEach((f) => (f.disabled = true));
+    const sign = document.createElement("input");
+    sign.type = "hidden"; sign.name = name; sign.value = el.dataset.reference;
+    at.append(sign);
+    box.hidePopover();
+    changed(form); reshape(form);
+    say(`${el.innerText} is used`);
+  });
+  on("click", "[data-unpick]", (e, el) => { const input = $("input", el.parentElement); input.value = ""; changed(input.form); reshape(input.form); });
+
   const draftKey = (form) => "fairlead draft " + form.dataset.draft;
   function saveDraft(form) {
     const kept = [];
@@ -179,6 +221,14 @@
         if (el.type === "checkbox" || el.type === "radio") el.checked = !!values?.includes(el.value);
         else if (values) el.value = values.shift() ?? el.value;
       }
+      // Fields that the form does not ask for until something is chosen.
+      const holder = $("#schema", form) || form, known = new Set([...form.elements].map((el) => el.name));
+      let more = false;
+      for (const [name, values] of by) {
+        if (known.has(name) || !name.startsWith("in/")) continue;
+        for (const value of values) { const kept = document.createElement("input"); kept.type = "hidden"; kept.name = name; kept.value = value; holder.append(kept); more = true; }
+      }
+      if (more) setTimeout(() => reshape(form));
       const note = $("[data-draft-note]", form);
       if (note) note.hidden = false;
       changed(form);
