@@ -46,6 +46,8 @@ type Engine struct {
 	server  *iacstate.Server
 	planKey redact.Secret
 
+	programs sandbox.Pool
+
 	seats      chan seat     // one a program at once
 	background chan struct{} // of them those that nobody waits for
 	every      time.Duration // between two looks at a resource whose template says nothing
@@ -100,6 +102,7 @@ func New(o Options) (*Engine, error) {
 
 // Close ends the state server; runs that are under way fail.
 func (e *Engine) Close() {
+	e.programs.Close()
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.server != nil {

@@ -1,6 +1,7 @@
 package iac
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -57,24 +58,45 @@ type reading struct {
 	changed map[string]bool          // addresses of what the plan would change
 }
 
-func (e *Engine) read(raw []byte) (reading, error) {
-	var out reading
-	var p tfjson.Plan
-	p.UseJSONNumber(true)
-	if err := json.Unmarshal(raw, &p); err != nil { // its text may quote the plan
-		return out, fault.New(fault.Unavailable, "engine_failed", "the program's plan cannot be read")
+// planJSON is what is read of a plan's JSON. The rest, more than half of it,
+// says the same in other words.
+type planJSON struct {
+	FormatVersion    string                    `json:"format_version"`
+	TerraformVersion string                    `json:"terraform_version"`
+	ResourceChanges  []*tfjson.ResourceChange  `json:"resource_changes"`
+	ResourceDrift    []*tfjson.ResourceChange  `json:"resource_drift"`
+	OutputChanges    map[string]*tfjson.Change `json:"output_changes"`
+	Configuration    json.RawMessage           `json:"configuration"`
+}
+
+func parsePlan(raw []byte) (planJSON, error) {
+	var p planJSON
+	in := json.NewDecoder(bytes.NewReader(raw))
+	in.UseNumber()
+	if err := in.Decode(&p); err != nil || (&tfjson.Plan{FormatVersion: p.FormatVersion}).Validate() != nil { // its text may quote the plan
+		return p, fault.New(fault.Unavailable, "engine_failed", "the program's plan cannot be read")
 	}
-	var rest struct {
-		Configuration json.RawMessage `json:"configuration"`
-	}
-	_ = json.Unmarshal(raw, &rest) // it was JSON a moment ago
-	s := shown{FormatVersion: p.FormatVersion, Version: p.TerraformVersion, ResourceChanges: []shownChange{}, OutputChanges: map[string]any{}, Configuration: rest.Configuration}
-	out.plan.Changes, out.noop, out.changed = []engine.Change{}, true, map[string]bool{}
 	byAddress := func(a, b *tfjson.ResourceChange) int {
-		return strings.Compare(a.Address+a.DeposedKey, b.Address+b.DeposedKey)
+		if c := strings.Compare(a.Address, b.Address); c != 0 {
+			return c
+		}
+		return strings.Compare(a.DeposedKey, b.DeposedKey)
 	}
 	slices.SortStableFunc(p.ResourceChanges, byAddress)
 	slices.SortStableFunc(p.ResourceDrift, byAddress)
+	return p, nil
+}
+
+func (e *Engine) read(raw []byte) (reading, error) {
+	var out reading
+	p, err := parsePlan(raw)
+	if err != nil {
+		return out, err
+	}
+	keyed := make(chan string, 1)
+	go func() { keyed <- e.keyed(p) }()
+	s := shown{FormatVersion: p.FormatVersion, Version: p.TerraformVersion, ResourceChanges: []shownChange{}, OutputChanges: map[string]any{}, Configuration: p.Configuration}
+	out.plan.Changes, out.noop, out.changed = []engine.Change{}, true, map[string]bool{}
 	for _, rc := range p.ResourceChanges {
 		out.collect(rc.Change)
 		if rc.Change == nil || rc.Change.Actions.NoOp() {
@@ -104,7 +126,7 @@ func (e *Engine) read(raw []byte) (reading, error) {
 		out.noop = false
 		s.OutputChanges[name] = map[string]any{"actions": c.Actions, "before": veil(c.Before, c.BeforeSensitive, nil), "after": veil(c.After, c.AfterSensitive, c.AfterUnknown)}
 	}
-	s.Digest = e.keyed(p)
+	s.Digest = <-keyed
 	text, err := json.Marshal(s)
 	if err != nil {
 		return out, fault.From(err)
@@ -116,7 +138,7 @@ func (e *Engine) read(raw []byte) (reading, error) {
 
 // keyed is a digest of all that a plan does, secrets too, under a key that
 // nobody outside has: so a secret that changes changes the plan.
-func (e *Engine) keyed(p tfjson.Plan) string {
+func (e *Engine) keyed(p planJSON) string {
 	h := hmac.New(sha256.New, []byte(e.planKey.Reveal()))
 	_ = json.NewEncoder(h).Encode([]any{p.ResourceChanges, p.ResourceDrift, p.OutputChanges})
 	return hex.EncodeToString(h.Sum(nil))

@@ -115,7 +115,7 @@ func (r *run) environment() {
 		// be a third of what a small run costs.
 		"TF_DISABLE_PLUGIN_TLS=1",
 		// They live for a moment: less collecting, up to a share of the limit.
-		"GOGC=200", "GOMEMLIMIT=" + strconv.Itoa(r.e.o.Config.MemoryMB*3/4) + "MiB",
+		"GOGC=400", "GOMEMLIMIT=" + strconv.Itoa(r.e.o.Config.MemoryMB*3/4) + "MiB",
 	}
 	if r.m != nil {
 		r.env = append(r.env, "TF_DATA_DIR="+r.m.data)
@@ -192,7 +192,7 @@ func (r *run) exec(ctx context.Context, open bool, out io.Writer, args ...string
 		out = &meter{to: out, left: int64(e.o.Config.LogMB) << 20, over: func() { cancel(errTalks) }}
 	}
 	doors := newDoor()
-	code, err = sandbox.Run(limited, sandbox.Job{
+	code, err = e.programs.Run(limited, sandbox.Job{
 		Path: e.program, Args: args, Env: env, Dir: filepath.Join(r.dir, "w"), UID: r.seat.uid, GID: r.seat.uid,
 		Limits: sandbox.Limits{
 			Memory: uint64(e.o.Config.MemoryMB) << 20, Files: 4096, Processes: 1024, // checked to be positive

@@ -66,6 +66,11 @@ func (s *stream) Write(p []byte) (int, error) {
 		if i >= 0 {
 			part = p[:i]
 		}
+		if i >= 0 && !s.skip && len(s.line) == 0 && len(part) <= maxLine { // all of it
+			s.take(part)
+			p = p[i+1:]
+			continue
+		}
 		if !s.skip {
 			if len(s.line)+len(part) > maxLine {
 				s.skip, s.line = true, nil
@@ -85,16 +90,20 @@ func (s *stream) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// What provisioners print is most of a large log, and is not shown: it may hold
-// any secret. The name cannot stand in a text like this, quotes and all.
-var provisioned = []byte(`"type":"provision_progress"`)
+// The events that are most of a large log, and are not shown. What provisioners
+// print may hold any secret. The names cannot stand in a text like this, quotes
+// and all.
+var dropped = [][]byte{
+	[]byte(`"type":"provision_progress"`), []byte(`"type":"planned_change"`),
+	[]byte(`"type":"refresh_start"`), []byte(`"type":"refresh_complete"`),
+}
 
 func (s *stream) take(line []byte) {
-	if bytes.Contains(line, provisioned) {
+	if slices.ContainsFunc(dropped, func(d []byte) bool { return bytes.Contains(line, d) }) {
 		return
 	}
-	var ev event
-	if json.Unmarshal(line, &ev) != nil {
+	ev, ok := begunOrDone(line)
+	if !ok && json.Unmarshal(line, &ev) != nil {
 		return
 	}
 	at, doing := ev.Hook.Resource.Addr, ev.Hook.Action
@@ -120,6 +129,36 @@ func (s *stream) take(line []byte) {
 			s.step("%d added, %d changed, %d removed", c.Add, c.Change, c.Remove)
 		}
 	}
+}
+
+// The beginning of what is told of an object, which cannot stand in a text
+// either.
+var (
+	objectAt = []byte(`"hook":{"resource":{"addr":"`)
+	actionIs = []byte(`"action":"`)
+)
+
+// begunOrDone reads what there are two of for each object, without a parser:
+// of a thousand objects they would be most of what we do during their making.
+// It tells false of what is not as plain as that.
+func begunOrDone(line []byte) (ev event, ok bool) {
+	for _, name := range []string{"apply_start", "apply_complete"} {
+		if bytes.HasSuffix(line, []byte(`,"type":"`+name+`"}`)) {
+			ev.Type = name
+		}
+	}
+	_, rest, found := bytes.Cut(line, objectAt)
+	if ev.Type == "" || !found {
+		return event{}, false
+	}
+	at, rest, ok1 := bytes.Cut(rest, []byte(`"`))
+	_, rest, ok2 := bytes.Cut(rest, actionIs)
+	doing, _, ok3 := bytes.Cut(rest, []byte(`"`))
+	if !ok1 || !ok2 || !ok3 || bytes.IndexByte(at, '\\') >= 0 || bytes.IndexByte(doing, '\\') >= 0 {
+		return event{}, false
+	}
+	ev.Hook.Resource.Addr, ev.Hook.Action = string(at), string(doing)
+	return ev, true
 }
 
 func (s *stream) step(format string, args ...any) {

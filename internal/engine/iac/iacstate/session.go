@@ -2,6 +2,7 @@ package iacstate
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"fairlead/internal/fault"
@@ -129,13 +130,18 @@ func (c *Session) write(ctx context.Context, body []byte, may func(row) error) e
 	if len(body) > MaxSize {
 		return tooLarge()
 	}
+	var packed []byte
+	var sum string
+	var packErr error
+	var packing sync.WaitGroup
+	packing.Go(func() { packed, packErr = compress(body); sum = digest(body) }) // the program waits for us
 	h, err := readHead(body)
+	packing.Wait()
 	if err != nil {
 		return err
 	}
-	packed, err := compress(body)
-	if err != nil {
-		return err
+	if packErr != nil {
+		return packErr
 	}
 	key, err := c.store.secrets.Get(ctx, keyOwner(c.State), keyName)
 	if err != nil {
@@ -144,7 +150,6 @@ func (c *Session) write(ctx context.Context, body []byte, may func(row) error) e
 	if err := c.allowed(ctx); err != nil {
 		return err
 	}
-	sum := digest(body)
 	err = c.store.db.Write(ctx, "iac.write", func(tx *sqldb.Tx) error {
 		r, err := c.own(ctx, tx)
 		if err != nil {

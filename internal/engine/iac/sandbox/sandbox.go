@@ -8,8 +8,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -87,50 +85,6 @@ type order struct {
 // answer is what the launcher says before it starts the program.
 type answer struct{ Error string }
 
-// Run runs a job to its end and gives its exit code. When ctx ends, the
-// program is asked to end, and killed after the grace; the error is then
-// ctx's. Any other error means that it did not start.
-func Run(ctx context.Context, j Job) (code int, err error) {
-	if err := ctx.Err(); err != nil {
-		return -1, err
-	}
-	ours, theirs, err := pair()
-	if err != nil {
-		return -1, err
-	}
-	defer func() { _ = ours.Close() }()
-	cmd := exec.Command("/proc/self/exe") //nolint:noctx // this very executable; the launcher is ended below, gently
-	cmd.Args = []string{os.Args[0]}
-	cmd.Env = []string{marker + "=1"}
-	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = j.Stdout, j.Stderr, []*os.File{theirs}
-	cmd.SysProcAttr = attributes(j.Level)
-	cmd.WaitDelay = 2 * time.Second // whatever holds the pipes then was not of the job's group any more
-	err = cmd.Start()
-	_ = theirs.Close()
-	if err != nil {
-		return -1, fmt.Errorf("start the launcher: %w", err)
-	}
-	if j.Nice > 0 { // of all its threads, before it starts anything
-		_ = syscall.Setpriority(syscall.PRIO_PGRP, cmd.Process.Pid, j.Nice)
-	}
-	ended := make(chan struct{})
-	var watch sync.WaitGroup
-	watch.Go(func() { stopWhenAsked(ctx, ours, cmd.Process, j.Grace, ended) })
-	startErr := instruct(ours, j)
-	waitErr := cmd.Wait()
-	close(ended)
-	watch.Wait()
-	switch {
-	case startErr != nil && ctx.Err() == nil:
-		return -1, startErr
-	case ctx.Err() != nil:
-		return cmd.ProcessState.ExitCode(), ctx.Err()
-	case waitErr != nil && cmd.ProcessState == nil:
-		return -1, waitErr
-	}
-	return cmd.ProcessState.ExitCode(), nil
-}
-
 // stopWhenAsked hangs up on the launcher when ctx ends, which makes it end the
 // program, and kills it when that takes longer than it may.
 func stopWhenAsked(ctx context.Context, ours *net.UnixConn, p *os.Process, grace time.Duration, ended <-chan struct{}) {
@@ -164,6 +118,10 @@ func attributes(l Level) *syscall.SysProcAttr {
 	return a
 }
 
+// errGone is of a launcher that ended before it started anything: it answers
+// first.
+var errGone = errors.New("the launcher ended before it answered")
+
 // instruct tells the launcher what to do, and takes the listeners that it made.
 func instruct(ours *net.UnixConn, j Job) error {
 	o := order{j.Path, j.Args, j.Env, j.Dir, j.UID, j.GID, j.Limits, j.Level, j.Listen, j.Hosts, j.Grace, j.Alive}
@@ -171,15 +129,15 @@ func instruct(ours *net.UnixConn, j Job) error {
 		o.Listen = nil
 	}
 	if err := json.NewEncoder(ours).Encode(o); err != nil {
-		return fmt.Errorf("instruct the launcher: %w", err)
+		return errors.Join(errGone, fmt.Errorf("instruct the launcher: %w", err))
 	}
 	text, oob := make([]byte, 4096), make([]byte, syscall.CmsgSpace(4*maxListen))
 	n, oobn, _, _, err := ours.ReadMsgUnix(text, oob)
 	if err != nil {
-		return fmt.Errorf("the launcher did not answer: %w", err)
+		return errors.Join(errGone, fmt.Errorf("the launcher did not answer: %w", err))
 	}
 	if n == 0 {
-		return errors.New("the launcher ended before it answered")
+		return errGone
 	}
 	files, err := rights(oob[:oobn])
 	if err != nil {
