@@ -18,7 +18,7 @@ import (
 // others must refuse a stranger. What is given must hold nothing of others.
 var open = map[string]string{
 	"get-me": "oneself", "update-me": "oneself", "set-my-password": "oneself",
-	"get-first-steps": "one's own", "put-first-steps": "one's own",
+	"get-first-steps": "one's own", "give-feedback": "one's own word on a page", "put-first-steps": "one's own",
 	"list-my-sessions": "one's own", "revoke-my-sessions": "one's own",
 	"list-tokens": "one's own", "create-token": "for oneself, with no more than one's rights",
 	"sign-out":              "harmless to anybody",
@@ -292,7 +292,7 @@ func (e *estate) refused(t *testing.T, r httpxtest.Request, who string, got repl
 
 // looking is what a viewer may do with a POST.
 var looking = map[string]string{
-	"explain-access": "asks about oneself", "create-token": "for oneself", "create-delegation": "of one's own right, which may be none",
+	"explain-access": "asks about oneself", "give-feedback": "one's own word on a page", "create-token": "for oneself", "create-delegation": "of one's own right, which may be none",
 	"evaluate-guardrails": "changes nothing", "plan-resource": "changes nothing", "plan-resource-change": "changes nothing",
 }
 

@@ -2487,6 +2487,24 @@ func (e ListAllEnvironmentsParamsClass) Valid() bool {
 	}
 }
 
+// Defines values for ListFeedbackParamsHelpful.
+const (
+	ListFeedbackParamsHelpfulFalse ListFeedbackParamsHelpful = "false"
+	ListFeedbackParamsHelpfulTrue  ListFeedbackParamsHelpful = "true"
+)
+
+// Valid indicates whether the value is a known member of the ListFeedbackParamsHelpful enum.
+func (e ListFeedbackParamsHelpful) Valid() bool {
+	switch e {
+	case ListFeedbackParamsHelpfulFalse:
+		return true
+	case ListFeedbackParamsHelpfulTrue:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListGuardrailsParamsSort.
 const (
 	ListGuardrailsParamsSortCreated      ListGuardrailsParamsSort = "created"
@@ -4786,6 +4804,33 @@ type ExtendLeaseRequest struct {
 	By *string `json:"by,omitempty"`
 }
 
+// Feedback defines model for Feedback.
+type Feedback struct {
+	At      time.Time `json:"at"`
+	Helpful bool      `json:"helpful"`
+	ID      string    `json:"id"`
+
+	// Page Its route's pattern
+	Page string `json:"page"`
+	User string `json:"user"`
+
+	// Version Of Fairlead
+	Version string  `json:"version"`
+	Words   *string `json:"words,omitempty"`
+}
+
+// FeedbackSum defines model for FeedbackSum.
+type FeedbackSum struct {
+	// Helpful How many find it helpful
+	Helpful    int64     `json:"helpful"`
+	Last       time.Time `json:"last"`
+	NotHelpful int64     `json:"notHelpful"`
+	Page       string    `json:"page"`
+
+	// Words How many said why
+	Words int64 `json:"words"`
+}
+
 // FirstStep defines model for FirstStep.
 type FirstStep struct {
 	// About What it is good for
@@ -4872,6 +4917,17 @@ type FreezeSetting struct {
 
 // FreezeSettingClass Only environments of this class
 type FreezeSettingClass string
+
+// GiveFeedbackRequest defines model for Give-feedbackRequest.
+type GiveFeedbackRequest struct {
+	Helpful bool `json:"helpful"`
+
+	// Page Its route's pattern, as /projects/{project}
+	Page string `json:"page"`
+
+	// Words Why; absent leaves what was said before
+	Words *string `json:"words,omitempty"`
+}
 
 // GuardrailAnswer defines model for GuardrailAnswer.
 type GuardrailAnswer struct {
@@ -5615,6 +5671,24 @@ type PageEnvironment struct {
 type PageEventView struct {
 	// Items This page's items
 	Items []EventView `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
+// PageFeedback defines model for PageFeedback.
+type PageFeedback struct {
+	// Items This page's items
+	Items []Feedback `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
+// PageFeedbackSum defines model for PageFeedbackSum.
+type PageFeedbackSum struct {
+	// Items This page's items
+	Items []FeedbackSum `json:"items"`
 
 	// Next Cursor of the next page; absent on the last one
 	Next *string `json:"next,omitempty"`
@@ -7886,6 +7960,43 @@ type ListEventsParams struct {
 	Sort *string `form:"sort,omitempty" json:"sort,omitempty"`
 }
 
+// ListFeedbackParams defines parameters for ListFeedback.
+type ListFeedbackParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Page Of this page alone
+	Page *string `form:"page,omitempty" json:"page,omitempty"`
+
+	// Version Of this version of Fairlead alone
+	Version *string                    `form:"version,omitempty" json:"version,omitempty"`
+	Helpful *ListFeedbackParamsHelpful `form:"helpful,omitempty" json:"helpful,omitempty"`
+
+	// Words Only what was said with words
+	Words *bool `form:"words,omitempty" json:"words,omitempty"`
+
+	// Sort at; with - before it the newest first
+	Sort *string `form:"sort,omitempty" json:"sort,omitempty"`
+}
+
+// ListFeedbackParamsHelpful defines parameters for ListFeedback.
+type ListFeedbackParamsHelpful string
+
+// ListFeedbackPagesParams defines parameters for ListFeedbackPages.
+type ListFeedbackPagesParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Sort not, helpful, page or last; with - before it the other way round
+	Sort *string `form:"sort,omitempty" json:"sort,omitempty"`
+}
+
 // ListGuardrailsParams defines parameters for ListGuardrails.
 type ListGuardrailsParams struct {
 	// Limit How many items at most
@@ -8863,6 +8974,9 @@ type CreateDelegationJSONRequestBody = CreateDelegationRequest
 // ReleaseDriftBrakeJSONRequestBody defines body for ReleaseDriftBrake for application/json ContentType.
 type ReleaseDriftBrakeJSONRequestBody = ReleaseDriftBrakeRequest
 
+// GiveFeedbackJSONRequestBody defines body for GiveFeedback for application/json ContentType.
+type GiveFeedbackJSONRequestBody = GiveFeedbackRequest
+
 // EvaluateGuardrailsJSONRequestBody defines body for EvaluateGuardrails for application/json ContentType.
 type EvaluateGuardrailsJSONRequestBody = EvaluateInputBody
 
@@ -9598,6 +9712,34 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/events (the `ListEvents` operationId).
 	ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListFeedback What people say of the portal's pages
+	//
+	// Corresponds with GET /api/v1/feedback (the `ListFeedback` operationId).
+	ListFeedback(ctx context.Context, params *ListFeedbackParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GiveFeedbackWithBody Say whether a page is helpful
+	//
+	// In place of what the caller said of it before.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/feedback (the `GiveFeedback` operationId).
+	GiveFeedbackWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GiveFeedback Say whether a page is helpful
+	//
+	// In place of what the caller said of it before.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/feedback (the `GiveFeedback` operationId).
+	GiveFeedback(ctx context.Context, body GiveFeedbackJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListFeedbackPages How helpful each page is
+	//
+	// Corresponds with GET /api/v1/feedback/pages (the `ListFeedbackPages` operationId).
+	ListFeedbackPages(ctx context.Context, params *ListFeedbackPagesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListGuardrails List bundles of guardrails
 	//
@@ -12434,6 +12576,74 @@ func (c *Client) GetEnvironmentByID(ctx context.Context, id string, reqEditors .
 // Corresponds with GET /api/v1/events (the `ListEvents` operationId).
 func (c *Client) ListEvents(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListEventsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListFeedback What people say of the portal's pages
+//
+// Corresponds with GET /api/v1/feedback (the `ListFeedback` operationId).
+func (c *Client) ListFeedback(ctx context.Context, params *ListFeedbackParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListFeedbackRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GiveFeedbackWithBody Say whether a page is helpful
+//
+// In place of what the caller said of it before.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/feedback (the `GiveFeedback` operationId).
+func (c *Client) GiveFeedbackWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGiveFeedbackRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GiveFeedback Say whether a page is helpful
+//
+// In place of what the caller said of it before.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/feedback (the `GiveFeedback` operationId).
+func (c *Client) GiveFeedback(ctx context.Context, body GiveFeedbackJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGiveFeedbackRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListFeedbackPages How helpful each page is
+//
+// Corresponds with GET /api/v1/feedback/pages (the `ListFeedbackPages` operationId).
+func (c *Client) ListFeedbackPages(ctx context.Context, params *ListFeedbackPagesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListFeedbackPagesRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -19657,6 +19867,250 @@ func NewListEventsRequest(server string, params *ListEventsParams) (*http.Reques
 		if params.After != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListFeedbackRequest constructs an http.Request for the ListFeedback method
+func NewListFeedbackRequest(server string, params *ListFeedbackParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/feedback")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Page != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "page", *params.Page, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Version != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "version", *params.Version, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Helpful != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "helpful", *params.Helpful, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Words != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "words", *params.Words, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGiveFeedbackRequest calls the generic GiveFeedback builder with application/json body
+func NewGiveFeedbackRequest(server string, body GiveFeedbackJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewGiveFeedbackRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewGiveFeedbackRequestWithBody constructs an http.Request for the GiveFeedback method, with any body, and a specified content type
+func NewGiveFeedbackRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/feedback")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListFeedbackPagesRequest constructs an http.Request for the ListFeedbackPages method
+func NewListFeedbackPagesRequest(server string, params *ListFeedbackPagesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/feedback/pages")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -30492,6 +30946,38 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/events (the `ListEvents` operationId).
 	ListEventsWithResponse(ctx context.Context, params *ListEventsParams, reqEditors ...RequestEditorFn) (*ListEventsReply, error)
 
+	// ListFeedbackWithResponse What people say of the portal's pages
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/feedback (the `ListFeedback` operationId).
+	ListFeedbackWithResponse(ctx context.Context, params *ListFeedbackParams, reqEditors ...RequestEditorFn) (*ListFeedbackReply, error)
+
+	// GiveFeedbackWithBodyWithResponse Say whether a page is helpful
+	//
+	// In place of what the caller said of it before.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/feedback (the `GiveFeedback` operationId).
+	GiveFeedbackWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*GiveFeedbackReply, error)
+
+	// GiveFeedbackWithResponse Say whether a page is helpful
+	//
+	// In place of what the caller said of it before.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/feedback (the `GiveFeedback` operationId).
+	GiveFeedbackWithResponse(ctx context.Context, body GiveFeedbackJSONRequestBody, reqEditors ...RequestEditorFn) (*GiveFeedbackReply, error)
+
+	// ListFeedbackPagesWithResponse How helpful each page is
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/feedback/pages (the `ListFeedbackPages` operationId).
+	ListFeedbackPagesWithResponse(ctx context.Context, params *ListFeedbackPagesParams, reqEditors ...RequestEditorFn) (*ListFeedbackPagesReply, error)
+
 	// ListGuardrailsWithResponse List bundles of guardrails
 	//
 	// The newest version of each, and which one is in force.
@@ -34607,6 +35093,129 @@ func (r ListEventsReply) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListEventsReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListFeedbackReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageFeedback
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListFeedbackReply) GetJSON200() *PageFeedback {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListFeedbackReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListFeedbackReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListFeedbackReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListFeedbackReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GiveFeedbackReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Feedback
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GiveFeedbackReply) GetJSON200() *Feedback {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GiveFeedbackReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GiveFeedbackReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GiveFeedbackReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GiveFeedbackReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListFeedbackPagesReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageFeedbackSum
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListFeedbackPagesReply) GetJSON200() *PageFeedbackSum {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListFeedbackPagesReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListFeedbackPagesReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListFeedbackPagesReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListFeedbackPagesReply) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -42995,6 +43604,62 @@ func (c *ClientWithResponses) ListEventsWithResponse(ctx context.Context, params
 	return ParseListEventsReply(rsp)
 }
 
+// ListFeedbackWithResponse What people say of the portal's pages
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/feedback (the `ListFeedback` operationId).
+func (c *ClientWithResponses) ListFeedbackWithResponse(ctx context.Context, params *ListFeedbackParams, reqEditors ...RequestEditorFn) (*ListFeedbackReply, error) {
+	rsp, err := c.ListFeedback(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListFeedbackReply(rsp)
+}
+
+// GiveFeedbackWithBodyWithResponse Say whether a page is helpful
+//
+// In place of what the caller said of it before.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/feedback (the `GiveFeedback` operationId).
+func (c *ClientWithResponses) GiveFeedbackWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*GiveFeedbackReply, error) {
+	rsp, err := c.GiveFeedbackWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGiveFeedbackReply(rsp)
+}
+
+// GiveFeedbackWithResponse Say whether a page is helpful
+//
+// In place of what the caller said of it before.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/feedback (the `GiveFeedback` operationId).
+func (c *ClientWithResponses) GiveFeedbackWithResponse(ctx context.Context, body GiveFeedbackJSONRequestBody, reqEditors ...RequestEditorFn) (*GiveFeedbackReply, error) {
+	rsp, err := c.GiveFeedback(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGiveFeedbackReply(rsp)
+}
+
+// ListFeedbackPagesWithResponse How helpful each page is
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/feedback/pages (the `ListFeedbackPages` operationId).
+func (c *ClientWithResponses) ListFeedbackPagesWithResponse(ctx context.Context, params *ListFeedbackPagesParams, reqEditors ...RequestEditorFn) (*ListFeedbackPagesReply, error) {
+	rsp, err := c.ListFeedbackPages(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListFeedbackPagesReply(rsp)
+}
+
 // ListGuardrailsWithResponse List bundles of guardrails
 //
 // The newest version of each, and which one is in force.
@@ -47633,6 +48298,84 @@ func ParseListEventsReply(rsp *http.Response) (*ListEventsReply, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest PageEventView
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListFeedbackReply parses an HTTP response from a ListFeedbackWithResponse call
+func ParseListFeedbackReply(rsp *http.Response) (*ListFeedbackReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListFeedbackReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageFeedback
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGiveFeedbackReply parses an HTTP response from a GiveFeedbackWithResponse call
+func ParseGiveFeedbackReply(rsp *http.Response) (*GiveFeedbackReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GiveFeedbackReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Feedback
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListFeedbackPagesReply parses an HTTP response from a ListFeedbackPagesWithResponse call
+func ParseListFeedbackPagesReply(rsp *http.Response) (*ListFeedbackPagesReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListFeedbackPagesReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageFeedbackSum
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

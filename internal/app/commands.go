@@ -12,6 +12,7 @@ import (
 	"fairlead/internal/cost/costcli"
 	"fairlead/internal/drift/driftcli"
 	"fairlead/internal/engines/enginescli"
+	"fairlead/internal/feedback/feedbackcli"
 	"fairlead/internal/guardrail/guardrailcli"
 	"fairlead/internal/identity/identitycli"
 	"fairlead/internal/lease/leasecli"
@@ -32,7 +33,7 @@ func clientCommands(kit *clikit.CLI) []*cobra.Command {
 	var out []*cobra.Command
 	for _, face := range []func(*clikit.CLI) []*cobra.Command{
 		resourcecli.Commands, rolloutcli.Commands, identitycli.Commands, projectcli.Commands, templatecli.Commands, statecli.Commands, enginescli.Commands, approvalcli.Commands,
-		whycli.Commands, driftcli.Commands, leasecli.Commands, calendarcli.Commands, guardrailcli.Commands, accesscli.Commands, quotacli.Commands, costcli.Commands, notifycli.Commands, setupcli.Commands, auditcli.Commands, backupcli.Commands,
+		whycli.Commands, driftcli.Commands, leasecli.Commands, calendarcli.Commands, guardrailcli.Commands, accesscli.Commands, quotacli.Commands, costcli.Commands, notifycli.Commands, setupcli.Commands, feedbackcli.Commands, auditcli.Commands, backupcli.Commands,
 	} {
 		out = append(out, face(kit)...)
 	}

@@ -2,14 +2,18 @@ package app
 
 import (
 	"context"
+	"net/http"
+	"slices"
 	"strings"
 
 	"fairlead/internal/apidoc"
 	"fairlead/internal/app/api"
 	"fairlead/internal/app/pages"
 	"fairlead/internal/engines"
+	"fairlead/internal/feedback"
 	"fairlead/internal/httpx"
 	"fairlead/internal/setup"
+	"fairlead/internal/webui"
 )
 
 // buildFaces mounts every API and page on one server.
@@ -27,8 +31,11 @@ func (a *App) buildFaces(context.Context) error {
 	a.web = web
 	known := engines.New(engines.Options{Access: a.access, Engines: a.engines})
 	steps := setup.New(setup.Options{DB: a.db, Access: a.access})
+	said := feedback.New(feedback.Options{DB: a.db, Access: a.access, Version: Version, Known: func(page string) bool {
+		return slices.ContainsFunc(web.Pages(), func(r httpx.PageRoute) bool { return r.Method == http.MethodGet && webui.Route(r.Path) == page })
+	}})
 	api.Register(operations, api.Services{
-		Setup:  steps,
+		Setup: steps, Feedback: said,
 		Access: a.access, Audit: a.audit, Calendar: a.calendar, Leases: a.leases, Backup: a.backups, Identity: a.identity, MasterKey: a.masterKey, Notify: a.notify,
 		Drifts:   a.drifts,
 		Projects: a.projects, Resources: a.resources, Rollouts: a.rollouts, Templates: a.templates, Sources: a.sources, States: a.states, Engines: known, Approvals: a.approvals, Quotas: a.quotas, Costs: a.costs, Gates: a.gates, Guardrails: a.guardrails, Backtests: a.backtests, Compliance: a.compliance, Why: a.why, Secure: secure,
@@ -36,7 +43,7 @@ func (a *App) buildFaces(context.Context) error {
 	a.registerMetrics(web.Registry())
 	apidoc.Mount(web)
 	pages.Mount(web, pages.Services{
-		Engines: known, Setup: steps,
+		Engines: known, Setup: steps, Feedback: said,
 		Access: a.access, Compliance: a.compliance, Guardrails: a.guardrails,
 		Approvals: a.approvals, Audit: a.audit, Costs: a.costs, Drifts: a.drifts, Identity: a.identity, Leases: a.leases, Notify: a.notify, Projects: a.projects, Quotas: a.quotas,
 		Resources: a.resources, Rollouts: a.rollouts, Sources: a.sources, Templates: a.templates, Why: a.why, Log: a.log, Subscribe: a.db.Subscribe, Gallery: a.conf.Gallery, PublicURL: a.conf.PublicURL,

@@ -44,6 +44,7 @@ type Options struct {
 	Nav       []Nav
 	Finders   map[string]Finder                                    // kind -> finder; "environment" is the switcher's
 	Subscribe func(topic string) (wake <-chan string, stop func()) // wakes live pages; nil: they look now and then
+	Helpful   string                                               // where the answer to "is this page helpful?" goes; "": nobody is asked
 	// Gallery mounts the page of all components, for development.
 	Gallery bool
 }
@@ -217,6 +218,14 @@ func Local(to string) string {
 	return to
 }
 
+// Route is the name of a page: its pattern without what is only for the mux.
+func Route(pattern string) string {
+	if _, path, ok := strings.Cut(pattern, " "); ok {
+		pattern = path
+	}
+	return strings.TrimSuffix(pattern, "{$}")
+}
+
 // raw mounts a handler behind the session, with errors shown as pages.
 func (p *Portal) raw(pattern string, o httpx.PageOptions, h http.Handler) {
 	o.Fail = p.fail
@@ -279,6 +288,9 @@ func (p *Portal) render(w http.ResponseWriter, r *http.Request, v View, pg *page
 		v.Status = http.StatusOK
 	}
 	s := shell{View: v, who: principal.From(r.Context()), theme: themeOf(r), path: r.URL.Path, nav: p.o.Nav, url: r.URL.RequestURI()}
+	if v.Status < 400 && r.Method == http.MethodGet && p.o.Helpful != "" {
+		s.helpful, s.route = p.o.Helpful, Route(r.Pattern)
+	}
 	if pg != nil && pg.live != nil {
 		if s.Stamp == "" {
 			stamp, _, err := pg.live(&Request{r})

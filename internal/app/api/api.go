@@ -21,6 +21,8 @@ import (
 	"fairlead/internal/drift/driftapi"
 	"fairlead/internal/engines"
 	"fairlead/internal/engines/enginesapi"
+	"fairlead/internal/feedback"
+	"fairlead/internal/feedback/feedbackapi"
 	"fairlead/internal/gate"
 	"fairlead/internal/gate/gateapi"
 	"fairlead/internal/guardrail"
@@ -66,6 +68,7 @@ type Services struct {
 	Costs      *cost.Service
 	Engines    *engines.Service
 	Drifts     *drift.Service
+	Feedback   *feedback.Service
 	Identity   *identity.Service
 	Leases     *lease.Service
 	MasterKey  *secret.Service
@@ -111,6 +114,7 @@ func Register(api huma.API, s Services) {
 	whyapi.Register(api, s.Why)
 	notifyapi.Register(api, s.Notify)
 	setupapi.Register(api, s.Setup)
+	feedbackapi.Register(api, s.Feedback)
 	secretapi.Register(api, s.MasterKey)
 	backupapi.Register(api, s.Backup)
 }

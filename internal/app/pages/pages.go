@@ -15,6 +15,8 @@ import (
 	"fairlead/internal/drift"
 	"fairlead/internal/drift/driftweb"
 	"fairlead/internal/engines"
+	"fairlead/internal/feedback"
+	"fairlead/internal/feedback/feedbackweb"
 	"fairlead/internal/guardrail"
 	"fairlead/internal/guardrail/guardrailweb"
 	"fairlead/internal/httpx"
@@ -52,6 +54,7 @@ type Services struct {
 	Costs      *cost.Service
 	Drifts     *drift.Service
 	Engines    *engines.Service
+	Feedback   *feedback.Service
 	Identity   *identity.Service
 	Leases     *lease.Service
 	Notify     *notify.Service
@@ -92,6 +95,7 @@ var navigation = []webui.Nav{
 	{Group: "Platform", Title: "Sources", Href: "/sources", Icon: "layers", Key: "s", Show: platform},
 	{Group: "Platform", Title: "Webhooks", Href: "/webhooks", Icon: "bell", Key: "b"},
 	{Group: "Platform", Title: "Access", Href: "/access", Icon: "circle-help", Key: "w"},
+	{Group: "Platform", Title: "Feedback", Href: "/feedback", Icon: "message-square", Key: "f", Show: watches},
 }
 
 // platform tells who looks after the platform: what others have no use for is
@@ -113,10 +117,11 @@ func Mount(server *httpx.Server, s Services) {
 	}
 	finders := map[string]webui.Finder{"start": things.Starts}
 	maps.Copy(finders, places.Finders())
-	portal := webui.New(webui.Options{Server: server, Log: s.Log, Nav: navigation, Finders: finders, Subscribe: s.Subscribe, Gallery: s.Gallery})
+	portal := webui.New(webui.Options{Server: server, Log: s.Log, Nav: navigation, Finders: finders, Subscribe: s.Subscribe, Gallery: s.Gallery, Helpful: feedbackweb.Path})
 	identityweb.Mount(portal, identityweb.Services{Identity: s.Identity, Audit: s.Audit, PublicURL: s.PublicURL,
 		Landing: identityweb.Landing{To: setupweb.Path, When: first.Begins}})
 	setupweb.Mount(portal, first)
+	feedbackweb.Mount(portal, s.Feedback)
 	projectweb.Mount(portal, places)
 	resourceweb.Mount(portal, things)
 	approvalweb.Mount(portal, approvalweb.Services{Approvals: s.Approvals, Resources: s.Resources})

@@ -16,6 +16,7 @@ CREATE TABLE feedback (
     version TEXT NOT NULL,             -- Fairlead's
     helpful INTEGER NOT NULL,
     words   TEXT NOT NULL DEFAULT '',
+    changes BIGINT NOT NULL DEFAULT 0, -- of mind
     at      BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX feedback_once ON feedback (page, user_id, version);

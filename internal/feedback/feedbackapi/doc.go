@@ -1,0 +1,2 @@
+// Package feedbackapi is the API of what people say of the portal's pages.
+package feedbackapi
