@@ -176,8 +176,12 @@ func serveScripts(t *testing.T, store, iac string) *scriptServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf("listen: %s\ndata: %s\nstore: %q\nrate: {perSecond: 10000, burst: 10000}\negress: {allow: [127.0.0.1]}\nengines: {postgres: {url: %q, pool: 0}, iac: {%sallow: [%q], dir: %q}}\n",
-		l.Addr(), filepath.Join(dir, "data"), store, s.postgres, iac, database.Host, passable(t))
+	admin := filepath.Join(dir, "postgres-admin-url")
+	if err := os.WriteFile(admin, []byte(s.postgres+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf("listen: %s\ndata: %s\nstore: %q\nrate: {perSecond: 10000, burst: 10000}\negress: {allow: [127.0.0.1]}\nengines: {postgres: {url: %q, pool: 0}, iac: {%sallow: [%q], dir: %q, given: {postgres-module: {server_url: {file: %q}}}}}\n",
+		l.Addr(), filepath.Join(dir, "data"), store, s.postgres, iac, database.Host, passable(t), admin)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ func (e *Engine) Apply(ctx context.Context, req engine.Request, plan engine.Plan
 	if meta.Version == 0 && req.Previous != nil && req.LifeCycle.Stateful {
 		return engine.Result{}, lost("the resource's state is gone")
 	}
-	r, err := e.newRun(ctx, w.m, writerName(session), w.vars, session)
+	r, err := e.newRun(ctx, w.m, writerName(session), w, session)
 	if err != nil {
 		return engine.Result{}, err
 	}
@@ -148,7 +148,7 @@ func (e *Engine) Destroy(ctx context.Context, req engine.Request, p engine.Progr
 		if err != nil {
 			return err
 		}
-		r, err := e.newRun(ctx, w.m, writerName(session), w.vars, session)
+		r, err := e.newRun(ctx, w.m, writerName(session), w, session)
 		if err != nil {
 			return err
 		}

@@ -24,6 +24,7 @@ type Config struct {
 	ObserveEvery string   `yaml:"observeEvery"` // between two looks at a resource whose template says nothing; 15m when empty
 	MemoryMB     int      `yaml:"memoryMB"`     // of one process; 2048 when 0
 	LogMB        int      `yaml:"logMB"`        // that one program may write; 256 when 0
+	Given        Given    `yaml:"given"`        // what templates have from the platform team
 }
 
 const maxWorkers = 64
@@ -78,6 +79,9 @@ func ReadConfig(raw conf.Raw, data string) (Config, error) {
 		*dir = abs
 	}
 	if _, err := readAllow(c.Allow); err != nil {
+		return c, err
+	}
+	if err := c.Given.check(); err != nil {
 		return c, err
 	}
 	if c.Dir == "" {

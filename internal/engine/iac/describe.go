@@ -38,6 +38,17 @@ func (e *Engine) Describe(_ context.Context, d engine.Draft) (engine.Description
 	if err := known(m, set); err != nil {
 		return engine.Description{}, err
 	}
+	from, err := fromPlatform(m, spec)
+	if err != nil {
+		return engine.Description{}, err
+	}
+	set = maps.Clone(set) // with what is set elsewhere, and so is no input
+	if set == nil {
+		set = map[string]any{}
+	}
+	for _, name := range from {
+		set[name] = nil
+	}
 	out := engine.Description{Docs: m.Docs, Outputs: map[string]engine.DescribedOutput{}}
 	out.Title, out.Summary = heading(d.Files, m.Docs)
 	for _, o := range m.Outputs {
@@ -101,6 +112,21 @@ func known(m *iacmodule.Module, set map[string]any) error {
 	}
 	return fault.New(fault.Invalid, "template_spec_invalid", "the template's spec does not fit the module: %s", bad[0].Message).
 		WithField(bad[0].Field).WithViolations(bad...).WithHint("declare the variable in the module, or take it out of spec.variables")
+}
+
+// fromPlatform are the variables that the platform team gives, which the
+// module must have.
+func fromPlatform(m *iacmodule.Module, spec map[string]any) (names []string, err error) {
+	list, _ := spec["given"].([]any) // what is no list readSpec refuses
+	for _, v := range list {
+		name, _ := v.(string)
+		if !slices.ContainsFunc(m.Variables, func(v iacmodule.Variable) bool { return v.Name == name }) {
+			return nil, fault.New(fault.Invalid, "template_spec_invalid", "the template's spec does not fit the module: the module has no variable %q", name).
+				WithField("/spec/given").WithHint("declare the variable in the module, or take it out of spec.given")
+		}
+		names = append(names, name)
+	}
+	return names, nil
 }
 
 // heading gives the title and the first sentences of a README.

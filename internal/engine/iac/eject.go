@@ -71,7 +71,7 @@ func (e *Engine) Eject(ctx context.Context, req engine.Request, reveal bool) (_ 
 	return append(out, state,
 		engine.File{Path: variablesFile, Data: append(vars, '\n')},
 		engine.File{Path: overrideFile, Data: []byte(localBackend)},
-		engine.File{Path: "README.md", Data: []byte(e.readme(req, meta.Objects, locked, reveal))}), nil
+		engine.File{Path: "README.md", Data: []byte(e.readme(req, sp, meta.Objects, locked, reveal))}), nil
 }
 
 // hashes are the provider hashes that were noted for a module without a lock
@@ -136,7 +136,7 @@ func withoutSecrets(body []byte) ([]byte, error) {
 	return append(text, '\n'), nil
 }
 
-func (e *Engine) readme(req engine.Request, objects int64, locked, reveal bool) string {
+func (e *Engine) readme(req engine.Request, sp spec, objects int64, locked, reveal bool) string {
 	e.mu.Lock()
 	program, version := e.kind, e.version
 	e.mu.Unlock()
@@ -163,6 +163,13 @@ func (e *Engine) readme(req engine.Request, objects int64, locked, reveal bool) 
 	if !reveal {
 		say("## What is missing\n\nSecrets were not asked for: there is no state here, and secret variables are shown as a mask. **Do not apply this folder**: " +
 			"without the state everything would be made a second time. Get the whole with\n\n    fairlead eject NAME --reveal\n")
+	}
+	if len(sp.Given) > 0 {
+		say("## What the platform team gives\n\nThe module has these variables from the server's configuration, and they are not in this folder. Set each before you go on:\n")
+		for _, name := range sp.Given {
+			say("    export TF_VAR_%s=…", name)
+		}
+		say("")
 	}
 	say("## Go on\n\nWith %s %s, the program that applied it last:\n", program, version)
 	say("    %s init\n    %s plan\n", program, program)

@@ -72,7 +72,7 @@ func (e *Engine) look(ctx context.Context, req engine.Request) (_ engine.Observa
 		}
 		defer leave()
 	}
-	r, err := e.newRun(ctx, w.m, runPrefix(req.Ref.ID)+"-r"+rand.Text()[:8], w.vars, e.o.States.Open(req.Ref.ID, "observe"))
+	r, err := e.newRun(ctx, w.m, runPrefix(req.Ref.ID)+"-r"+rand.Text()[:8], w, e.o.States.Open(req.Ref.ID, "observe"))
 	if err != nil {
 		return engine.Observation{}, err
 	}

@@ -35,6 +35,7 @@ type want struct {
 	spec spec
 	m    *module
 	vars []byte
+	veil []string // of them those that are secret whatever the module says
 }
 
 func (e *Engine) want(ctx context.Context, req engine.Request) (want, error) {
@@ -48,12 +49,12 @@ func (e *Engine) want(ctx context.Context, req engine.Request) (want, error) {
 	if err := sp.runs(e.kind, e.version); err != nil {
 		return want{}, err
 	}
-	vars, err := sp.variables(req.Inputs)
+	vars, secret, err := e.variables(sp, req.Template, req.Inputs)
 	if err != nil {
 		return want{}, fault.From(err)
 	}
 	m, err := e.module(ctx, req.Template)
-	return want{sp, m, vars}, err
+	return want{sp, m, vars, secret}, err
 }
 
 // runPrefix names the directories of a resource's runs. It is short: sockets
@@ -83,7 +84,7 @@ func (e *Engine) planOn(ctx context.Context, req engine.Request, session *iacsta
 	if err != nil {
 		return engine.Plan{}, err
 	}
-	r, err := e.newRun(ctx, w.m, runPrefix(req.Ref.ID)+"-r"+rand.Text()[:8], w.vars, session)
+	r, err := e.newRun(ctx, w.m, runPrefix(req.Ref.ID)+"-r"+rand.Text()[:8], w, session)
 	if err != nil {
 		return engine.Plan{}, err
 	}

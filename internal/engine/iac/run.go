@@ -47,7 +47,7 @@ func (e *Engine) runs() string { return filepath.Join(e.dir, "r") }
 
 // newRun makes a directory of its own for programs to work in, in whose
 // working directory the module's files are links. Close it.
-func (e *Engine) newRun(ctx context.Context, m *module, name string, vars []byte, session *iacstate.Session) (r *run, err error) {
+func (e *Engine) newRun(ctx context.Context, m *module, name string, w want, session *iacstate.Session) (r *run, err error) {
 	s, up, err := e.sit(ctx)
 	if err != nil {
 		return nil, err
@@ -74,13 +74,13 @@ func (e *Engine) newRun(ctx context.Context, m *module, name string, vars []byte
 	if err := errors.Join(root.Mkdir("w", 0o700), root.Mkdir("t", 0o700)); err != nil {
 		return nil, err
 	}
-	if vars != nil {
-		if err := root.WriteFile("vars.json", vars, 0o600); err != nil {
+	if w.vars != nil {
+		if err := root.WriteFile("vars.json", w.vars, 0o600); err != nil {
 			return nil, err
 		}
 	}
 	if m != nil {
-		r.hidden = m.hidden(vars)
+		r.hidden = m.hidden(w.vars, w.veil)
 		if err := m.link(root); err != nil {
 			return nil, err
 		}
@@ -220,7 +220,7 @@ func (r *run) exec(ctx context.Context, open bool, out io.Writer, args ...string
 
 // ask runs the program outside of any module and gives what it says.
 func (e *Engine) ask(ctx context.Context, args ...string) ([]byte, int, error) {
-	r, err := e.newRun(ctx, nil, "v-"+rand.Text()[:8], nil, nil)
+	r, err := e.newRun(ctx, nil, "v-"+rand.Text()[:8], want{}, nil)
 	if err != nil {
 		return nil, 0, err
 	}

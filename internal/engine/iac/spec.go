@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/go-version"
@@ -23,6 +24,7 @@ type spec struct {
 	Version   string         `json:"version"`   // which versions of the program will do, as ">= 1.8"
 	Variables map[string]any `json:"variables"` // the module's variables; the inputs by their names when absent
 	Pass      []string       `json:"pass"`      // inputs that are variables of the same name, null included; written when the template is pushed
+	Given     []string       `json:"given"`     // variables that the platform team gives: no inputs; see Config.Given
 	Stateful  []string       `json:"stateful"`  // types of the objects that hold data; all when absent
 }
 
@@ -42,12 +44,19 @@ func readSpec(t engine.Template) (spec, error) {
 	dec.UseNumber()
 	if err := dec.Decode(&s); err != nil {
 		return s, fault.New(fault.Invalid, "template_spec_invalid", "the template's spec is not one of the iac engine: %s", strings.TrimPrefix(err.Error(), "json: ")).
-			WithHint("it may have version, variables, pass and stateful").WithField("/spec")
+			WithHint("it may have version, variables, pass, given and stateful").WithField("/spec")
 	}
 	if s.Version != "" {
 		if _, err := version.NewConstraint(s.Version); err != nil {
 			return s, fault.New(fault.Invalid, "template_spec_invalid", "%q is no range of versions", s.Version).
 				WithHint(`as ">= 1.8, < 2.0"`).WithField("/spec/version")
+		}
+	}
+	for i, name := range s.Given {
+		_, set := s.Variables[name]
+		if set || !variableName.MatchString(name) || slices.Contains(s.Pass, name) || slices.Contains(s.Given[:i], name) {
+			return s, fault.New(fault.Invalid, "template_spec_invalid", "%q cannot be given by the platform team: it is no variable's name, or has its value from elsewhere", name).
+				WithHint("name it in spec.given alone, once").WithField("/spec/given")
 		}
 	}
 	return s, nil
@@ -83,7 +92,7 @@ func (s spec) stateful(kind string, l engine.LifeCycle) bool {
 	return len(s.Stateful) == 0
 }
 
-// variables are what the module is given.
+// variables are what the module is given by the template and whoever asks.
 func (s spec) variables(inputs map[string]any) ([]byte, error) {
 	from := inputs
 	if s.Variables != nil || s.Pass != nil {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"fairlead/internal/engine"
@@ -113,7 +114,7 @@ func (e *Engine) initialise(ctx context.Context, m *module, files []file, lock s
 			return err
 		}
 	}
-	r, err := e.newRun(ctx, m, "i-"+rand.Text()[:8], nil, e.o.States.Open("init", "init"))
+	r, err := e.newRun(ctx, m, "i-"+rand.Text()[:8], want{}, e.o.States.Open("init", "init"))
 	if err != nil {
 		return err
 	}
@@ -184,13 +185,14 @@ func (m *module) layOut(files []file) error {
 	return nil
 }
 
-// hidden are the values of sensitive variables, for messages that repeat one.
-func (m *module) hidden(vars []byte) (list masker) {
+// hidden are the values of sensitive variables, and of those that are secret
+// whatever the module says, for messages that repeat one.
+func (m *module) hidden(vars []byte, secret []string) (list masker) {
 	var given map[string]any
-	if len(m.veil) == 0 || json.Unmarshal(vars, &given) != nil {
+	if len(m.veil)+len(secret) == 0 || json.Unmarshal(vars, &given) != nil {
 		return nil
 	}
-	for _, name := range m.veil {
+	for _, name := range slices.Concat(m.veil, secret) {
 		list = secretsOf(list, given[name], nil, true)
 	}
 	return list
