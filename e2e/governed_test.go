@@ -240,7 +240,7 @@ func TestGovernance(t *testing.T) {
 	for _, store := range []string{"sqlite", "postgres"} {
 		t.Run(store, func(t *testing.T) {
 			t.Parallel()
-			b := bed{store: store, box: newBox(t)}.governance()
+			b := bed{store: store, box: newBox(t)}.other("governance")
 			points := b.trace(t)
 			t.Logf("%d points: %s", len(points), strings.Join(sortedPoints(points), " "))
 		})

@@ -18,23 +18,23 @@ import (
 // PostgreSQL server that is theirs alone, so that whatever is found on it is
 // theirs.
 type bed struct {
-	store    string // sqlite, postgres
-	pool     int
-	box      *box
-	governed bool // the job is governance, not the main one
-	hurry    bool // which need not wait for loops that are led: leases, expired approvals
+	store string // sqlite, postgres
+	pool  int
+	box   *box
+	job   string // "" is the main one; governance, sources
+	hurry bool   // governance need not wait for loops that are led: leases, expired approvals
 }
 
 func (b bed) String() string {
-	if b.governed {
-		return fmt.Sprintf("%s-governance/%d", b.store, b.pool)
+	if b.job != "" {
+		return fmt.Sprintf("%s-%s/%d", b.store, b.job, b.pool)
 	}
 	return fmt.Sprintf("%s/%d", b.store, b.pool)
 }
 
-// governance is the same bed for the other job.
-func (b bed) governance() bed {
-	b.governed, b.pool = true, 0
+// other is the same bed for another job than the main one.
+func (b bed) other(job string) bed {
+	b.job, b.pool = job, 0
 	return b
 }
 
@@ -55,10 +55,13 @@ type work interface {
 }
 
 func (b bed) work(t testing.TB, s *server) work {
-	if b.governed {
+	switch b.job {
+	case "governance":
 		g := newGovernance(t, s)
 		g.hurry = b.hurry
 		return g
+	case "sources":
+		return newSourcing(t, s)
 	}
 	return newJob(t, s)
 }
@@ -338,8 +341,8 @@ func sortedPoints(m map[string]int) []string {
 	return out
 }
 
-// TestKillSample kills at a random sample of all points of both jobs: the
-// short form.
+// TestKillSample kills at a random sample of all points of all jobs: the short
+// form.
 func TestKillSample(t *testing.T) {
 	if *torture {
 		return // all of them are tried
@@ -348,9 +351,10 @@ func TestKillSample(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(uint64(*seed), 1))
 	sqlite, postgres := beds(t)
 	points := sortedPoints(sqlite.trace(t))
-	governed := sortedPoints(sqlite.governance().trace(t))
-	if len(points) < 40 || len(governed) < 100 {
-		t.Fatalf("only %d and %d points were found: marks are missing", len(points), len(governed))
+	governed := sortedPoints(sqlite.other("governance").trace(t))
+	sourced := ofSources(sqlite.other("sources").trace(t))
+	if len(points) < 40 || len(governed) < 100 || len(sourced) < 20 {
+		t.Fatalf("only %d, %d and %d points were found: marks are missing", len(points), len(governed), len(sourced))
 	}
 	pick := func(b bed, points []string, n int) (out []scenario) {
 		points = slices.DeleteFunc(slices.Clone(points), func(p string) bool { // of one store, or of a time that a short run does not have
@@ -367,7 +371,7 @@ func TestKillSample(t *testing.T) {
 		if name == "postgres" {
 			n = 5
 		}
-		main, other := pick(b, points, n), pick(b.governance(), governed, 3)
+		main, other := pick(b, points, n), append(pick(b.other("governance"), governed, 3), pick(b.other("sources"), sourced, 2)...)
 		for i := range main { // a run that is cut short has tried some of both
 			lanes[name] = append(lanes[name], main[i])
 			if i < len(other) {
@@ -376,7 +380,7 @@ func TestKillSample(t *testing.T) {
 		}
 	}
 	covered, missed := kills(t, lanes, 50*time.Second)
-	t.Logf("killed at %d of %d points: %s; not passed: %v", len(covered), len(points)+len(governed), strings.Join(covered, " "), missed)
+	t.Logf("killed at %d of %d points: %s; not passed: %v", len(covered), len(points)+len(governed)+len(sourced), strings.Join(covered, " "), missed)
 	if len(covered) == 0 {
 		t.Error("nothing was killed")
 	}
@@ -391,9 +395,9 @@ func TestTortureKill(t *testing.T) {
 	sqlite, postgres := beds(t)
 	if *only != "" {
 		p := strings.SplitN(*only, "/", 3)
-		store, governed := strings.CutSuffix(p[0], "-governance")
+		store, job, _ := strings.Cut(p[0], "-")
 		b := map[string]bed{"sqlite": sqlite, "postgres": postgres}[store]
-		b.governed = governed
+		b.job = job
 		_, _ = fmt.Sscan(p[1], &b.pool)
 		t.Logf("killed: %v", b.killAt(t, p[2]))
 		return
@@ -433,7 +437,7 @@ func TestTortureKillGovernance(t *testing.T) {
 	sqlite, postgres := beds(t)
 	lanes := map[string][]scenario{}
 	all := map[string]bool{}
-	for _, b := range []bed{sqlite.governance(), postgres.governance()} {
+	for _, b := range []bed{sqlite.other("governance"), postgres.other("governance")} {
 		points := b.trace(t)
 		lanes[b.store] = scenarios(b, points)
 		for p := range points {
@@ -446,6 +450,44 @@ func TestTortureKillGovernance(t *testing.T) {
 			if !all[must+side] {
 				t.Errorf("the job does not pass %s", must+side)
 			}
+		}
+	}
+	killAll(t, lanes, len(all))
+}
+
+// ofSources are the points that only sources pass: what they have in common
+// with the other jobs is tried by those.
+func ofSources(points map[string]int) (out []string) {
+	for _, p := range sortedPoints(points) {
+		if strings.HasPrefix(p, "source.") || strings.HasPrefix(p, "write.source.") || strings.HasPrefix(p, "write.template.push") {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// TestTortureKillSources kills at every point that only sources pass, on both
+// stores.
+func TestTortureKillSources(t *testing.T) {
+	if !long(t) || *only != "" {
+		return
+	}
+	t.Logf("seed %d", *seed)
+	sqlite, postgres := beds(t)
+	lanes := map[string][]scenario{}
+	all := map[string]bool{}
+	for _, b := range []bed{sqlite.other("sources"), postgres.other("sources")} {
+		points := b.trace(t)
+		mine := map[string]int{}
+		for _, p := range ofSources(points) {
+			mine[p], all[p] = points[p], true
+		}
+		lanes[b.store] = scenarios(b, mine)
+	}
+	for _, must := range []string{"source.import.before", "source.import.after", "source.look.done", "write.source.add.before", "write.source.claim.after", "write.source.tag.before", "write.source.tag.after",
+		"write.source.done.before", "write.source.done.after", "write.source.push.before", "write.source.push.after", "write.source.update.after", "write.source.sync.after", "write.source.remove.after"} {
+		if !all[must] {
+			t.Errorf("the job does not pass %s", must)
 		}
 	}
 	killAll(t, lanes, len(all))

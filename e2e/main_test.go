@@ -19,7 +19,7 @@ var (
 	torture = flag.Bool("torture", false, "run the long suites (-short leaves out the random kills)")
 	seed    = flag.Int64("seed", 0, "repeat the random choices of an earlier run; 0 takes new ones")
 	built   = flag.String("binary", "", "try this binary instead of building one")
-	only    = flag.String("point", "", "kill at this failpoint alone, as STORE/POOL/NAME#N or STORE-governance/POOL/NAME#N")
+	only    = flag.String("point", "", "kill at this failpoint alone, as STORE/POOL/NAME#N, STORE-governance/POOL/NAME#N or STORE-sources/POOL/NAME#N")
 	lanes   = flag.Int("lanes", 1, "how many scenarios of each store to try side by side, each on a PostgreSQL of its own")
 	resume  = flag.String("resume", "", "a file of the scenarios that held: those in it are left out, and each that holds is added; one file for one commit")
 )

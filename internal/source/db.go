@@ -115,6 +115,20 @@ func (s store) claim(ctx context.Context, lease time.Duration) (out Source, ok b
 	return out, ok && err == nil, err
 }
 
+// renew keeps a claim; false when another has it, or the source is no more.
+func (s store) renew(ctx context.Context, v Source, lease time.Duration) (held bool, err error) {
+	err = s.db.Write(ctx, "source.renew", func(tx *sqldb.Tx) error {
+		res, err := tx.ExecContext(ctx, `UPDATE template_sources SET lease_until = $3 WHERE id = $1 AND fence = $2`, v.ID, v.fence, tx.Now().Add(lease).UnixMicro())
+		if err != nil {
+			return err
+		}
+		n, err := res.RowsAffected()
+		held = n == 1
+		return err
+	})
+	return held, err
+}
+
 // any tells without a write whether anything is due.
 func (s store) any(ctx context.Context, now time.Time) (bool, error) {
 	var n int64

@@ -32,7 +32,7 @@ type Options struct {
 	Log       *slog.Logger
 
 	Dir   string        // this server's own, for what is fetched; Tidy empties it. "" is the system's for such
-	Lease time.Duration // of one look; 15 minutes when 0, and longer than one takes
+	Lease time.Duration // of a look, which renews it while it goes on; a minute when 0
 }
 
 // Service keeps sources and looks at them. It is safe for concurrent use, and
@@ -56,7 +56,7 @@ const (
 // New makes the service.
 func New(o Options) *Service {
 	if o.Lease == 0 {
-		o.Lease = 15 * time.Minute
+		o.Lease = time.Minute
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -27,6 +27,7 @@ const (
 	atOnce       = 3  // sources looked at together
 	perLook      = 25 // versions taken in by one look; the rest is next
 	longestPause = 6 * time.Hour
+	longestLook  = 15 * time.Minute
 )
 
 // errVersionExists is what Templates says of other content under a number that
@@ -72,16 +73,51 @@ func (s *Service) Turn(ctx context.Context) error {
 }
 
 // look is one look at a source that was claimed.
-func (s *Service) look(ctx context.Context, v Source) error {
+func (s *Service) look(parent context.Context, v Source) error {
+	ctx, end := s.hold(parent, v)
 	more, err := s.take(ctx, v)
-	if errors.Is(err, errOvertaken) || ctx.Err() != nil {
-		return err // whoever has it now, or comes next, goes on
+	cause := context.Cause(ctx)
+	end()
+	switch {
+	case errors.Is(err, errOvertaken), errors.Is(cause, errOvertaken):
+		return errOvertaken // whoever has it now, or comes next, goes on
+	case parent.Err() != nil:
+		return err
+	case cause != nil:
+		err = fault.New(fault.Unavailable, "source_unreachable", "looking at the source took longer than %s", longestLook).WithHint("have fewer tags looked at, by a pattern (--ref)").WithCause(err)
 	}
 	p := problemOf(err)
 	failpoint.Hit("source.look.done")
-	return errors.Join(err, s.DB.Write(context.WithoutCancel(ctx), "source.done", func(tx *sqldb.Tx) error {
+	return errors.Join(err, s.DB.Write(context.WithoutCancel(parent), "source.done", func(tx *sqldb.Tx) error {
 		return s.store.done(ctx, tx, v, p, v.next(tx.Now(), p.Code != "", more), p.Code == "" && !more)
 	}))
+}
+
+// hold keeps the claim of a look while it goes on: the lease is short, so that
+// what a killed server was looking at is soon another's. A look that another
+// has overtaken, or that does not end, is ended.
+func (s *Service) hold(parent context.Context, v Source) (context.Context, func()) {
+	ctx, cancel := context.WithTimeout(parent, longestLook)
+	ctx, stop := context.WithCancelCause(ctx)
+	var done sync.WaitGroup
+	done.Go(func() {
+		every := time.NewTicker(s.Lease / 3)
+		defer every.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-every.C:
+				switch held, err := s.store.renew(ctx, v, s.Lease); {
+				case err != nil && ctx.Err() == nil:
+					s.Log.WarnContext(ctx, "the claim of a source could not be renewed", "source", v.ID, "error", err)
+				case err == nil && !held:
+					stop(errOvertaken)
+				}
+			}
+		}
+	})
+	return ctx, func() { stop(nil); cancel(); done.Wait() }
 }
 
 // next is when a source is due again: at its pace, later the more often in a
