@@ -25,6 +25,7 @@ type sourcing struct {
 	secret   string
 	digest   string // of the version that somebody tries to change
 	wanted   []string
+	lived    chan struct{} // the server that was seen last
 }
 
 func newSourcing(t testing.TB, s *server) *sourcing {
@@ -35,6 +36,7 @@ func newSourcing(t testing.TB, s *server) *sourcing {
 	g.now.Commit(kept("a"), "v1.0.0")
 	g.now.Commit(kept("another b"), "v1.1.0")
 	g.now.Commit(kept("c"), "v2.0.0")
+	g.soon()
 	return g
 }
 
@@ -101,11 +103,20 @@ func (g *sourcing) versions() (out []string) {
 	return out
 }
 
-// soon lets the minute pass that a killed server's claim holds.
+// soon lets the minute pass that a killed server's claim holds, and the moment
+// that it leads.
 func (g *sourcing) soon() {
-	if g.s.store == "postgres" {
-		column(g.t, g.s.db(g.t), `UPDATE template_sources SET lease_until = 1 WHERE lease_until > 1 AND lease_until < CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT) + 57000000 RETURNING id`)
+	g.s.mu.Lock()
+	exited := g.s.exited
+	g.s.mu.Unlock()
+	if g.s.store == "sqlite" || exited == g.lived {
+		return
 	}
+	if g.lived != nil {
+		column(g.t, g.s.db(g.t), `UPDATE template_sources SET lease_until = 1 WHERE lease_until > 1 RETURNING id`)
+		column(g.t, g.s.db(g.t), `UPDATE leaders SET lease_until = 0 WHERE name = 'sources' RETURNING name`)
+	}
+	g.lived = exited
 }
 
 // push has the forge say that there is something, as often as it takes.

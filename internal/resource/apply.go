@@ -156,11 +156,17 @@ func (w *work) succeed(ctx context.Context, result engine.Result, set func(r *Re
 				return err
 			}
 		}
+		first := r.AppliedRevision == 0
 		if err := w.keep(ctx, tx, &r, result); err != nil {
 			return err
 		}
 		if err := w.adopted(ctx, tx); err != nil {
 			return err
+		}
+		if first && r.Adopted != "" {
+			if err := w.s.tell(ctx, tx, "resource.adopted", r, map[string]any{"adopted": r.Adopted, "objects": r.Objects, "run": w.run.ID}); err != nil {
+				return err
+			}
 		}
 		set(&r)
 		newest := !w.overtaken(r)

@@ -208,6 +208,11 @@ func (s *Service) insert(ctx context.Context, tx *sqldb.Tx, env Environment, c c
 	audit.Append(ctx, tx, audit.Entry{
 		Action: string(action), Target: env.target("resource", r.ID, r.Name, r.Template), Decision: c.decision, Details: details,
 	})
+	if c.Adopt != nil {
+		if err := s.tell(ctx, tx, "resource.adoption_requested", r, map[string]any{"adopted": r.Adopted, "run": r.RunID}); err != nil {
+			return r, err
+		}
+	}
 	return r, s.enqueue(ctx, tx, r, 0)
 }
 

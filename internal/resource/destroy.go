@@ -105,6 +105,9 @@ func (s *Service) end(ctx context.Context, l located, ifMatch int64, how ending)
 			Action: string(action), Target: l.env.target("resource", r.ID, r.Name, r.Template), Decision: l.decision,
 			Details: map[string]any{"revision": r.Revision, "objects": r.Objects, "run": r.RunID, "gates": decision},
 		})
+		if how.letGo {
+			return s.tell(ctx, tx, "resource.release_requested", r, map[string]any{"objects": r.Objects, "run": r.RunID})
+		}
 		return nil
 	})
 	return r, err

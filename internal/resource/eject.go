@@ -61,7 +61,7 @@ func (s *Service) Eject(ctx context.Context, w Where, reveal bool) (Ejection, er
 			e.Action, e.Details = string(access.ResourceReveal), map[string]any{"outputs": "all", "by": "eject"}
 			audit.Append(ctx, tx, e)
 		}
-		return nil
+		return s.tell(ctx, tx, "resource.ejected", l.Resource, map[string]any{"revision": l.AppliedRevision, "files": len(files), "secrets": reveal})
 	})
 	return Ejection{l.Resource, files}, err
 }

@@ -2,6 +2,8 @@ package resource_test
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +16,7 @@ import (
 	"fairlead/internal/redact"
 	"fairlead/internal/resource"
 	"fairlead/internal/resource/resourcetest"
+	"fairlead/internal/sqldb"
 )
 
 func adopts(name, object string, in inputs) resource.Wanted {
@@ -23,6 +26,30 @@ func adopts(name, object string, in inputs) resource.Wanted {
 // store is the object of somebody who never heard of us.
 func store(b *resourcetest.Bench, name string, size int) {
 	b.Engine.World().Change("store-"+name, func(*enginetest.Thing) *enginetest.Thing { return &enginetest.Thing{Size: size} })
+}
+
+// told are the events about a resource, in their order.
+func told(b *resourcetest.Bench, id string) []string {
+	b.T.Helper()
+	list, err := sqldb.Collect(b.Ctx, b.DB.Read(), func(r sqldb.Row) (string, error) {
+		var kind, team, text string
+		err := r.Scan(&kind, &team, &text)
+		var data map[string]any
+		if err == nil {
+			err = json.Unmarshal([]byte(text), &data)
+		}
+		if team == "" || data["resource"] == "" || data["template"] == "" {
+			b.T.Errorf("%s lacks what it is about: %q %s", kind, team, text)
+		}
+		if v, ok := data["secrets"]; ok {
+			kind += fmt.Sprintf(" secrets=%v", v)
+		}
+		return kind, err
+	}, `SELECT type, team_id, data FROM events WHERE subject = $1 AND type LIKE 'resource.%' ORDER BY at, id`, id)
+	if err != nil {
+		b.T.Fatal(err)
+	}
+	return list
 }
 
 func TestWhatIsEjectedHoldsSecretsOnlyWhenTheyAreAskedFor(t *testing.T) {
@@ -46,6 +73,9 @@ func TestWhatIsEjectedHoldsSecretsOnlyWhenTheyAreAskedFor(t *testing.T) {
 		}
 		if b.Engine.World().Picture() != before {
 			t.Error("something changed")
+		}
+		if got := told(b, r.ID); !slices.Equal(got, []string{"resource.ejected secrets=false", "resource.ejected secrets=true"}) {
+			t.Errorf("told %v", got)
 		}
 		if got := b.Audited(r.ID); slices.Index(got, "resource:eject") < 0 || got[len(got)-1] != "resource:reveal" {
 			t.Errorf("audited %v", got)
@@ -103,6 +133,9 @@ func TestWhatIsLetGoOfStaysWhereItIsAndCanBeTakenOverAgain(t *testing.T) {
 		}
 		if got := b.Audited(r.ID); !slices.Contains(got, "resource:release") || !slices.Contains(got, "resource:released") || slices.Contains(got, "resource:destroyed") {
 			t.Errorf("audited %v", got)
+		}
+		if got := told(b, r.ID); !slices.Equal(got, []string{"resource.release_requested", "resource.released"}) {
+			t.Errorf("told %v", got)
 		}
 		_, open := sweep(t, b, time.Millisecond, one(sees(database("left", r.ID))))
 		if len(open) != 0 {
@@ -168,6 +201,12 @@ func TestWhatExistsIsAdoptedAfterAPlan(t *testing.T) {
 		if second = b.UntilPhase(second.ID, resource.Failed); second.Reason != "object_not_ours" {
 			t.Errorf("a second resource: %+v", second)
 		}
+		if got := told(b, r.ID); !slices.Equal(got, []string{"resource.adoption_requested", "resource.adopted"}) {
+			t.Errorf("told %v", got)
+		}
+		if got := told(b, second.ID); !slices.Equal(got, []string{"resource.adoption_requested"}) {
+			t.Errorf("of what could not be adopted: %v", got)
+		}
 		// To give up the attempt touches nothing of the first's.
 		if _, err := b.Svc.Destroy(b.Ctx, where("second"), 0); err != nil {
 			t.Fatal(err)
@@ -179,6 +218,9 @@ func TestWhatExistsIsAdoptedAfterAPlan(t *testing.T) {
 		}
 		if run := b.RunOf(changed.RunID); run.Status != resource.RunSucceeded {
 			t.Errorf("%+v", run)
+		}
+		if got := told(b, r.ID); len(got) != 2 {
+			t.Errorf("adopted once, told %v", got)
 		}
 		if _, err := b.Svc.Destroy(b.Ctx, where("orders"), 0); err != nil {
 			t.Fatal(err)

@@ -152,6 +152,11 @@ func (w *work) ended(ctx context.Context, how Phase, action string, details map[
 			return err
 		}
 		w.audit(ctx, tx, action, details)
+		if how == Released {
+			if err := w.s.tell(ctx, tx, "resource.released", r, details); err != nil {
+				return err
+			}
+		}
 		return w.claim.Remove(ctx, tx)
 	})
 }
