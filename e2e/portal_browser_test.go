@@ -17,6 +17,7 @@ func TestBrowserEveryPageOnEveryScreen(t *testing.T) {
 	one := in + "/" + e.params["resource"]
 	list := []struct{ name, path string }{
 		{"home", "/"}, {"projects", "/projects"}, {"project-new", "/projects/new"}, {"project", "/projects/" + e.params["project"]}, {"environment", in},
+		{"environment-graph", in + "?view=graph"}, {"compare", "/projects/" + e.params["project"] + "/compare"},
 		{"resources", "/resources"}, {"resource", one}, {"resource-runs", one + "/runs"}, {"resource-revisions", one + "/revisions"}, {"resource-drift", one + "/drift"}, {"resource-settings", one + "/settings"},
 		{"resource-change", one + "/change"}, {"waiting", in + "/" + mark + "-waits"}, {"run", "/runs/" + e.params["run"]}, {"create", "/create"},
 		{"create-postgres", "/create/postgres?in=" + url.QueryEscape(e.params["project"]+"/"+e.params["environment"])}, {"approvals", "/approvals?show=all"},

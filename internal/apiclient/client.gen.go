@@ -351,6 +351,33 @@ func (e ChangeWindowSettingClass) Valid() bool {
 	}
 }
 
+// Defines values for ComparedResourceState.
+const (
+	ComparedResourceStateInputs   ComparedResourceState = "inputs"
+	ComparedResourceStateOnlyFrom ComparedResourceState = "only-from"
+	ComparedResourceStateOnlyTo   ComparedResourceState = "only-to"
+	ComparedResourceStateSame     ComparedResourceState = "same"
+	ComparedResourceStateVersion  ComparedResourceState = "version"
+)
+
+// Valid indicates whether the value is a known member of the ComparedResourceState enum.
+func (e ComparedResourceState) Valid() bool {
+	switch e {
+	case ComparedResourceStateInputs:
+		return true
+	case ComparedResourceStateOnlyFrom:
+		return true
+	case ComparedResourceStateOnlyTo:
+		return true
+	case ComparedResourceStateSame:
+		return true
+	case ComparedResourceStateVersion:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ComplianceViolationStrength.
 const (
 	ComplianceViolationStrengthAdvise ComplianceViolationStrength = "advise"
@@ -2751,6 +2778,36 @@ func (e ListProjectsParamsSort) Valid() bool {
 	}
 }
 
+// Defines values for CompareEnvironmentsParamsState.
+const (
+	CompareEnvironmentsParamsStateDifferent CompareEnvironmentsParamsState = "different"
+	CompareEnvironmentsParamsStateInputs    CompareEnvironmentsParamsState = "inputs"
+	CompareEnvironmentsParamsStateOnlyFrom  CompareEnvironmentsParamsState = "only-from"
+	CompareEnvironmentsParamsStateOnlyTo    CompareEnvironmentsParamsState = "only-to"
+	CompareEnvironmentsParamsStateSame      CompareEnvironmentsParamsState = "same"
+	CompareEnvironmentsParamsStateVersion   CompareEnvironmentsParamsState = "version"
+)
+
+// Valid indicates whether the value is a known member of the CompareEnvironmentsParamsState enum.
+func (e CompareEnvironmentsParamsState) Valid() bool {
+	switch e {
+	case CompareEnvironmentsParamsStateDifferent:
+		return true
+	case CompareEnvironmentsParamsStateInputs:
+		return true
+	case CompareEnvironmentsParamsStateOnlyFrom:
+		return true
+	case CompareEnvironmentsParamsStateOnlyTo:
+		return true
+	case CompareEnvironmentsParamsStateSame:
+		return true
+	case CompareEnvironmentsParamsStateVersion:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListEnvironmentsParamsSort.
 const (
 	ListEnvironmentsParamsSortCreated      ListEnvironmentsParamsSort = "created"
@@ -4154,6 +4211,49 @@ type CheckInputBody struct {
 	Source string `json:"source"`
 }
 
+// ComparedInput defines model for ComparedInput.
+type ComparedInput struct {
+	// From Absent where it is not set, and of a secret
+	From interface{} `json:"from,omitempty"`
+
+	// Input JSON pointer
+	Input string `json:"input"`
+
+	// Secret Secret on one side at least: its values are not told
+	Secret *bool `json:"secret,omitempty"`
+
+	// To Absent where it is not set, and of a secret
+	To interface{} `json:"to,omitempty"`
+}
+
+// ComparedResource defines model for ComparedResource.
+type ComparedResource struct {
+	From *ComparedSide `json:"from,omitempty"`
+
+	// Inputs Those that differ
+	Inputs []ComparedInput `json:"inputs"`
+	Name   string          `json:"name"`
+
+	// Secrets Inputs that are secret on both sides: they are not compared
+	Secrets []string `json:"secrets"`
+
+	// State The first that fits: what differs in its version may differ in its inputs too
+	State ComparedResourceState `json:"state"`
+	To    *ComparedSide         `json:"to,omitempty"`
+}
+
+// ComparedResourceState The first that fits: what differs in its version may differ in its inputs too
+type ComparedResourceState string
+
+// ComparedSide defines model for ComparedSide.
+type ComparedSide struct {
+	Drifted         bool   `json:"drifted"`
+	ID              string `json:"id"`
+	Phase           string `json:"phase"`
+	Template        string `json:"template"`
+	TemplateVersion string `json:"templateVersion"`
+}
+
 // ComplianceRun defines model for ComplianceRun.
 type ComplianceRun struct {
 	By string `json:"by"`
@@ -4713,6 +4813,18 @@ type Environment struct {
 // EnvironmentClass defines model for Environment.Class.
 type EnvironmentClass string
 
+// EnvironmentComparison defines model for EnvironmentComparison.
+type EnvironmentComparison struct {
+	// Counts Of all names, by state, whatever was filtered
+	Counts map[string]int64   `json:"counts"`
+	From   string             `json:"from"`
+	Items  []ComparedResource `json:"items"`
+
+	// Next Cursor of the next page
+	Next *string `json:"next,omitempty"`
+	To   string  `json:"to"`
+}
+
 // EstimateCostRequest defines model for Estimate-costRequest.
 type EstimateCostRequest struct {
 	// Environment Name or id
@@ -4927,6 +5039,32 @@ type GiveFeedbackRequest struct {
 
 	// Words Why; absent leaves what was said before
 	Words *string `json:"words,omitempty"`
+}
+
+// GraphEdge defines model for GraphEdge.
+type GraphEdge struct {
+	// From Id of the one that takes
+	From string `json:"from"`
+
+	// Output The first output that is taken
+	Output string `json:"output"`
+
+	// Outputs How many are
+	Outputs int64 `json:"outputs"`
+
+	// To Id of the one that gives
+	To string `json:"to"`
+}
+
+// GraphNode defines model for GraphNode.
+type GraphNode struct {
+	Drifted         bool   `json:"drifted"`
+	ID              string `json:"id"`
+	Name            string `json:"name"`
+	Paused          bool   `json:"paused"`
+	Phase           string `json:"phase"`
+	Template        string `json:"template"`
+	TemplateVersion string `json:"templateVersion"`
 }
 
 // GuardrailAnswer defines model for GuardrailAnswer.
@@ -6390,6 +6528,25 @@ type ResourceDriftCause string
 
 // ResourceDriftSeverity heal: repaired by itself; alert: needs a person; ignore: somebody said that it is fine
 type ResourceDriftSeverity string
+
+// ResourceGraph defines model for ResourceGraph.
+type ResourceGraph struct {
+	// Around Id of the resource that it is the neighbourhood of
+	Around *string `json:"around,omitempty"`
+
+	// Beyond References between the nodes and resources that are none of them
+	Beyond int64 `json:"beyond"`
+
+	// Edges Between the nodes
+	Edges []GraphEdge `json:"edges"`
+
+	// Next Cursor of the next page
+	Next  *string     `json:"next,omitempty"`
+	Nodes []GraphNode `json:"nodes"`
+
+	// Total Resources in the environment
+	Total int64 `json:"total"`
+}
 
 // ResourceObject defines model for ResourceObject.
 type ResourceObject struct {
@@ -8250,6 +8407,30 @@ type UpdateProjectParams struct {
 	IfMatch *string `json:"If-Match,omitempty"`
 }
 
+// CompareEnvironmentsParams defines parameters for CompareEnvironments.
+type CompareEnvironmentsParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// From Environment: name or id
+	From string `form:"from" json:"from"`
+
+	// To Environment: name or id
+	To string `form:"to" json:"to"`
+
+	// State Only those that stand so
+	State *CompareEnvironmentsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Search Part of the name
+	Search *string `form:"search,omitempty" json:"search,omitempty"`
+}
+
+// CompareEnvironmentsParamsState defines parameters for CompareEnvironments.
+type CompareEnvironmentsParamsState string
+
 // ListEnvironmentsParams defines parameters for ListEnvironments.
 type ListEnvironmentsParams struct {
 	// Limit How many items at most
@@ -8280,6 +8461,21 @@ type DeleteEnvironmentParams struct {
 type UpdateEnvironmentParams struct {
 	// IfMatch Change only if the ETag is still this one
 	IfMatch *string `json:"If-Match,omitempty"`
+}
+
+// GetGraphParams defines parameters for GetGraph.
+type GetGraphParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Around Name or id of a resource
+	Around *string `form:"around,omitempty" json:"around,omitempty"`
+
+	// Depth Steps each way from it; default 3
+	Depth *int64 `form:"depth,omitempty" json:"depth,omitempty"`
 }
 
 // ListEnvironmentResourcesParams defines parameters for ListEnvironmentResources.
@@ -10132,6 +10328,13 @@ type ClientInterface interface {
 	// Corresponds with PATCH /api/v1/projects/{project} (the `UpdateProject` operationId).
 	UpdateProject(ctx context.Context, project string, params *UpdateProjectParams, body UpdateProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// CompareEnvironments Compare two environments of a project, resource by resource
+	//
+	// The caller must be allowed to see the resources of both. Values of secrets are neither told nor compared.
+	//
+	// Corresponds with GET /api/v1/projects/{project}/compare (the `CompareEnvironments` operationId).
+	CompareEnvironments(ctx context.Context, project string, params *CompareEnvironmentsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListEnvironments A project's environments
 	//
 	// Corresponds with GET /api/v1/projects/{project}/environments (the `ListEnvironments` operationId).
@@ -10235,6 +10438,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/calendar (the `GetCalendar` operationId).
 	GetCalendar(ctx context.Context, project string, environment string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetGraph See how an environment's resources refer to each other
+	//
+	// A page of resources by name with the references between them, or the neighbourhood of one: what it depends on and what depends on it, nearest first, as far as a page holds.
+	//
+	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/graph (the `GetGraph` operationId).
+	GetGraph(ctx context.Context, project string, environment string, params *GetGraphParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PlanResourceWithBody See what a request would do
 	//
@@ -13595,6 +13805,23 @@ func (c *Client) UpdateProject(ctx context.Context, project string, params *Upda
 	return c.Client.Do(req)
 }
 
+// CompareEnvironments Compare two environments of a project, resource by resource
+//
+// The caller must be allowed to see the resources of both. Values of secrets are neither told nor compared.
+//
+// Corresponds with GET /api/v1/projects/{project}/compare (the `CompareEnvironments` operationId).
+func (c *Client) CompareEnvironments(ctx context.Context, project string, params *CompareEnvironmentsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCompareEnvironmentsRequest(c.Server, project, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListEnvironments A project's environments
 //
 // Corresponds with GET /api/v1/projects/{project}/environments (the `ListEnvironments` operationId).
@@ -13829,6 +14056,23 @@ func (c *Client) ApplyResources(ctx context.Context, project string, environment
 // Corresponds with GET /api/v1/projects/{project}/environments/{environment}/calendar (the `GetCalendar` operationId).
 func (c *Client) GetCalendar(ctx context.Context, project string, environment string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetCalendarRequest(c.Server, project, environment)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetGraph See how an environment's resources refer to each other
+//
+// A page of resources by name with the references between them, or the neighbourhood of one: what it depends on and what depends on it, nearest first, as far as a page holds.
+//
+// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/graph (the `GetGraph` operationId).
+func (c *Client) GetGraph(ctx context.Context, project string, environment string, params *GetGraphParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetGraphRequest(c.Server, project, environment, params)
 	if err != nil {
 		return nil, err
 	}
@@ -22534,6 +22778,119 @@ func NewUpdateProjectRequestWithBody(server string, project string, params *Upda
 	return req, nil
 }
 
+// NewCompareEnvironmentsRequest constructs an http.Request for the CompareEnvironments method
+func NewCompareEnvironmentsRequest(server string, project string, params *CompareEnvironmentsParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/projects/%s/compare", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", false, "from", params.From, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", false, "to", params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Search != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "search", *params.Search, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewListEnvironmentsRequest constructs an http.Request for the ListEnvironments method
 func NewListEnvironmentsRequest(server string, project string, params *ListEnvironmentsParams) (*http.Request, error) {
 	var err error
@@ -23049,6 +23406,110 @@ func NewGetCalendarRequest(server string, project string, environment string) (*
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetGraphRequest constructs an http.Request for the GetGraph method
+func NewGetGraphRequest(server string, project string, environment string, params *GetGraphParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "project", project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "environment", environment, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/projects/%s/environments/%s/graph", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Around != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "around", *params.Around, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Depth != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "depth", *params.Depth, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -31425,6 +31886,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PATCH /api/v1/projects/{project} (the `UpdateProject` operationId).
 	UpdateProjectWithResponse(ctx context.Context, project string, params *UpdateProjectParams, body UpdateProjectJSONRequestBody, reqEditors ...RequestEditorFn) (*UpdateProjectReply, error)
 
+	// CompareEnvironmentsWithResponse Compare two environments of a project, resource by resource
+	//
+	// The caller must be allowed to see the resources of both. Values of secrets are neither told nor compared.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/projects/{project}/compare (the `CompareEnvironments` operationId).
+	CompareEnvironmentsWithResponse(ctx context.Context, project string, params *CompareEnvironmentsParams, reqEditors ...RequestEditorFn) (*CompareEnvironmentsReply, error)
+
 	// ListEnvironmentsWithResponse A project's environments
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -31536,6 +32006,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/calendar (the `GetCalendar` operationId).
 	GetCalendarWithResponse(ctx context.Context, project string, environment string, reqEditors ...RequestEditorFn) (*GetCalendarReply, error)
+
+	// GetGraphWithResponse See how an environment's resources refer to each other
+	//
+	// A page of resources by name with the references between them, or the neighbourhood of one: what it depends on and what depends on it, nearest first, as far as a page holds.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/graph (the `GetGraph` operationId).
+	GetGraphWithResponse(ctx context.Context, project string, environment string, params *GetGraphParams, reqEditors ...RequestEditorFn) (*GetGraphReply, error)
 
 	// PlanResourceWithBodyWithResponse See what a request would do
 	//
@@ -37029,6 +37508,47 @@ func (r UpdateProjectReply) ContentType() string {
 	return ""
 }
 
+type CompareEnvironmentsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *EnvironmentComparison
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CompareEnvironmentsReply) GetJSON200() *EnvironmentComparison {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r CompareEnvironmentsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CompareEnvironmentsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CompareEnvironmentsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CompareEnvironmentsReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListEnvironmentsReply struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -37414,6 +37934,47 @@ func (r GetCalendarReply) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetCalendarReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetGraphReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ResourceGraph
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetGraphReply) GetJSON200() *ResourceGraph {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetGraphReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetGraphReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetGraphReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetGraphReply) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -44437,6 +44998,21 @@ func (c *ClientWithResponses) UpdateProjectWithResponse(ctx context.Context, pro
 	return ParseUpdateProjectReply(rsp)
 }
 
+// CompareEnvironmentsWithResponse Compare two environments of a project, resource by resource
+//
+// The caller must be allowed to see the resources of both. Values of secrets are neither told nor compared.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/projects/{project}/compare (the `CompareEnvironments` operationId).
+func (c *ClientWithResponses) CompareEnvironmentsWithResponse(ctx context.Context, project string, params *CompareEnvironmentsParams, reqEditors ...RequestEditorFn) (*CompareEnvironmentsReply, error) {
+	rsp, err := c.CompareEnvironments(ctx, project, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCompareEnvironmentsReply(rsp)
+}
+
 // ListEnvironmentsWithResponse A project's environments
 //
 // Returns a wrapper object for the known response body format(s).
@@ -44631,6 +45207,21 @@ func (c *ClientWithResponses) GetCalendarWithResponse(ctx context.Context, proje
 		return nil, err
 	}
 	return ParseGetCalendarReply(rsp)
+}
+
+// GetGraphWithResponse See how an environment's resources refer to each other
+//
+// A page of resources by name with the references between them, or the neighbourhood of one: what it depends on and what depends on it, nearest first, as far as a page holds.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/graph (the `GetGraph` operationId).
+func (c *ClientWithResponses) GetGraphWithResponse(ctx context.Context, project string, environment string, params *GetGraphParams, reqEditors ...RequestEditorFn) (*GetGraphReply, error) {
+	rsp, err := c.GetGraph(ctx, project, environment, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetGraphReply(rsp)
 }
 
 // PlanResourceWithBodyWithResponse See what a request would do
@@ -49620,6 +50211,32 @@ func ParseUpdateProjectReply(rsp *http.Response) (*UpdateProjectReply, error) {
 	return response, nil
 }
 
+// ParseCompareEnvironmentsReply parses an HTTP response from a CompareEnvironmentsWithResponse call
+func ParseCompareEnvironmentsReply(rsp *http.Response) (*CompareEnvironmentsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CompareEnvironmentsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest EnvironmentComparison
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListEnvironmentsReply parses an HTTP response from a ListEnvironmentsWithResponse call
 func ParseListEnvironmentsReply(rsp *http.Response) (*ListEnvironmentsReply, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -49893,6 +50510,32 @@ func ParseGetCalendarReply(rsp *http.Response) (*GetCalendarReply, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest CalendarStatus
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetGraphReply parses an HTTP response from a GetGraphWithResponse call
+func ParseGetGraphReply(rsp *http.Response) (*GetGraphReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetGraphReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ResourceGraph
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}

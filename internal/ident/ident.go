@@ -40,7 +40,7 @@ const MaxName = 40
 // reserved are names that would read as something else in a path, a command
 // line or a host name.
 var reserved = map[string]bool{
-	"all": true, "api": true, "default": true, "fairlead": true, "me": true, "new": true, "none": true,
+	"all": true, "api": true, "compare": true, "default": true, "fairlead": true, "me": true, "new": true, "none": true,
 	"null": true, "public": true, "root": true, "self": true, "system": true, "true": true, "false": true,
 	"postgres": true, "template0": true, "template1": true, "admin": true,
 }

@@ -15,7 +15,7 @@ func Commands(c *clikit.CLI) []*cobra.Command {
 	project := &cobra.Command{Use: "project", Aliases: []string{"projects"}, Short: "Projects: create, list, show, delete", GroupID: clikit.GroupSetup}
 	project.AddCommand(createProject(c), listProjects(c), showProject(c), deleteProject(c))
 	env := &cobra.Command{Use: "env", Aliases: []string{"environment", "environments"}, Short: "Environments of a project", GroupID: clikit.GroupSetup}
-	env.AddCommand(createEnvironment(c), updateEnvironment(c), listEnvironments(c), showEnvironment(c), deleteEnvironment(c))
+	env.AddCommand(createEnvironment(c), updateEnvironment(c), listEnvironments(c), showEnvironment(c), compareEnvironments(c), deleteEnvironment(c))
 	return []*cobra.Command{project, env, use(c)}
 }
 

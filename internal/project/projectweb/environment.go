@@ -8,6 +8,7 @@ import (
 
 	"fairlead/internal/audit"
 	"fairlead/internal/cost"
+	"fairlead/internal/fault"
 	"fairlead/internal/gate"
 	"fairlead/internal/lease"
 	"fairlead/internal/project"
@@ -22,6 +23,9 @@ type environmentView struct {
 	project.Environment
 	tally     resource.Tally
 	resources []resource.Resource
+	graph     resource.Graph // instead of resources, when the page shows that
+	graphed   bool
+	missing   string // what the graph should have been around, and is not there
 	next      string
 	leases    []lease.Lease
 	can       string // whether and how far the lease can be extended
@@ -62,15 +66,27 @@ func (w *web) environment(r *webui.Request) (webui.View, error) {
 	}
 	v.activity = webui.ActivitiesOf(records)
 	where := v.Project + "/" + v.Name
-	return webui.View{Title: where, Project: v.Project, Env: v.Name, Stamp: v.stamp(), Body: environmentPage(r, v),
+	view := webui.View{Title: where, Project: v.Project, Env: v.Name, Stamp: v.stamp(), Body: environmentPage(r, v),
 		Crumbs: []webui.Crumb{home, {Title: v.Project, Href: webui.To("projects", v.Project)}, {Title: v.Name}},
-		API:    "GET /api/v1/projects/" + v.Project + "/environments/" + v.Name + "/resources", CLI: "fairlead get resources -e " + where}, nil
+		API:    "GET /api/v1/projects/" + v.Project + "/environments/" + v.Name + "/resources", CLI: "fairlead get resources -e " + where}
+	if v.graphed {
+		view.API, view.CLI = "GET /api/v1/projects/"+v.Project+"/environments/"+v.Name+"/graph", "fairlead graph -e "+where
+	}
+	return view, nil
 }
 
 // lookEnvironment reads what makes the page change.
 func (w *web) lookEnvironment(r *webui.Request) (v environmentView, err error) {
 	ctx := r.Context()
 	if v.Environment, err = w.Projects.Resolve(ctx, r.Path("project"), r.Path("environment")); err != nil {
+		return v, err
+	}
+	if v.graphed = r.Query("view") == "graph"; v.graphed {
+		if err := w.lookGraph(r, &v); err != nil {
+			return v, err
+		}
+		tallies, err := w.Resources.Tallies(ctx, []string{v.ID})
+		v.tally = tallies[v.ID]
 		return v, err
 	}
 	page, err := r.PageOf(30)
@@ -93,9 +109,29 @@ func (w *web) lookEnvironment(r *webui.Request) (v environmentView, err error) {
 	return v, err
 }
 
+// lookGraph reads a page of the graph, or the neighbourhood that is asked for.
+func (w *web) lookGraph(r *webui.Request, v *environmentView) error {
+	page, err := r.PageOf(nodesShown)
+	if err != nil {
+		return err
+	}
+	f := resource.GraphFilter{Around: r.Query("around")}
+	if v.graph, v.next, err = w.Resources.Graph(r.Context(), v.ProjectID, v.ID, f, page); fault.Is(err, fault.NotFound) && f.Around != "" {
+		v.missing, f.Around = f.Around, ""
+		v.graph, v.next, err = w.Resources.Graph(r.Context(), v.ProjectID, v.ID, f, page)
+	}
+	return err
+}
+
+// nodesShown is how many resources a graph shows at once.
+const nodesShown = 200
+
 func (v environmentView) stamp() string {
 	var b strings.Builder
 	b.WriteString(v.tally.Changed.String() + healthText(v.tally))
+	for _, n := range v.graph.Nodes {
+		b.WriteString(n.ID + string(n.Phase) + n.UpdatedAt.String())
+	}
 	for _, r := range v.resources {
 		b.WriteString(r.ID + string(r.Phase) + r.UpdatedAt.String())
 	}
@@ -107,6 +143,9 @@ func (w *web) environmentLive(r *webui.Request) (string, []string, error) {
 	var topics []string
 	for _, res := range v.resources {
 		topics = append(topics, resource.Topic(res.ID))
+	}
+	for _, n := range v.graph.Nodes {
+		topics = append(topics, resource.Topic(n.ID))
 	}
 	return v.stamp(), topics, err
 }

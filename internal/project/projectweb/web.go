@@ -47,6 +47,7 @@ func Mount(p *webui.Portal, s Services) {
 	p.Action("POST /projects/new", w.createProject)
 	p.Page("GET /projects/{project}", w.project)
 	p.Action("POST /projects/{project}/environments", w.createEnvironment)
+	p.Page("GET /projects/{project}/compare", w.compare) // no environment is called so
 	p.LivePage("GET /projects/{project}/{environment}", w.environment, w.environmentLive)
 	p.Action("POST /projects/{project}/{environment}/lease", w.extendLease)
 }

@@ -47,6 +47,7 @@ func Register(api huma.API, svc *resource.Service) {
 	registerVerbs(api, svc)
 	registerHandover(api, svc)
 	registerHistory(api, svc)
+	registerGraphs(api, svc)
 	registerRuns(api, svc)
 	registerSuspects(api, svc)
 	registerDrift(api, svc)

@@ -15,7 +15,7 @@ import (
 func Commands(c *clikit.CLI) []*cobra.Command {
 	k := kit{c}
 	commands := []*cobra.Command{
-		k.request(), k.plan(), k.apply(), k.get(), k.describe(), k.logs(), k.credentials(), k.connect(),
+		k.request(), k.plan(), k.apply(), k.get(), k.graph(), k.describe(), k.logs(), k.credentials(), k.connect(),
 		k.change(), k.upgrade(), k.rotate(), k.rollback(), k.retry(), k.cancel(), k.stop(), k.start(), k.destroy(), k.eject(), k.adopt(),
 	}
 	for _, cmd := range commands {

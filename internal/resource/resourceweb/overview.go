@@ -1,6 +1,7 @@
 package resourceweb
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"fairlead/internal/fault"
 	"fairlead/internal/lease"
 	"fairlead/internal/resource"
+	"fairlead/internal/sqldb"
 	"fairlead/internal/webui"
 	"fairlead/internal/why"
 )
@@ -36,6 +38,7 @@ type overviewView struct {
 	part
 	why      why.Explanation
 	to, from []resource.Reference
+	near     resource.Graph // what it depends on and what depends on it; empty when nothing does
 	lease    lease.Lease
 	leased   bool
 	can      string
@@ -74,7 +77,7 @@ func (w *web) showOverview(r *webui.Request, res resource.Resource, secrets map[
 	if v.why, err = w.Why.Explain(ctx, resource.Where{Project: res.ProjectID, Environment: res.EnvironmentID, Name: res.ID}); err != nil {
 		return webui.View{}, err
 	}
-	if v.to, v.from, err = w.Resources.EdgesByID(ctx, res.ID); err != nil {
+	if err := w.lookAround(ctx, &v); err != nil {
 		return webui.View{}, err
 	}
 	if v.lease, v.leased, err = w.Leases.First(ctx, res.ID, res.EnvironmentID); err != nil {
@@ -96,8 +99,61 @@ func (w *web) showOverview(r *webui.Request, res resource.Resource, secrets map[
 	if v.waits, v.asked, err = w.Approvals.Open(ctx, res.ID); allowed(err) != nil {
 		return webui.View{}, err
 	}
-	return webui.View{Title: res.Name, Project: res.Project, Env: res.Environment, Crumbs: crumbs(res), Body: overviewPage(v), Stamp: stamp(res),
+	return webui.View{Title: res.Name, Project: res.Project, Env: res.Environment, Crumbs: crumbs(res), Body: overviewPage(v), Stamp: v.stamp(),
 		API: "GET " + api(res, ""), CLI: "fairlead describe " + at(res), Docs: "/docs/getting-started"}, nil
+}
+
+// Bounds of the graph on a resource's page.
+const (
+	stepsAround = 1
+	nodesAround = 24
+)
+
+// lookAround reads how a resource stands among others.
+func (w *web) lookAround(ctx context.Context, v *overviewView) (err error) {
+	if v.to, v.from, err = w.Resources.EdgesByID(ctx, v.ID); err != nil || len(v.to)+len(v.from) == 0 || !v.DestroyedAt.IsZero() {
+		return err
+	}
+	v.near, _, err = w.Resources.Graph(ctx, v.ProjectID, v.EnvironmentID, resource.GraphFilter{Around: v.ID, Depth: stepsAround}, sqldb.Page{Limit: nodesAround})
+	return allowed(err)
+}
+
+func (v overviewView) stamp() string {
+	var b strings.Builder
+	b.WriteString(stamp(v.Resource))
+	for _, n := range v.near.Nodes {
+		b.WriteString(n.ID + string(n.Phase))
+	}
+	return b.String()
+}
+
+// overviewLive looks at the neighbours too: they are in the graph.
+func (w *web) overviewLive(r *webui.Request) (string, []string, error) {
+	res, err := w.lookLive(r)
+	if err != nil {
+		return "", nil, err
+	}
+	v := overviewView{part: part{Resource: res}}
+	err = w.lookAround(r.Context(), &v)
+	topics := []string{resource.Topic(res.ID)}
+	for _, n := range v.near.Nodes {
+		topics = append(topics, resource.Topic(n.ID))
+	}
+	return v.stamp(), topics, err
+}
+
+// drawn is the neighbourhood as it is shown.
+func (v overviewView) drawn() webui.GraphView {
+	g := webui.GraphView{ID: "around", Label: "What " + v.Name + " depends on, and what depends on it", Small: true}
+	for _, n := range v.near.Nodes {
+		node := webui.Thing(n.ID, n.Name, n.Template, n.TemplateVersion, string(n.Phase), n.Drifted, n.Paused, webui.To("projects", v.Project, v.Environment, n.Name))
+		node.Current = n.ID == v.ID
+		g.Nodes = append(g.Nodes, node)
+	}
+	for _, e := range v.near.Edges {
+		g.Edges = append(g.Edges, webui.GraphEdge{From: e.From, To: e.To, Label: webui.EdgeLabel(e.Output, e.Outputs)})
+	}
+	return g
 }
 
 func stamp(r resource.Resource) string {
@@ -105,11 +161,16 @@ func stamp(r resource.Resource) string {
 }
 
 func (w *web) live(r *webui.Request) (string, []string, error) {
+	res, err := w.lookLive(r)
+	return stamp(res), []string{resource.Topic(res.ID)}, err
+}
+
+func (w *web) lookLive(r *webui.Request) (resource.Resource, error) {
 	res, err := w.Resources.Get(r.Context(), where(r))
 	if fault.Is(err, fault.NotFound) && r.Query("id") != "" { // destroyed meanwhile: its name is free
 		res, err = w.Resources.ByID(r.Context(), r.Query("id"))
 	}
-	return stamp(res), []string{resource.Topic(res.ID)}, err
+	return res, err
 }
 
 // reveal shows the secret outputs once; they hide themselves.

@@ -12,6 +12,7 @@ import (
 	"fairlead/internal/gate"
 	"fairlead/internal/httpx"
 	"fairlead/internal/project"
+	"fairlead/internal/redact"
 	"fairlead/internal/resource"
 	"fairlead/internal/sqldb"
 	"fairlead/internal/template"
@@ -77,8 +78,9 @@ type form struct {
 	match, base  int64         // of a change: the version and the revision that it was opened with
 	filled       *webui.Filled // what was sent; nil when nothing was
 	offers       []resource.Offer
-	merge        *merging // when somebody else was quicker
-	fresh        bool     // nothing was sent yet
+	merge        *merging           // when somebody else was quicker
+	fresh        bool               // nothing was sent yet
+	like         *resource.Resource // whose inputs a new one begins with
 	wrong        []fault.Violation
 	err          error // what kept it from being accepted
 	preview      *preview
@@ -97,7 +99,15 @@ func (f form) path() string {
 	return webui.To("create", f.t.Name)
 }
 
-func (f form) draft() string { return strings.TrimPrefix(f.path(), "/") }
+// draft is what the browser keeps the form under: a copy is no draft of
+// anything else.
+func (f form) draft() string {
+	d := strings.TrimPrefix(f.path(), "/")
+	if f.like != nil {
+		d += " like " + f.like.ID + " in " + f.in
+	}
+	return d
+}
 
 func (f form) fields() *webui.Node {
 	in := f.filled
@@ -173,10 +183,50 @@ func (w *web) newRequest(r *webui.Request) (webui.View, error) {
 		return webui.View{}, err
 	}
 	f.in, f.fresh = r.Query("in"), true
+	if id := r.Query("like"); id != "" {
+		if err := w.begin(r.Context(), &f, id); err != nil {
+			return webui.View{}, err
+		}
+	}
 	if f.in == "" && len(f.environments) > 0 {
 		f.in = f.environments[0].Project + "/" + f.environments[0].Name
 	}
 	return w.formView(r.Context(), f, http.StatusOK), nil
+}
+
+// begin fills in the form with another resource's name and inputs. Secrets are
+// not among them: nobody has their values.
+func (w *web) begin(ctx context.Context, f *form, id string) error {
+	res, err := w.Resources.ByID(ctx, id)
+	if err != nil {
+		return err
+	}
+	if res.Template != f.t.Name {
+		return nil
+	}
+	f.like, f.name, f.inputs = &res, res.Name, res.Inputs
+	for _, pointer := range f.t.SecretInputs(res.Inputs) {
+		f.inputs = unfilled(f.inputs, strings.Split(pointer, "/")[1:])
+	}
+	return nil
+}
+
+// unfilled gives inputs without the secret that a pointer's parts lead to; what
+// is within a list takes the list along. A reference stays: it is none.
+func unfilled(inputs map[string]any, parts []string) map[string]any {
+	if len(parts) == 0 {
+		return nil
+	}
+	out, key := maps.Clone(inputs), strings.NewReplacer("~1", "/", "~0", "~").Replace(parts[0])
+	if inner, ok := out[key].(map[string]any); ok && len(parts) > 1 {
+		out[key] = unfilled(inner, parts[1:])
+		return out
+	}
+	if text, ok := out[key].(string); ok && text != redact.Shown {
+		return inputs
+	}
+	delete(out, key)
+	return out
 }
 
 func (w *web) formView(ctx context.Context, f form, status int) webui.View {

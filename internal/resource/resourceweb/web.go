@@ -36,7 +36,7 @@ const one = "/projects/{project}/{environment}/{resource}"
 func Mount(p *webui.Portal, s Services) {
 	w := &web{s, p}
 	p.LivePage("GET /resources", w.list, w.listLive)
-	p.LivePage("GET "+one, w.overview, w.live)
+	p.LivePage("GET "+one, w.overview, w.overviewLive)
 	p.LivePage("GET "+one+"/runs", w.runs, w.live)
 	p.LivePage("GET "+one+"/revisions", w.revisions, w.live)
 	p.LivePage("GET "+one+"/drift", w.drift, w.driftLive)

@@ -386,6 +386,108 @@
   on("click", "[data-log-wrap]", (e, el) => el.setAttribute("aria-pressed", String(logOf(el).classList.toggle("wrap"))));
   on("click", "[data-log-follow]", (e, el) => { const log = logOf(el); setFollow(log, log.dataset.follow !== "yes"); });
 
+  // --- graphs: zoom, pan, find, and what belongs to what -----------------------------------------------
+  const graphs = new Map(); // id -> how somebody has it: kept while the page renews itself
+  const boxOf = (graph) => $(".graphbox", graph);
+  function zoomTo(graph, z, at) {
+    const box = boxOf(graph), svg = $("svg", box), state = graphs.get(graph.dataset.graph);
+    const was = state.z, rect = box.getBoundingClientRect();
+    const x = at ? at.clientX - rect.left : box.clientWidth / 2, y = at ? at.clientY - rect.top : box.clientHeight / 2;
+    state.z = Math.min(2, Math.max(0.25, z));
+    svg.setAttribute("width", Math.round(svg.dataset.w * state.z));
+    svg.setAttribute("height", Math.round(svg.dataset.h * state.z));
+    if (was !== state.z) { box.scrollLeft = (box.scrollLeft + x) * state.z / was - x; box.scrollTop = (box.scrollTop + y) * state.z / was - y; }
+    box.classList.toggle("pans", box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight);
+  }
+  const fitting = (graph) => { const box = boxOf(graph), svg = $("svg", box); return Math.min(1, Math.max(0.72, (box.clientWidth - 2) / svg.dataset.w)); };
+  function zoomBy(graph, what, at) {
+    const state = graphs.get(graph.dataset.graph);
+    state.own = what !== "0";
+    zoomTo(graph, what === "0" ? fitting(graph) : what === "+" ? state.z * 1.2 : what === "-" ? state.z / 1.2 : state.z * what, at);
+  }
+  function dressGraphs(of = document) {
+    for (const graph of $$("[data-graph]", of)) {
+      const id = graph.dataset.graph;
+      if (!graphs.has(id)) graphs.set(id, { z: 1, own: false });
+      const state = graphs.get(id);
+      $$(".zoom", graph).forEach((b) => (b.hidden = false));
+      const drawing = $("svg", boxOf(graph));
+      if (state.watched !== drawing) { // renewing the page gives it its own size again: put right before anybody sees it
+        state.watched = drawing;
+        new MutationObserver(() => { if (Number(drawing.getAttribute("width")) !== Math.round(drawing.dataset.w * state.z)) zoomTo(graph, state.z); }).observe(drawing, { attributes: true, attributeFilter: ["width", "data-w"] });
+      }
+      zoomTo(graph, state.own ? state.z : fitting(graph));
+      if (!state.own && !state.seen) {
+        const box = boxOf(graph), current = $(".gnode.current", box);
+        state.seen = true;
+        if (current && box.scrollWidth > box.clientWidth) box.scrollLeft = current.getBoundingClientRect().left - box.getBoundingClientRect().left - box.clientWidth / 3;
+      }
+      find(graph);
+    }
+  }
+  function light(graph, node) {
+    graph.classList.toggle("dim", !!node);
+    $$(".lit", graph).forEach((el) => el.classList.remove("lit"));
+    if (!node) return;
+    const id = node.dataset.id, near = new Set([id]);
+    for (const e of $$(".gedges path", graph)) {
+      if (e.dataset.from !== id && e.dataset.to !== id) continue;
+      e.classList.add("lit"); near.add(e.dataset.from); near.add(e.dataset.to);
+    }
+    $$(".gnode", graph).forEach((n) => n.classList.toggle("lit", near.has(n.dataset.id)));
+  }
+  const foundIn = (graph) => $$(".gnode.found", graph);
+  function find(graph) {
+    const input = $("[data-graph-search]", graph), q = (input?.value || "").trim().toLowerCase();
+    $$(".gnode", graph).forEach((n) => n.classList.toggle("found", !!q && n.dataset.find.includes(q)));
+    return foundIn(graph);
+  }
+  on("input", "[data-graph-search]", (e, el) => {
+    const hits = find(el.closest("[data-graph]"));
+    hits[0]?.scrollIntoView({ block: "nearest", inline: "center" });
+    say(el.value.trim() ? `${hits.length} found` : "");
+  });
+  on("submit", ".graph form[role=search]", (e, form) => {
+    const hits = foundIn(form.closest("[data-graph]"));
+    if (hits.length) { e.preventDefault(); hits[0].focus(); hits[0].scrollIntoView({ block: "nearest", inline: "center" }); }
+    else if (!$("[data-graph-search]", form).name) e.preventDefault();
+  });
+  on("click", "[data-zoom]", (e, el) => zoomBy(el.closest("[data-graph]"), el.dataset.zoom));
+  document.addEventListener("wheel", (e) => {
+    const graph = (e.ctrlKey || e.metaKey) && e.target.closest?.(".graphbox")?.closest("[data-graph]");
+    if (graph) { e.preventDefault(); zoomBy(graph, Math.exp(-e.deltaY / 300), e); }
+  }, { passive: false });
+  for (const [type, lit] of [["mouseover", true], ["focusin", true], ["mouseout", false], ["focusout", false]]) on(type, ".gnode", (e, node) => light(node.closest("[data-graph]"), lit ? node : null));
+  const ways = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+  on("keydown", ".graphbox", (e, box) => {
+    if (e.ctrlKey || e.metaKey || e.altKey) return;
+    const graph = box.closest("[data-graph]"), key = e.key === "=" ? "+" : e.key === "_" ? "-" : e.key;
+    if ("+-0".includes(key)) { e.preventDefault(); zoomBy(graph, key); return; }
+    const way = ways[e.key], from = e.target.closest(".gnode");
+    if (!way || !from) return; // the box itself scrolls
+    e.preventDefault();
+    const middle = (n) => { const r = n.getBoundingClientRect(); return [r.left + r.width / 2, r.top + r.height / 2]; };
+    const [x, y] = middle(from);
+    let best, least = Infinity;
+    for (const n of $$(".gnode", box)) {
+      const [nx, ny] = middle(n), along = (nx - x) * way[0] + (ny - y) * way[1], aside = Math.abs((nx - x) * way[1]) + Math.abs((ny - y) * way[0]);
+      if (n === from || along < 4 || along < aside / 2) continue;
+      if (along + 2 * aside < least) { least = along + 2 * aside; best = n; }
+    }
+    best?.focus();
+    best?.scrollIntoView({ block: "nearest", inline: "nearest" });
+  });
+  on("pointerdown", ".graphbox", (e, box) => {
+    if (e.button !== 0 || e.pointerType !== "mouse" || e.target.closest("a")) return;
+    const at = { x: e.clientX + box.scrollLeft, y: e.clientY + box.scrollTop };
+    const move = (m) => { box.classList.add("panning"); box.scrollLeft = at.x - m.clientX; box.scrollTop = at.y - m.clientY; };
+    const end = () => { box.classList.remove("panning"); removeEventListener("pointermove", move); };
+    addEventListener("pointermove", move);
+    addEventListener("pointerup", end, { once: true });
+    addEventListener("pointercancel", end, { once: true });
+  });
+  addEventListener("resize", () => dressGraphs());
+
   // --- toasts go by themselves, unless somebody is at them -------------------------------------------
   function toasts() {
     for (const t of $$(".toast:not([data-timed])")) {
@@ -399,7 +501,7 @@
   on("click", "[data-retry]", (e) => { e.preventDefault(); location.reload(); });
   on("change", "[data-submit-on-change]", (e, el) => el.form?.requestSubmit());
 
-  function dress(of) { times(of); confirmations(of); secrets(of); logs(of); toasts(); $$("form[data-draft]").forEach((f) => { conditions(f); showErrors(f); }); }
+  function dress(of) { times(of); confirmations(of); secrets(of); logs(of); dressGraphs(); toasts(); $$("form[data-draft]").forEach((f) => { conditions(f); showErrors(f); }); }
   document.addEventListener("DOMContentLoaded", () => { dress(); drafts(); connect(); });
   document.addEventListener("htmx:after:swap", () => { dress(); if ($("#palette")?.open) choose(chosen < 0 ? 0 : chosen); });
   document.addEventListener("htmx:before:response", (e) => {
