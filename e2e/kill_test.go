@@ -21,7 +21,7 @@ type bed struct {
 	store string // sqlite, postgres
 	pool  int
 	box   *box
-	job   string // "" is the main one; governance, sources
+	job   string // "" is the main one; governance, sources, rollout, drift
 	hurry bool   // governance need not wait for loops that are led: leases, expired approvals
 }
 
@@ -62,6 +62,10 @@ func (b bed) work(t testing.TB, s *server) work {
 		return g
 	case "sources":
 		return newSourcing(t, s)
+	case "rollout":
+		return newFleet(t, s)
+	case "drift":
+		return newDrifting(t, s)
 	}
 	return newJob(t, s)
 }
@@ -352,7 +356,7 @@ func TestKillSample(t *testing.T) {
 	sqlite, postgres := beds(t)
 	points := sortedPoints(sqlite.trace(t))
 	governed := sortedPoints(sqlite.other("governance").trace(t))
-	sourced := ofSources(sqlite.other("sources").trace(t))
+	sourced := sortedPoints(own(sqlite.other("sources").trace(t), sourcePrefixes))
 	if len(points) < 40 || len(governed) < 100 || len(sourced) < 20 {
 		t.Fatalf("only %d, %d and %d points were found: marks are missing", len(points), len(governed), len(sourced))
 	}
@@ -455,12 +459,16 @@ func TestTortureKillGovernance(t *testing.T) {
 	killAll(t, lanes, len(all))
 }
 
-// ofSources are the points that only sources pass: what they have in common
-// with the other jobs is tried by those.
-func ofSources(points map[string]int) (out []string) {
-	for _, p := range sortedPoints(points) {
-		if strings.HasPrefix(p, "source.") || strings.HasPrefix(p, "write.source.") || strings.HasPrefix(p, "write.template.push") {
-			out = append(out, p)
+// sourcePrefixes are of the points that only sources pass: what they have in
+// common with the other jobs is tried by those.
+var sourcePrefixes = []string{"source.", "write.source.", "write.template.push"}
+
+// own are the points that begin with one of some prefixes.
+func own(points map[string]int, prefixes []string) map[string]int {
+	out := map[string]int{}
+	for p, n := range points {
+		if slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(p, prefix) }) {
+			out[p] = n
 		}
 	}
 	return out
@@ -469,6 +477,26 @@ func ofSources(points map[string]int) (out []string) {
 // TestTortureKillSources kills at every point that only sources pass, on both
 // stores.
 func TestTortureKillSources(t *testing.T) {
+	killOwn(t, "sources", sourcePrefixes, []string{"source.import.before", "source.import.after", "source.look.done", "write.source.add.before", "write.source.claim.after", "write.source.tag.before",
+		"write.source.tag.after", "write.source.done.before", "write.source.done.after", "write.source.push.before", "write.source.push.after", "write.source.update.after", "write.source.sync.after",
+		"write.source.remove.after"})
+}
+
+// TestTortureKillRollout kills at every point of a rollout that is halted and
+// taken back, and of one that succeeds, on both stores.
+func TestTortureKillRollout(t *testing.T) {
+	killOwn(t, "rollout", []string{"write.rollout.", "rollout.", "write.resource.change.", "write.resource.rollback."}, rolloutPoints)
+}
+
+// TestTortureKillDrift kills at every point where drift is looked for, accepted
+// and healed, on both stores.
+func TestTortureKillDrift(t *testing.T) {
+	killOwn(t, "drift", []string{"write.drift.", "write.resource.observed.", "write.resource.heal."}, driftPoints)
+}
+
+// killOwn kills at those points of a job that begin with one of some prefixes:
+// the others are tried with the main job. must are among them.
+func killOwn(t *testing.T, job string, prefixes, must []string) {
 	if !long(t) || *only != "" {
 		return
 	}
@@ -476,18 +504,16 @@ func TestTortureKillSources(t *testing.T) {
 	sqlite, postgres := beds(t)
 	lanes := map[string][]scenario{}
 	all := map[string]bool{}
-	for _, b := range []bed{sqlite.other("sources"), postgres.other("sources")} {
-		points := b.trace(t)
-		mine := map[string]int{}
-		for _, p := range ofSources(points) {
-			mine[p], all[p] = points[p], true
+	for _, b := range []bed{sqlite.other(job), postgres.other(job)} {
+		points := own(b.trace(t), prefixes)
+		for p := range points {
+			all[p] = true
 		}
-		lanes[b.store] = scenarios(b, mine)
+		lanes[b.store] = scenarios(b, points)
 	}
-	for _, must := range []string{"source.import.before", "source.import.after", "source.look.done", "write.source.add.before", "write.source.claim.after", "write.source.tag.before", "write.source.tag.after",
-		"write.source.done.before", "write.source.done.after", "write.source.push.before", "write.source.push.after", "write.source.update.after", "write.source.sync.after", "write.source.remove.after"} {
-		if !all[must] {
-			t.Errorf("the job does not pass %s", must)
+	for _, p := range must {
+		if !all[p] {
+			t.Errorf("the job does not pass %s", p)
 		}
 	}
 	killAll(t, lanes, len(all))

@@ -8052,6 +8052,9 @@ type ListDriftsParams struct {
 	// Cursor Where to go on: the next of the page before
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
 
+	// Search Part of the name of the resource, its project, its environment or its template
+	Search *string `form:"search,omitempty" json:"search,omitempty"`
+
 	// Project Name or id
 	Project *string `form:"project,omitempty" json:"project,omitempty"`
 
@@ -8060,6 +8063,7 @@ type ListDriftsParams struct {
 
 	// Resource Name or id
 	Resource *string                 `form:"resource,omitempty" json:"resource,omitempty"`
+	Template *string                 `form:"template,omitempty" json:"template,omitempty"`
 	Cause    *ListDriftsParamsCause  `form:"cause,omitempty" json:"cause,omitempty"`
 	Answer   *ListDriftsParamsAnswer `form:"answer,omitempty" json:"answer,omitempty"`
 
@@ -8371,6 +8375,18 @@ type ListPinsParams struct {
 
 	// Over Also those that have ended
 	Over *bool `form:"over,omitempty" json:"over,omitempty"`
+
+	// Search Part of the name of the resource, its project or its environment, or of the reason
+	Search *string `form:"search,omitempty" json:"search,omitempty"`
+
+	// Template Of resources that are made from it
+	Template *string `form:"template,omitempty" json:"template,omitempty"`
+
+	// Rollout What keeps this one from its members: exemptions from it, and pins
+	Rollout *string `form:"rollout,omitempty" json:"rollout,omitempty"`
+
+	// Project Name or id
+	Project *string `form:"project,omitempty" json:"project,omitempty"`
 }
 
 // ListPinsParamsSort defines parameters for ListPins.
@@ -8740,10 +8756,16 @@ type ListRolloutsParams struct {
 	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where to go on: the next of the page before
-	Cursor   *string                  `form:"cursor,omitempty" json:"cursor,omitempty"`
-	Sort     *ListRolloutsParamsSort  `form:"sort,omitempty" json:"sort,omitempty"`
-	Template *string                  `form:"template,omitempty" json:"template,omitempty"`
-	State    *ListRolloutsParamsState `form:"state,omitempty" json:"state,omitempty"`
+	Cursor *string                 `form:"cursor,omitempty" json:"cursor,omitempty"`
+	Sort   *ListRolloutsParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// Search Part of the template's name, the version, the note or the author's name
+	Search   *string `form:"search,omitempty" json:"search,omitempty"`
+	Template *string `form:"template,omitempty" json:"template,omitempty"`
+
+	// Project With a member in it; its name or id
+	Project *string                  `form:"project,omitempty" json:"project,omitempty"`
+	State   *ListRolloutsParamsState `form:"state,omitempty" json:"state,omitempty"`
 
 	// Open Only those that are not over
 	Open *bool `form:"open,omitempty" json:"open,omitempty"`
@@ -19771,6 +19793,18 @@ func NewListDriftsRequest(server string, params *ListDriftsParams) (*http.Reques
 
 		}
 
+		if params.Search != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "search", *params.Search, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Project != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "project", *params.Project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
@@ -19798,6 +19832,18 @@ func NewListDriftsRequest(server string, params *ListDriftsParams) (*http.Reques
 		if params.Resource != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "resource", *params.Resource, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Template != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "template", *params.Template, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -22468,6 +22514,54 @@ func NewListPinsRequest(server string, params *ListPinsParams) (*http.Request, e
 		if params.Over != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "over", *params.Over, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Search != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "search", *params.Search, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Template != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "template", *params.Template, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Rollout != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "rollout", *params.Rollout, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Project != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "project", *params.Project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -26680,9 +26774,33 @@ func NewListRolloutsRequest(server string, params *ListRolloutsParams) (*http.Re
 
 		}
 
+		if params.Search != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "search", *params.Search, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if params.Template != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "template", *params.Template, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Project != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "project", *params.Project, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {

@@ -16,7 +16,9 @@ import (
 
 // Filter narrows the history; the zero value is all that counts.
 type Filter struct {
+	Search                         string // part of the resource's, project's, environment's or template's name
 	Project, Environment, Resource string // names or ids
+	Template                       string // its name
 	Cause                          engine.Cause
 	Answer                         Answer
 	Open                           bool // only what is not over
@@ -54,6 +56,12 @@ func (s *Service) List(ctx context.Context, f Filter, page sqldb.Page) ([]Episod
 		default:
 			w.And(part.cond, part.ref)
 		}
+	}
+	if f.Template != "" {
+		w.And(`d.template = ?`, f.Template)
+	}
+	if f.Search != "" {
+		w.And(`(r.name LIKE ? ESCAPE '\' OR p.name LIKE ? ESCAPE '\' OR e.name LIKE ? ESCAPE '\' OR d.template LIKE ? ESCAPE '\')`, sqldb.Contains(f.Search))
 	}
 	if f.Cause != "" {
 		w.And(`d.cause = ?`, string(f.Cause))

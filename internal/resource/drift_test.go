@@ -9,6 +9,7 @@ import (
 	"fairlead/internal/engine"
 	"fairlead/internal/engine/enginetest"
 	"fairlead/internal/fault"
+	"fairlead/internal/principal"
 	"fairlead/internal/resource"
 	"fairlead/internal/resource/resourcetest"
 	"fairlead/internal/sqldb"
@@ -210,6 +211,26 @@ func TestDriftTellsNoSecret(t *testing.T) {
 		}
 		if strings.Contains(dump, "canary-of-an-input") || !strings.Contains(dump, "drift.detected") {
 			t.Error("the store holds the secret, or nothing of drift")
+		}
+	})
+}
+
+func TestDriftIsFoundByPartsOfNames(t *testing.T) {
+	each(t, func(t *testing.T, b *resourcetest.Bench) {
+		b.Work()
+		r := b.Ready("orders", inputs{"size": 3})
+		resize(b, r, 9)
+		observed(t, b, r.ID, "healed", func(n resource.Resource) bool { return n.RunID != r.RunID && n.Phase == resource.Ready })
+		for f, n := range map[drift.Filter]int{
+			{Search: "rder"}: 1, {Search: "SHO"}: 1, {Search: "dev"}: 1, {Search: "stor"}: 1, {Search: "x"}: 0, {Search: "%"}: 0, {Search: "o_d"}: 0,
+			{Template: "store"}: 1, {Template: "sto"}: 0, {Template: "store", Project: "shop"}: 1, {Search: "orders", Project: "other"}: 0,
+		} {
+			if list, _, err := b.Drifts.List(b.Ctx, f, sqldb.Page{}); err != nil || len(list) != n {
+				t.Errorf("%+v finds %d, want %d: %v", f, len(list), n, err)
+			}
+			if list, _, err := b.Drifts.List(principal.With(b.Ctx, resourcetest.Stranger), f, sqldb.Page{}); err != nil || len(list) != 0 {
+				t.Errorf("%+v finds %d for a stranger: %v", f, len(list), err)
+			}
 		}
 	})
 }

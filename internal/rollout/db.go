@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"fairlead/internal/access"
+	"fairlead/internal/ident"
 	"fairlead/internal/sqldb"
 )
 
@@ -141,6 +142,29 @@ func (s store) seen(w *sqldb.Where, scope access.Scope, who string) {
 	}
 	w.And(`(o.created_by = ? OR EXISTS (SELECT 1 FROM rollout_members m JOIN resources r ON r.id = m.resource_id WHERE m.rollout_id = o.id AND `+cond+`))`,
 		append([]any{who}, args...)...)
+}
+
+// of narrows rollouts to those with a member in a project, of those that may be
+// seen.
+func (s store) of(w *sqldb.Where, scope access.Scope, project string) {
+	if !ident.IsRef(project) {
+		w.And(`1 = 0`)
+		return
+	}
+	q := `EXISTS (SELECT 1 FROM rollout_members m JOIN resources r ON r.id = m.resource_id JOIN projects p ON p.id = r.project_id
+		WHERE m.rollout_id = o.id AND (p.id = ? OR p.name = ?)`
+	args := []any{project, project}
+	if cond, more := s.within(scope); cond != "" {
+		q, args = q+` AND `+cond, append(args, more...)
+	}
+	w.And(q+`)`, args...)
+}
+
+// kinds gives a member for each environment and group that a rollout is
+// about: what may be done with it is as for the others there.
+func (s store) kinds(ctx context.Context, q sqldb.Querier, rolloutID string) ([]Member, error) {
+	return sqldb.Collect(ctx, q, scanMember, `SELECT `+memberColumns+` WHERE m.id IN (SELECT min(x.id) FROM rollout_members x JOIN resources y ON y.id = x.resource_id
+		WHERE x.rollout_id = $1 AND (x.state <> 'excluded' OR x.to_revision > 0) GROUP BY y.environment_id, x.group_number)`, rolloutID)
 }
 
 func scanMember(row sqldb.Row) (Member, error) {

@@ -8,6 +8,7 @@ import (
 
 	"fairlead/internal/gate"
 	"fairlead/internal/resource"
+	"fairlead/internal/sqldb"
 )
 
 // codePlanChanged is what a run ends with whose plan is not the one of its
@@ -53,6 +54,14 @@ type Hold struct {
 	Member    *Member  // of the rollout that has a claim on it
 	Rollout   *Rollout // that one
 	GroupName string   // of the member's group, when it waits for somebody to agree
+}
+
+// Ahead gives the rollouts that are not over and about a resource, the newest
+// first: also those that have no claim on it yet, or none any more. Its caller
+// has asked access about the resource.
+func (s *Service) Ahead(ctx context.Context, r resource.Resource) ([]Rollout, error) {
+	return sqldb.Collect(ctx, s.DB.Read(), scanRollout, `SELECT `+rolloutColumns+` WHERE o.finished_at IS NULL
+		AND EXISTS (SELECT 1 FROM rollout_members m WHERE m.rollout_id = o.id AND m.resource_id = $1) ORDER BY o.id DESC LIMIT 20`, r.ID)
 }
 
 // Holds tells how rollouts and pins bear on a resource. Its caller has asked

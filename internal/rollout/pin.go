@@ -48,8 +48,7 @@ func (s *Service) toPin(ctx context.Context, w resource.Where) (resource.Resourc
 	if err != nil {
 		return r, access.Decision{}, err
 	}
-	d, err := s.Access.Check(ctx, access.ResourcePin, access.Target{Kind: "resource", ID: r.ID, Name: r.Name, TeamID: r.TeamID, ProjectID: r.ProjectID,
-		EnvironmentID: r.EnvironmentID, EnvironmentClass: r.Class, Template: r.Template})
+	d, err := s.Access.Check(ctx, access.ResourcePin, targetOf(r))
 	return r, d, err
 }
 
@@ -107,6 +106,7 @@ func (s *Service) hold(ctx context.Context, w resource.Where, rolloutID, reason 
 		}
 		audit.Append(ctx, tx, audit.Entry{Action: string(access.ResourcePin), Target: out.target(), Decision: d,
 			Details: map[string]any{"pin": out.ID, "rollout": rolloutID, "reason": reason, "until": out.Until.Format(time.RFC3339), "version": res.TemplateVersion}})
+		tx.Notify(resource.Topic(res.ID), "")
 		return s.emitPin(ctx, tx, "pin.set", out)
 	})
 	return out, err
@@ -144,14 +144,19 @@ func (s *Service) letGo(ctx context.Context, w resource.Where, rolloutID string)
 			return err
 		}
 		audit.Append(ctx, tx, audit.Entry{Action: string(access.ResourcePin), Target: p.target(), Decision: d, Details: map[string]any{"pin": p.ID, "rollout": rolloutID, "ended": true}})
+		tx.Notify(resource.Topic(res.ID), "")
 		return s.emitPin(ctx, tx, "pin.ended", p)
 	})
 }
 
 // PinFilter narrows a list of pins; empty fields do not.
 type PinFilter struct {
-	Over bool // also those that have ended
-	Sort string
+	Search   string // part of the resource's, project's or environment's name, or of the reason
+	Template string // of resources that are made from it
+	Rollout  string // that keep it from its members: exemptions from it, and pins
+	Project  string // name or id
+	Over     bool   // also those that have ended
+	Sort     string
 }
 
 // Pins lists the pins and exemptions of resources that the caller may see.
@@ -167,6 +172,18 @@ func (s *Service) Pins(ctx context.Context, f PinFilter, p sqldb.Page) ([]Pin, s
 	w.And(`r.destroyed_at IS NULL`)
 	if !f.Over {
 		w.And(`i.ended_at IS NULL`)
+	}
+	if f.Search != "" {
+		w.And(`(r.name LIKE ? ESCAPE '\' OR p.name LIKE ? ESCAPE '\' OR e.name LIKE ? ESCAPE '\' OR lower(i.reason) LIKE ? ESCAPE '\')`, sqldb.Contains(f.Search))
+	}
+	if f.Template != "" {
+		w.And(`r.template = ?`, f.Template)
+	}
+	if f.Project != "" {
+		w.And(`(p.id = ? OR p.name = ?)`, f.Project)
+	}
+	if f.Rollout != "" {
+		w.And(`(i.rollout_id = ? OR i.rollout_id = '' AND EXISTS (SELECT 1 FROM rollout_members m WHERE m.rollout_id = ? AND m.resource_id = i.resource_id))`, f.Rollout)
 	}
 	scope.Narrow(&w, s.DB, access.Columns{Team: "r.team_id", Project: "r.project_id", Environment: "r.environment_id"})
 	return pins.Page(ctx, s.DB.Read(), w, f.Sort, p)

@@ -337,7 +337,9 @@ func (s *Service) Wait(ctx context.Context, id string, known int64, limit time.D
 
 // Filter narrows a list of rollouts; empty fields do not.
 type Filter struct {
+	Search   string // part of the template's name, the version, the note or the author's name
 	Template string
+	Project  string // with a member in it that the caller may see; its name or id
 	State    State
 	Open     bool // only those that are not over
 	Mine     bool // only those that the caller made
@@ -357,6 +359,12 @@ func (s *Service) List(ctx context.Context, f Filter, p sqldb.Page) ([]Rollout, 
 	s.store.seen(&w, scope, principal.From(ctx).ID)
 	if f.Template != "" {
 		w.And(`o.template = ?`, f.Template)
+	}
+	if f.Search != "" {
+		w.And(`(o.template LIKE ? ESCAPE '\' OR o.to_version LIKE ? ESCAPE '\' OR lower(o.note) LIKE ? ESCAPE '\' OR lower(c.name) LIKE ? ESCAPE '\')`, sqldb.Contains(f.Search))
+	}
+	if f.Project != "" {
+		s.store.of(&w, scope, f.Project)
 	}
 	if f.State != "" {
 		w.And(`o.state = ?`, string(f.State))

@@ -301,6 +301,8 @@ func (p *Portal) render(w http.ResponseWriter, r *http.Request, v View, pg *page
 			s.Stamp = stamp
 		}
 		s.Stamp = stampTag(s.Stamp)
+	} else { // the answer to a form: nothing there is live, and what was written stays
+		s.Stamp = ""
 	}
 	if r.Header.Get("HX-Request") == "" {
 		s.flash = takeFlash(w, r, p.o.Server.Secure(r))

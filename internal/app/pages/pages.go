@@ -113,7 +113,7 @@ func Mount(server *httpx.Server, s Services) {
 	}
 	first := setupweb.Services{Setup: s.Setup, Identity: s.Identity, Projects: s.Projects, Resources: s.Resources, Templates: s.Templates, Engines: s.Engines, PublicURL: s.PublicURL}
 	things := resourceweb.Services{
-		Resources: s.Resources, Templates: s.Templates, Projects: s.Projects, Approvals: s.Approvals, Leases: s.Leases, Costs: s.Costs, Drifts: s.Drifts, Why: s.Why,
+		Resources: s.Resources, Templates: s.Templates, Projects: s.Projects, Approvals: s.Approvals, Leases: s.Leases, Costs: s.Costs, Drifts: s.Drifts, Rollouts: s.Rollouts, Why: s.Why,
 	}
 	finders := map[string]webui.Finder{"start": things.Starts}
 	maps.Copy(finders, places.Finders())
@@ -127,7 +127,7 @@ func Mount(server *httpx.Server, s Services) {
 	approvalweb.Mount(portal, approvalweb.Services{Approvals: s.Approvals, Resources: s.Resources})
 	driftweb.Mount(portal, s.Drifts)
 	rolloutweb.Mount(portal, s.Rollouts)
-	templateweb.Mount(portal, templateweb.Services{Templates: s.Templates, Sources: s.Sources, Resources: s.Resources})
+	templateweb.Mount(portal, templateweb.Services{Templates: s.Templates, Sources: s.Sources, Resources: s.Resources, Rollouts: s.Rollouts})
 	auditweb.Mount(portal, s.Audit)
 	quotaweb.Mount(portal, s.Quotas)
 	leaseweb.Mount(portal, s.Leases)

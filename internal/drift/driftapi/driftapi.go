@@ -81,9 +81,11 @@ func Register(api huma.API, svc *drift.Service) {
 		Description: "The newest first. What is ignored is left out unless it is asked for."},
 		func(ctx context.Context, in *struct {
 			httpx.PageInput
+			Search      string `query:"search" maxLength:"64" doc:"Part of the name of the resource, its project, its environment or its template"`
 			Project     string `query:"project" maxLength:"64" doc:"Name or id"`
 			Environment string `query:"environment" maxLength:"64" doc:"Name or id"`
 			Resource    string `query:"resource" maxLength:"64" doc:"Name or id"`
+			Template    string `query:"template" maxLength:"64"`
 			Cause       string `query:"cause" enum:"noise,person,deleted,desired"`
 			Answer      string `query:"answer" enum:"ignore,alert,ask,heal,held,lost"`
 			Open        bool   `query:"open" doc:"Only what is not over"`
@@ -93,7 +95,7 @@ func Register(api huma.API, svc *drift.Service) {
 			if err != nil {
 				return nil, err
 			}
-			list, next, err := svc.List(ctx, drift.Filter{Project: in.Project, Environment: in.Environment, Resource: in.Resource,
+			list, next, err := svc.List(ctx, drift.Filter{Search: in.Search, Template: in.Template, Project: in.Project, Environment: in.Environment, Resource: in.Resource,
 				Cause: engine.Cause(in.Cause), Answer: drift.Answer(in.Answer), Open: in.Open, Noise: in.Ignored}, page)
 			if err != nil {
 				return nil, err

@@ -51,12 +51,12 @@ func differences(d row) string {
 func of(d row) string { return d.Project + "/" + d.Environment + "/" + d.Resource }
 
 func listCommand(c *clikit.CLI) *cobra.Command {
-	var cause, answer string
+	var cause, answer, template, search string
 	var open, ignored bool
 	cmd := &cobra.Command{
 		Use: "ls", Aliases: []string{"list"}, Short: "List what was and is not as wanted, the newest first", Args: clikit.Args(0, 0),
 		Long:    "List the history of drift of what you may see; -e narrows it to an environment, --project to a project.",
-		Example: "  fairlead drift ls --open\n  fairlead drift ls --project shop --cause person\n  fairlead drift ls --open --answer ask",
+		Example: "  fairlead drift ls --open\n  fairlead drift ls --project shop --cause person\n  fairlead drift ls --open --answer ask\n  fairlead drift ls --open --template postgres --search orders",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := c.Session()
 			if err != nil {
@@ -67,7 +67,8 @@ func listCommand(c *clikit.CLI) *cobra.Command {
 				return err
 			}
 			p := apiclient.ListDriftsParams{Project: clikit.Some(w.Project), Environment: clikit.Some(w.Environment), Cause: clikit.Some(apiclient.ListDriftsParamsCause(cause)),
-				Answer: clikit.Some(apiclient.ListDriftsParamsAnswer(answer)), Open: clikit.Some(open), Ignored: clikit.Some(ignored)}
+				Answer: clikit.Some(apiclient.ListDriftsParamsAnswer(answer)), Open: clikit.Some(open), Ignored: clikit.Some(ignored),
+				Template: clikit.Some(template), Search: clikit.Some(search)}
 			list, err := clikit.Pages(200, func(limit *int64, cursor *string) ([]row, *string, error) {
 				p.Limit, p.Cursor = limit, cursor
 				page, err := clikit.Read[apiclient.PageDrift](s.ListDrifts(cmd.Context(), &p))
@@ -96,6 +97,9 @@ func listCommand(c *clikit.CLI) *cobra.Command {
 	_ = cmd.RegisterFlagCompletionFunc("cause", clikit.Fixed("noise", "person", "deleted", "desired"))
 	cmd.Flags().StringVar(&answer, "answer", "", "only with this answer: ignore, alert, ask, heal, held or lost")
 	_ = cmd.RegisterFlagCompletionFunc("answer", clikit.Fixed("ignore", "alert", "ask", "heal", "held", "lost"))
+	cmd.Flags().StringVar(&template, "template", "", "only of what is made from this template")
+	c.CompleteFlag(cmd, "template", c.Templates)
+	cmd.Flags().StringVar(&search, "search", "", "part of the name of the resource, its project, its environment or its template")
 	cmd.Flags().BoolVar(&open, "open", false, "only what is not over")
 	cmd.Flags().BoolVar(&ignored, "ignored", false, "also what is ignored")
 	return cmd

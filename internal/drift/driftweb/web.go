@@ -60,7 +60,7 @@ func (w *web) look(r *webui.Request) (view, error) {
 	if err != nil {
 		return v, err
 	}
-	f := drift.Filter{Project: r.Query("q"), Cause: engine.Cause(r.Query("cause")), Open: true}
+	f := drift.Filter{Search: r.Query("q"), Project: r.Query("project"), Template: r.Query("template"), Cause: engine.Cause(r.Query("cause")), Open: true}
 	switch state := r.Query("state"); state {
 	case "all":
 		f.Open = false

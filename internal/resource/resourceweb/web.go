@@ -8,6 +8,7 @@ import (
 	"fairlead/internal/lease"
 	"fairlead/internal/project"
 	"fairlead/internal/resource"
+	"fairlead/internal/rollout"
 	"fairlead/internal/template"
 	"fairlead/internal/webui"
 	"fairlead/internal/why"
@@ -22,6 +23,7 @@ type Services struct {
 	Leases    *lease.Service
 	Costs     *cost.Service
 	Drifts    *drift.Service
+	Rollouts  *rollout.Service
 	Why       *why.Service
 }
 
@@ -54,6 +56,7 @@ func Mount(p *webui.Portal, s Services) {
 	p.Part("GET /runs/{run}/log", w.runLog)
 	p.Raw("GET /runs/{run}/log.txt", false, logFile{w})
 	p.Action("POST /runs/{run}/cancel", w.cancel)
+	w.mountVersions()
 	w.mountRequests()
 }
 

@@ -37,12 +37,17 @@ func registerPins(api huma.API, svc *rollout.Service) {
 			httpx.PageInput
 			Sort string `query:"sort" enum:"until,-until,created,-created" default:"until"`
 			Over bool   `query:"over" doc:"Also those that have ended"`
+
+			Search   string `query:"search" maxLength:"64" doc:"Part of the name of the resource, its project or its environment, or of the reason"`
+			Template string `query:"template" maxLength:"64" doc:"Of resources that are made from it"`
+			Rollout  string `query:"rollout" maxLength:"64" doc:"What keeps this one from its members: exemptions from it, and pins"`
+			Project  string `query:"project" maxLength:"64" doc:"Name or id"`
 		}) (*httpx.Body[httpx.Page[Pin]], error) {
 			page, err := in.Page()
 			if err != nil {
 				return nil, err
 			}
-			list, next, err := svc.Pins(ctx, rollout.PinFilter{Over: in.Over, Sort: in.Sort}, page)
+			list, next, err := svc.Pins(ctx, rollout.PinFilter{Search: in.Search, Template: in.Template, Rollout: in.Rollout, Project: in.Project, Over: in.Over, Sort: in.Sort}, page)
 			return httpx.PageOf(list, next, err, viewPin)
 		})
 	httpx.Register(api, httpx.Repeatable(huma.Operation{OperationID: "pin-resource", Method: http.MethodPut, Path: resourcePath + "/pin", Tags: tags,

@@ -39,7 +39,9 @@ func registerReads(api huma.API, svc *rollout.Service) {
 		func(ctx context.Context, in *struct {
 			httpx.PageInput
 			Sort     string `query:"sort" enum:"created,-created" default:"-created"`
+			Search   string `query:"search" maxLength:"64" doc:"Part of the template's name, the version, the note or the author's name"`
 			Template string `query:"template" maxLength:"64"`
+			Project  string `query:"project" maxLength:"64" doc:"With a member in it; its name or id"`
 			State    string `query:"state" enum:"planning,planned,running,paused,halted,reverting,succeeded,reverted,canceled"`
 			Open     bool   `query:"open" doc:"Only those that are not over"`
 			Mine     bool   `query:"mine" doc:"Only those that the caller made"`
@@ -48,7 +50,7 @@ func registerReads(api huma.API, svc *rollout.Service) {
 			if err != nil {
 				return nil, err
 			}
-			list, next, err := svc.List(ctx, rollout.Filter{Template: in.Template, State: rollout.State(in.State), Open: in.Open, Mine: in.Mine, Sort: in.Sort}, page)
+			list, next, err := svc.List(ctx, rollout.Filter{Search: in.Search, Template: in.Template, Project: in.Project, State: rollout.State(in.State), Open: in.Open, Mine: in.Mine, Sort: in.Sort}, page)
 			return httpx.PageOf(list, next, err, view)
 		})
 	httpx.Register(api, huma.Operation{OperationID: "get-rollout", Method: http.MethodGet, Path: one, Tags: tags, Summary: "A rollout",

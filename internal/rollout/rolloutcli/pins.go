@@ -83,15 +83,23 @@ func (k kit) unpin() *cobra.Command {
 
 func (k kit) pins() *cobra.Command {
 	var over bool
+	var template, rollout, search string
 	cmd := &cobra.Command{
 		Use: "pins", Short: "List pins and exemptions: what ends first first", Args: clikit.Args(0, 0), ValidArgsFunction: clikit.Fixed(),
+		Long:    "List what keeps resources at their versions, of all that you may see; --project narrows it to a project.",
+		Example: "  fairlead pins --template postgres\n  fairlead pins --rollout rol_01jd2v8n5k3q7x9w4m6p8r0t2y\n  fairlead pins --project shop --search friday",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := k.Session()
 			if err != nil {
 				return err
 			}
+			w, err := k.Asked()
+			if err != nil {
+				return err
+			}
 			items, err := clikit.Pages(0, func(limit *int64, cursor *string) ([]pin, *string, error) {
-				p, err := clikit.Read[apiclient.PagePin](s.ListPins(cmd.Context(), &apiclient.ListPinsParams{Limit: limit, Cursor: cursor, Over: clikit.Some(over)}))
+				p, err := clikit.Read[apiclient.PagePin](s.ListPins(cmd.Context(), &apiclient.ListPinsParams{Limit: limit, Cursor: cursor, Over: clikit.Some(over), Template: clikit.Some(template),
+					Rollout: clikit.Some(rollout), Project: clikit.Some(w.Project), Search: clikit.Some(search)}))
 				return p.Items, p.Next, err
 			})
 			if err != nil {
@@ -113,6 +121,10 @@ func (k kit) pins() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&over, "over", false, "also those that have ended")
+	cmd.Flags().StringVar(&template, "template", "", "only of what is made from this template")
+	k.CompleteFlag(cmd, "template", k.Templates)
+	cmd.Flags().StringVar(&rollout, "rollout", "", "only what keeps this rollout from its members")
+	cmd.Flags().StringVar(&search, "search", "", "part of the name of the resource, its project or its environment, or of the reason")
 	return cmd
 }
 

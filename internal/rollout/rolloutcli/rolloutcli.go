@@ -150,16 +150,23 @@ func (k kit) create() *cobra.Command {
 
 func (k kit) list() *cobra.Command {
 	var open bool
-	var template, state string
+	var template, state, search string
 	cmd := &cobra.Command{
 		Use: "ls", Aliases: []string{"list"}, Short: "List rollouts, the newest first", Args: clikit.Args(0, 0),
+		Long:    "List the rollouts that you may know of; --project narrows them to those with a member in it.",
+		Example: "  fairlead rollout ls --open\n  fairlead rollout ls --project shop --search postgres",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := k.Session()
 			if err != nil {
 				return err
 			}
+			w, err := k.Asked()
+			if err != nil {
+				return err
+			}
 			items, err := clikit.Pages(0, func(limit *int64, cursor *string) ([]row, *string, error) {
-				p, err := clikit.Read[apiclient.PageRollout](s.ListRollouts(cmd.Context(), &apiclient.ListRolloutsParams{Limit: limit, Cursor: cursor, Open: clikit.Some(open), State: clikit.Some(apiclient.ListRolloutsParamsState(state)), Template: clikit.Some(template)}))
+				p, err := clikit.Read[apiclient.PageRollout](s.ListRollouts(cmd.Context(), &apiclient.ListRolloutsParams{Limit: limit, Cursor: cursor, Open: clikit.Some(open), State: clikit.Some(apiclient.ListRolloutsParamsState(state)), Template: clikit.Some(template),
+					Project: clikit.Some(w.Project), Search: clikit.Some(search)}))
 				return p.Items, p.Next, err
 			})
 			if err != nil {
@@ -177,6 +184,7 @@ func (k kit) list() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&open, "open", false, "only those that are not over")
 	cmd.Flags().StringVar(&template, "template", "", "only of this template")
+	cmd.Flags().StringVar(&search, "search", "", "part of the template's name, the version, the note or the author's name")
 	cmd.Flags().StringVar(&state, "state", "", "only those in this state: planned, running, paused, halted, succeeded, reverted, …")
 	k.CompleteFlag(cmd, "template", k.Templates)
 	return cmd

@@ -8,6 +8,7 @@ import (
 	"fairlead/internal/fault"
 	"fairlead/internal/httpx"
 	"fairlead/internal/rollout"
+	"fairlead/internal/sqldb"
 	"fairlead/internal/webui"
 )
 
@@ -20,6 +21,7 @@ func Mount(p *webui.Portal, rollouts *rollout.Service) {
 	p.LivePage("GET /rollouts/{rollout}", w.rollout, w.live)
 	p.Action("POST /rollouts/{rollout}", w.steer)
 	p.Action("POST /rollouts/{rollout}/groups/{group}", w.decide)
+	p.Page("GET /pins", w.pins)
 }
 
 var states = []webui.Option{
@@ -27,12 +29,12 @@ var states = []webui.Option{
 	{Value: "paused", Title: "Paused"}, {Value: "halted", Title: "Halted"}, {Value: "succeeded", Title: "Succeeded"}, {Value: "reverted", Title: "Taken back"}, {Value: "canceled", Title: "Canceled"},
 }
 
-func (w *web) look(r *webui.Request) ([]rollout.Rollout, string, string, error) {
+func (w *web) look(r *webui.Request) (list []rollout.Rollout, next, seen string, err error) {
 	page, err := r.PageOf(30)
 	if err != nil {
 		return nil, "", "", err
 	}
-	f := rollout.Filter{Template: r.Query("q")}
+	f := rollout.Filter{Search: r.Query("q"), Template: r.Query("template"), Project: r.Query("project")}
 	switch state := r.Query("state"); state {
 	case "open":
 		f.Open = true
@@ -41,7 +43,7 @@ func (w *web) look(r *webui.Request) ([]rollout.Rollout, string, string, error) 
 	default:
 		f.State = rollout.State(state)
 	}
-	list, next, err := w.rollouts.List(r.Context(), f, page)
+	list, next, err = w.rollouts.List(r.Context(), f, page)
 	var stamp strings.Builder
 	for _, o := range list {
 		fmt.Fprint(&stamp, o.ID, o.Version, o.State)
@@ -55,8 +57,12 @@ func (w *web) list(r *webui.Request) (webui.View, error) {
 }
 
 func (w *web) listLive(r *webui.Request) (string, []string, error) {
-	_, _, stamp, err := w.look(r)
-	return stamp, nil, err
+	list, _, stamp, err := w.look(r)
+	topics := make([]string, len(list))
+	for i, o := range list {
+		topics[i] = rollout.Topic(o.ID)
+	}
+	return stamp, topics, err
 }
 
 // view is one rollout as it stands.
@@ -64,6 +70,9 @@ type view struct {
 	rollout.Rollout
 	members []rollout.Member
 	next    string
+	may     rollout.May
+	pins    []rollout.Pin // the first few that keep it from its members
+	more    bool          // there are more
 	err     error
 	at      int64 // the group whose form was sent
 	comment string
@@ -102,6 +111,9 @@ type verb struct {
 }
 
 func (v view) verbs() []verb {
+	if !v.may.Steer {
+		return nil
+	}
 	start := verb{"start", "Start", "play", "primary", ""}
 	pause := verb{"pause", "Pause", "ban", "", ""}
 	resume := verb{"resume", "Go on", "play", "primary", ""}
@@ -154,6 +166,14 @@ func (w *web) show(r *webui.Request, v view) (webui.View, error) {
 	if v.members, v.next, err = w.rollouts.Members(ctx, v.ID, f, page); err != nil {
 		return webui.View{}, err
 	}
+	if v.may, err = w.rollouts.May(ctx, v.Rollout); err != nil {
+		return webui.View{}, err
+	}
+	pins, more, err := w.rollouts.Pins(ctx, rollout.PinFilter{Rollout: v.ID}, sqldb.Page{Limit: shownPins})
+	if err != nil {
+		return webui.View{}, err
+	}
+	v.pins, v.more = pins, more != ""
 	title := v.Template + " to " + v.To
 	out := webui.View{Title: "Rollout of " + title, Body: rolloutPage(r, v), Stamp: stamp(v.Rollout),
 		Crumbs: []webui.Crumb{{Title: "Home", Href: "/"}, {Title: "Rollouts", Href: "/rollouts"}, {Title: title}},
@@ -164,6 +184,9 @@ func (w *web) show(r *webui.Request, v view) (webui.View, error) {
 	return out, nil
 }
 
+// shownPins is how many pins a rollout's page shows.
+const shownPins = 5
+
 func number(s string) int64 {
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n < 0 {
@@ -172,21 +195,25 @@ func number(s string) int64 {
 	return n
 }
 
-func stamp(r rollout.Rollout) string {
-	var b strings.Builder
-	fmt.Fprint(&b, r.ID, " ", r.Version, r.State, r.Counts) // fmt sorts a map's keys
-	for _, g := range r.Groups {
-		fmt.Fprint(&b, g.Number, g.Decision, g.Digest)
-	}
-	for _, w := range r.Waves {
-		fmt.Fprint(&b, w.Number, w.State, w.Counts)
-	}
-	return b.String()
-}
+// stamp is another whenever a rollout, a wave, a group or a member went on:
+// each of them gives the rollout another version.
+func stamp(r rollout.Rollout) string { return fmt.Sprint(r.ID, " ", r.Version, r.State) }
 
 func (w *web) live(r *webui.Request) (string, []string, error) {
-	o, err := w.rollouts.Get(r.Context(), r.Path("rollout"))
+	o, err := w.rollouts.Look(r.Context(), r.Path("rollout"))
 	return stamp(o), []string{rollout.Topic(o.ID)}, err
+}
+
+// pins is what keeps resources at their versions.
+func (w *web) pins(r *webui.Request) (webui.View, error) {
+	page, err := r.PageOf(30)
+	if err != nil {
+		return webui.View{}, err
+	}
+	f := rollout.PinFilter{Search: r.Query("q"), Template: r.Query("template"), Rollout: r.Query("rollout"), Project: r.Query("project"), Over: r.Query("state") == "all"}
+	list, next, err := w.rollouts.Pins(r.Context(), f, page)
+	return webui.View{Title: "Pins and exemptions", Body: pinsPage(r, list, next), API: "GET /api/v1/pins", CLI: "fairlead pins", Docs: "/docs/rollouts",
+		Crumbs: []webui.Crumb{{Title: "Home", Href: "/"}, {Title: "Rollouts", Href: "/rollouts"}, {Title: "Pins and exemptions"}}}, err
 }
 
 func (w *web) steer(r *webui.Request) (webui.Answer, error) {

@@ -9,6 +9,7 @@ import (
 	"fairlead/internal/fault"
 	"fairlead/internal/httpx"
 	"fairlead/internal/resource"
+	"fairlead/internal/rollout"
 	"fairlead/internal/source"
 	"fairlead/internal/sqldb"
 	"fairlead/internal/template"
@@ -20,6 +21,7 @@ type Services struct {
 	Templates *template.Service
 	Sources   *source.Service
 	Resources *resource.Service
+	Rollouts  *rollout.Service
 }
 
 type web struct{ Services }
@@ -31,6 +33,7 @@ func Mount(p *webui.Portal, s Services) {
 	p.Page("GET /templates/{template}", w.template)
 	p.Page("GET /templates/{template}/versions", w.versions)
 	p.Page("GET /templates/{template}/use", w.use)
+	p.Page("GET /templates/{template}/pins", w.pins)
 	p.Action("POST /templates/{template}/deprecate", w.deprecate)
 	w.mountSources(p)
 }
@@ -77,7 +80,7 @@ type part struct {
 
 func (v part) tabs() []webui.Tab {
 	var out []webui.Tab
-	for _, t := range []struct{ title, name string }{{"Overview", ""}, {"Versions", "versions"}, {"Use", "use"}} {
+	for _, t := range []struct{ title, name string }{{"Overview", ""}, {"Versions", "versions"}, {"Use", "use"}, {"Pins", "pins"}} {
 		href := webui.To("templates", v.Name)
 		if t.name != "" {
 			href += "/" + t.name
@@ -216,5 +219,27 @@ func (w *web) use(r *webui.Request) (webui.View, error) {
 	view := w.view(v, "Use")
 	view.Body = usePage(r, v, list, next)
 	view.API, view.CLI = "GET /api/v1/resources?template="+t.Name, "fairlead template users "+t.Name
+	return view, nil
+}
+
+// pins is what keeps resources of the template at their versions.
+func (w *web) pins(r *webui.Request) (webui.View, error) {
+	ctx := r.Context()
+	t, err := w.Templates.Get(ctx, r.Path("template"), "")
+	if err != nil {
+		return webui.View{}, err
+	}
+	page, err := r.PageOf(40)
+	if err != nil {
+		return webui.View{}, err
+	}
+	list, next, err := w.Rollouts.Pins(ctx, rollout.PinFilter{Template: t.Name, Search: r.Query("q")}, page)
+	if err != nil {
+		return webui.View{}, err
+	}
+	v := part{t, "pins"}
+	view := w.view(v, "Pins")
+	view.Body = pinsPage(r, v, list, next)
+	view.API, view.CLI, view.Docs = "GET /api/v1/pins?template="+t.Name, "fairlead pins --template "+t.Name, "/docs/rollouts"
 	return view, nil
 }
