@@ -57,7 +57,7 @@ bench: ## the benchmarks of docs/performance.md (ARGS="-only 1,4 -quick")
 	cd bench && $(GO) run -mod=mod . $(ARGS)
 
 torture: ## the long reliability suite; SEED=n replays one
-	$(GO) test -count=1 -timeout 240m -run Torture ./e2e -torture -seed=$(or $(SEED),0) -v
+	$(GO) test -count=1 -timeout 300m -run Torture ./e2e -torture -seed=$(or $(SEED),0) -v
 
 fuzz: ## every fuzz target for half a minute
 	scripts/fuzz.sh
