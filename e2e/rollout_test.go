@@ -58,46 +58,47 @@ func (f *fleet) fleet() {
 	c.must(t, "POST", "/api/v1/templates", fleetTemplate(t, "1.2.0", "  outputs: {trouble: \"${{ inputs.trouble }}\", extra: \"yes\"}\n"), "k-f3", 200, 201)
 }
 
-// roll makes a rollout to a version, and follows it until it is over. A reply
-// that was lost is found by its note.
-func (f *fleet) roll(to, want string, steered bool) reply {
+// rollout makes a rollout to a version. A reply that was lost is found by its
+// note.
+func (f *fleet) rollout(to string, start bool) string {
 	f.t.Helper()
-	r, err := f.c.try("POST", "/api/v1/rollouts", map[string]any{"template": "fleet", "to": to, "waves": "50%,100%", "rollback": "all", "start": true, "parallel": 2, "note": "to " + to}, "k-roll-"+to)
+	r, err := f.c.try("POST", "/api/v1/rollouts", map[string]any{"template": "fleet", "to": to, "waves": "50%,100%", "rollback": "all", "start": start, "parallel": 2, "note": "to " + to}, "k-roll-"+to)
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	id := r.str("id")
-	if id == "" {
-		for _, item := range items(f.c.must(f.t, "GET", "/api/v1/rollouts?template=fleet", nil, "", 200)) {
-			if item["note"] == "to "+to {
-				id, _ = item["id"].(string)
-			}
+	if id := r.str("id"); id != "" {
+		return id
+	}
+	for _, item := range items(f.c.must(f.t, "GET", "/api/v1/rollouts?template=fleet", nil, "", 200)) {
+		if item["note"] == "to "+to {
+			return item["id"].(string)
 		}
 	}
-	if id == "" {
-		f.t.Fatalf("there is no rollout: %v", r)
-	}
-	if steered { // it may not run yet, or be over
-		for _, verb := range []string{"pause", "resume"} {
-			f.c.must(f.t, "POST", "/api/v1/rollouts/"+id+"/"+verb, nil, "k-"+verb+to, 200, 409)
-		}
-	}
+	f.t.Fatalf("there is no rollout: %v", r)
+	return ""
+}
+
+// follow waits until a rollout is as ok wants it.
+func (f *fleet) follow(id, what string, ok func(reply) bool) reply {
+	f.t.Helper()
+	r := reply{}
 	for deadline := time.Now().Add(90 * time.Second); ; {
 		r = f.c.must(f.t, "GET", fmt.Sprintf("/api/v1/rollouts/%s?wait=2&known=%d", id, r.num("version")), nil, "", 200)
-		if r.json["over"] == true {
-			break
-		}
-		if r.str("state") == "paused" { // the reply of what resumed it was lost
-			f.c.must(f.t, "POST", "/api/v1/rollouts/"+id+"/resume", nil, "", 200, 409)
+		if ok(r) {
+			return r
 		}
 		if time.Now().After(deadline) {
-			f.t.Fatalf("the rollout is not over: %v", r)
+			f.t.Fatalf("the rollout is not %s: %v", what, r)
 		}
 	}
-	if r.str("state") != want {
-		f.t.Errorf("the rollout to %s is %v", to, r)
-	}
-	return r
+}
+
+func isOver(r reply) bool { return r.json["over"] == true }
+
+// steer does something with a rollout that may be done already.
+func (f *fleet) steer(id, verb string) {
+	f.t.Helper()
+	f.c.must(f.t, "POST", "/api/v1/rollouts/"+id+"/"+verb, nil, "k-"+verb, 200, 409)
 }
 
 // bad rolls out the version that fails, and looks whether each member is as it
@@ -106,7 +107,9 @@ func (f *fleet) bad() {
 	t, c := f.t, f.c
 	t.Helper()
 	c.must(t, "PUT", inDev+"/resources/f5/pin", map[string]any{"reason": "for the test", "until": time.Now().Add(time.Hour).UTC()}, "k-pin", 200)
-	f.roll("1.1.0", "reverted", false)
+	if r := f.follow(f.rollout("1.1.0", true), "over", isOver); r.str("state") != "reverted" {
+		t.Errorf("the bad version is %v", r)
+	}
 	c.must(t, "DELETE", inDev+"/resources/f5/pin", nil, "k-unpin", 200, 204)
 	f.revision = map[string]int64{}
 	for i, id := range f.id {
@@ -119,13 +122,32 @@ func (f *fleet) bad() {
 	}
 }
 
-// good rolls out the version that is well: each member is changed once.
+// good rolls out the version that is well, paused and resumed, to all but one
+// that is exempt, and then to that: each member is changed once.
 func (f *fleet) good() {
-	t := f.t
+	t, c := f.t, f.c
 	t.Helper()
-	f.roll("1.2.0", "succeeded", true)
+	id := f.rollout("1.2.0", false)
+	f.follow(id, "planned", func(r reply) bool { return r.str("state") != "planning" })
+	exempt := inDev + "/resources/f4/exemptions/" + id
+	c.must(t, "PUT", exempt, map[string]any{"reason": "for the test", "until": time.Now().Add(time.Hour).UTC()}, "k-exempt", 200)
+	for _, verb := range []string{"start", "pause", "resume"} {
+		f.steer(id, verb)
+	}
+	if r := f.follow(id, "over", isOver); r.str("state") != "succeeded" {
+		t.Errorf("the good version is %v", r)
+	}
+	if r := c.settle(t, f.id[4], patience, inPhase("ready")); r.num("revision") != f.revision[f.id[4]] {
+		t.Errorf("exempt, it is %v", r)
+	}
+	c.must(t, "DELETE", exempt, nil, "k-unexempt", 200, 204)
+	f.steer(id, "retry")
+	f.follow(id, "done with all", func(r reply) bool {
+		members, _ := r.json["members"].(map[string]any)
+		return isOver(r) && members["done"] == float64(fleetSize)
+	})
 	for _, id := range f.id {
-		r := f.c.settle(t, id, patience, inPhase("ready"))
+		r := c.settle(t, id, patience, inPhase("ready"))
 		if r.str("templateVersion") != "1.2.0" || r.num("revision") != f.revision[id]+1 {
 			t.Errorf("upgraded from revision %d, it is %v", f.revision[id], r)
 		}
@@ -141,7 +163,7 @@ func (f *fleet) invariants(s *server) {
 	equal(t, "I6: claims of rollouts that are over", nil, column(t, db, `SELECT id FROM rollout_members WHERE open = 1`))
 	equal(t, "I2: rollouts", []string{"reverted", "succeeded"}, column(t, db, `SELECT state FROM rollouts ORDER BY id`))
 	equal(t, "I2: pins that hold", nil, column(t, db, `SELECT id FROM rollout_pins WHERE ended_at IS NULL`))
-	equal(t, "I3: what rollouts did", []string{"rollout:create", "rollout:halt", "rollout:finish", "rollout:create", "rollout:finish"},
+	equal(t, "I3: what rollouts did", []string{"rollout:create", "rollout:halt", "rollout:finish", "rollout:create", "rollout:finish", "rollout:finish"},
 		column(t, db, `SELECT action FROM audit_log WHERE action IN ('rollout:create', 'rollout:halt', 'rollout:finish') ORDER BY seq`))
 	equal(t, "I3: a record for each change", column(t, db, `SELECT count(*) FROM revisions WHERE number > 1`),
 		column(t, db, `SELECT count(*) FROM audit_log WHERE action IN ('resource:update', 'resource:rollback') AND decision = 'allowed'`))
@@ -167,6 +189,8 @@ var rolloutPoints = []string{
 	"write.rollout.follow.before", "write.rollout.follow.after", "rollout.halt", "write.rollout.halt.before", "write.rollout.halt.after",
 	"rollout.back.before", "rollout.back.after", "write.resource.rollback.before", "write.resource.rollback.after", "rollout.finish", "write.rollout.finish.before", "write.rollout.finish.after",
 	"write.rollout.pin.before", "write.rollout.pin.after", "write.rollout.unpin.before", "write.rollout.unpin.after",
+	"write.rollout.start.before", "write.rollout.start.after", "write.rollout.pause.before", "write.rollout.pause.after", "write.rollout.resume.before", "write.rollout.resume.after",
+	"write.rollout.retry.before", "write.rollout.retry.after", "write.rollout.member.before", "write.rollout.member.after",
 }
 
 // TestKillRollout kills at a sample of the points of a rollout; make torture
