@@ -164,6 +164,16 @@ func (e *Engine) Destroy(ctx context.Context, req engine.Request, p engine.Progr
 // writerName names the directory of a run that may write.
 func writerName(c *iacstate.Session) string { return runPrefix(c.State) + "-w" + itoa(c.Epoch()) }
 
+// epochOf is the claim of the writer whose directory it is.
+func epochOf(dir string) int64 {
+	name := filepath.Base(dir)
+	n, err := strconv.ParseInt(name[strings.LastIndexByte(name, 'w')+1:], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
 // begin claims the resource's state, once nothing of an earlier run can be
 // alive here, and recovers what that could not deliver.
 func (e *Engine) begin(ctx context.Context, req engine.Request) (*iacstate.Session, error) {
@@ -245,12 +255,12 @@ func (e *Engine) recoverFrom(ctx context.Context, c *iacstate.Session, dir strin
 			WithHint("have the platform team look at the server's log")
 	}
 	e.hit("iac.recover.before")
-	done, err := c.Recover(ctx, body)
+	how, err := c.Recover(ctx, body, epochOf(dir))
 	if err != nil {
 		return err
 	}
 	e.hit("iac.recover.after")
-	e.o.Log.Warn("the state that a run could not deliver was recovered", "state", c.State, "newer", done)
+	e.o.Log.Warn("a run left behind a state that it could not deliver", "state", c.State, "now", how)
 	return os.Remove(filepath.Join(dir, "w", erroredFile))
 }
 

@@ -59,14 +59,19 @@ func (t table) setLock(ctx context.Context, tx *sqldb.Tx, state, id, info string
 		state, id, info, epoch, tx.Now().UnixMicro())
 }
 
+// add makes a version and has it be the current one.
 func (t table) add(ctx context.Context, tx *sqldb.Tx, state string, m Meta, run string, size int64, sealed []byte) error {
-	at := m.UpdatedAt.UnixMicro()
 	if err := tx.Later(ctx, `UPDATE iac_states SET version = $2, serial = $3, lineage = $4, digest = $5, objects = $6, updated_at = $7 WHERE id = $1`,
-		state, m.Version, m.Serial, m.Lineage, m.Digest, m.Objects, at); err != nil {
+		state, m.Version, m.Serial, m.Lineage, m.Digest, m.Objects, m.UpdatedAt.UnixMicro()); err != nil {
 		return err
 	}
-	if err := tx.Later(ctx, `INSERT INTO iac_state_versions (state, version, serial, lineage, size, run, body, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		state, m.Version, m.Serial, m.Lineage, size, run, sealed, at); err != nil {
+	return t.put(ctx, tx, state, m, run, size, sealed)
+}
+
+// put makes a version. The epoch of its Meta is that of who wrote it.
+func (t table) put(ctx context.Context, tx *sqldb.Tx, state string, m Meta, run string, size int64, sealed []byte) error {
+	if err := tx.Later(ctx, `INSERT INTO iac_state_versions (state, version, serial, lineage, size, run, body, created_at, epoch) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		state, m.Version, m.Serial, m.Lineage, size, run, sealed, m.UpdatedAt.UnixMicro(), m.Epoch); err != nil {
 		return err
 	}
 	return tx.Later(ctx, `DELETE FROM iac_state_versions WHERE state = $1 AND version <= $2`, state, m.Version-Kept)
@@ -86,6 +91,12 @@ func (t table) ofLineage(ctx context.Context, lineage, not string) (string, erro
 		return "", err
 	}
 	return list[0], nil
+}
+
+// writer is the claim that wrote a version; 0 when that was not noted.
+func (t table) writer(ctx context.Context, tx *sqldb.Tx, state string, version int64) (epoch int64, err error) {
+	err = tx.QueryRowContext(ctx, `SELECT epoch FROM iac_state_versions WHERE state = $1 AND version = $2`, state, version).Scan(&epoch)
+	return epoch, err
 }
 
 const versionColumns = `version, serial, lineage, size, run, created_at`

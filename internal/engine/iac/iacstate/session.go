@@ -108,7 +108,7 @@ func (c *Session) Unlock(ctx context.Context, id string) error {
 // lineage, and with a serial that is not newer; the state that is there already
 // is success.
 func (c *Session) Write(ctx context.Context, lockID string, body []byte) error {
-	return c.write(ctx, body, func(r row) error {
+	return c.write(ctx, body, func(_ *sqldb.Tx, r row) error {
 		if r.lockID == "" || r.lockID != lockID {
 			return fault.New(fault.Conflict, "state_not_locked", "the state is only written by who holds its lock")
 		}
@@ -116,17 +116,7 @@ func (c *Session) Write(ctx context.Context, lockID string, body []byte) error {
 	})
 }
 
-// Recover makes the current state of what a dead run of an older epoch could
-// not deliver. It tells false when that is older than what is there.
-func (c *Session) Recover(ctx context.Context, body []byte) (done bool, err error) {
-	err = c.write(ctx, body, func(row) error { return nil })
-	if f := fault.From(err); err != nil && f.Code == "state_serial" {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-func (c *Session) write(ctx context.Context, body []byte, may func(row) error) error {
+func (c *Session) write(ctx context.Context, body []byte, may func(*sqldb.Tx, row) error) error {
 	if len(body) > MaxSize {
 		return tooLarge()
 	}
@@ -155,7 +145,7 @@ func (c *Session) write(ctx context.Context, body []byte, may func(row) error) e
 		if err != nil {
 			return err
 		}
-		if err := may(r); err != nil {
+		if err := may(tx, r); err != nil {
 			return err
 		}
 		if r.Version > 0 {
@@ -168,7 +158,7 @@ func (c *Session) write(ctx context.Context, body []byte, may func(row) error) e
 				return fault.New(fault.Conflict, "state_serial", "the state that was sent has serial %d, and %d is there", h.Serial, r.Serial)
 			}
 		}
-		m := Meta{Version: r.Version + 1, Serial: h.Serial, Lineage: h.Lineage, Digest: sum, Objects: h.objects(), UpdatedAt: tx.Now()}
+		m := Meta{Version: r.Version + 1, Serial: h.Serial, Lineage: h.Lineage, Digest: sum, Objects: h.objects(), UpdatedAt: tx.Now(), Epoch: c.epoch}
 		sealed, err := seal(key, packed, bind(c.State, m.Version, m.Serial, m.Lineage))
 		if err != nil {
 			return err

@@ -199,18 +199,58 @@ func TestRecoverTakesOnlyWhatIsNewer(t *testing.T) {
 	c := claim(t, s, "res_a")
 	must(t, c, state(3, "lin", "", 1))
 	next := claim(t, s, "res_a")
-	if done, err := next.Recover(ctx, state(2, "lin", "", 5)); done || err != nil {
-		t.Fatalf("older: %v %v", done, err)
+	if how, err := next.Recover(ctx, state(2, "lin", "", 5), c.Epoch()); how != iacstate.Older || err != nil {
+		t.Fatalf("older: %v %v", how, err)
 	}
-	if done, err := next.Recover(ctx, state(4, "lin", "", 5)); !done || err != nil {
-		t.Fatalf("newer: %v %v", done, err)
+	if how, err := next.Recover(ctx, state(5, "else", "", 5), c.Epoch()); code(err) != "state_lineage" {
+		t.Fatalf("another state: %v %v", how, err)
 	}
-	if done, err := next.Recover(ctx, state(5, "else", "", 5)); done || code(err) != "state_lineage" {
-		t.Fatalf("another state: %v %v", done, err)
+	if how, err := next.Recover(ctx, state(4, "lin", "", 5), c.Epoch()); how != iacstate.Recovered || err != nil {
+		t.Fatalf("newer: %v %v", how, err)
 	}
 	if m, _ := s.Meta(ctx, "res_a"); m.Objects != 5 || m.Serial != 4 {
 		t.Fatalf("%+v", m)
 	}
+}
+
+// TestWhatAnOvertakenRunLeftIsPutAside: a later run has written since, so
+// whatever its serial and lineage, it does not come over that; and it is not
+// lost.
+func TestWhatAnOvertakenRunLeftIsPutAside(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		s, ctx := open(t, db), t.Context()
+		slept := claim(t, s, "res_a")
+		peer := claim(t, s, "res_a")
+		must(t, peer, state(2, "lin", "", 4))
+		next := claim(t, s, "res_a")
+		for _, lineage := range []string{"lin", "else"} {
+			if how, err := next.Recover(ctx, state(9, lineage, "", 2), slept.Epoch()); how != iacstate.Aside || err != nil {
+				t.Fatalf("of lineage %s: %v %v", lineage, how, err)
+			}
+		}
+		body, m, err := next.Read(ctx)
+		if err != nil || m.Objects != 4 || m.Serial != 2 || m.Lineage != "lin" || m.Version != 5 || !bytes.Equal(body, state(2, "lin", "", 4)) {
+			t.Fatalf("%+v %v", m, err)
+		}
+		list, _, err := s.Versions(ctx, "res_a", sqldb.Page{})
+		if err != nil || len(list) != 5 || list[1].Run != "left-behind" || list[1].Serial != 9 {
+			t.Fatalf("%+v %v", list, err)
+		}
+		if left, err := s.ReadVersion(ctx, "res_a", list[1].Version); err != nil || !bytes.Equal(left, state(9, "else", "", 2)) {
+			t.Errorf("%s %v", left, err)
+		}
+		must(t, next, state(3, "lin", "", 4))
+		// A rollback counts as a later writer, too.
+		writer := claim(t, s, "res_a")
+		if _, err := s.Rollback(ctx, "res_a", 1, func(*sqldb.Tx, iacstate.Meta) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		after := claim(t, s, "res_a")
+		if how, err := after.Recover(ctx, state(20, "lin", "", 1), writer.Epoch()); how != iacstate.Aside || err != nil {
+			t.Errorf("over a rollback: %v %v", how, err)
+		}
+	})
 }
 
 func TestForgetRemovesStateAndKey(t *testing.T) {
