@@ -285,6 +285,27 @@ func (e BacktestChangeWas) Valid() bool {
 	}
 }
 
+// Defines values for BackupState.
+const (
+	BackupStateBroken  BackupState = "broken"
+	BackupStateWhole   BackupState = "whole"
+	BackupStateWriting BackupState = "writing"
+)
+
+// Valid indicates whether the value is a known member of the BackupState enum.
+func (e BackupState) Valid() bool {
+	switch e {
+	case BackupStateBroken:
+		return true
+	case BackupStateWhole:
+		return true
+	case BackupStateWriting:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ChangeWindowClass.
 const (
 	ChangeWindowClassDevelopment ChangeWindowClass = "development"
@@ -1806,6 +1827,30 @@ func (e SessionMethod) Valid() bool {
 	}
 }
 
+// Defines values for SettingFrom.
+const (
+	SettingFromDefault     SettingFrom = "default"
+	SettingFromEnvironment SettingFrom = "environment"
+	SettingFromFile        SettingFrom = "file"
+	SettingFromFlag        SettingFrom = "flag"
+)
+
+// Valid indicates whether the value is a known member of the SettingFrom enum.
+func (e SettingFrom) Valid() bool {
+	switch e {
+	case SettingFromDefault:
+		return true
+	case SettingFromEnvironment:
+		return true
+	case SettingFromFile:
+		return true
+	case SettingFromFlag:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for StopScheduleClass.
 const (
 	StopScheduleClassDevelopment StopScheduleClass = "development"
@@ -1866,6 +1911,69 @@ func (e StopScheduleSettingClass) Valid() bool {
 	case StopScheduleSettingClassProduction:
 		return true
 	case StopScheduleSettingClassStaging:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SystemLevel.
+const (
+	SystemLevelBad  SystemLevel = "bad"
+	SystemLevelOk   SystemLevel = "ok"
+	SystemLevelWarn SystemLevel = "warn"
+)
+
+// Valid indicates whether the value is a known member of the SystemLevel enum.
+func (e SystemLevel) Valid() bool {
+	switch e {
+	case SystemLevelBad:
+		return true
+	case SystemLevelOk:
+		return true
+	case SystemLevelWarn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SystemCheckLevel.
+const (
+	SystemCheckLevelBad  SystemCheckLevel = "bad"
+	SystemCheckLevelIdle SystemCheckLevel = "idle"
+	SystemCheckLevelOk   SystemCheckLevel = "ok"
+	SystemCheckLevelWarn SystemCheckLevel = "warn"
+)
+
+// Valid indicates whether the value is a known member of the SystemCheckLevel enum.
+func (e SystemCheckLevel) Valid() bool {
+	switch e {
+	case SystemCheckLevelBad:
+		return true
+	case SystemCheckLevelIdle:
+		return true
+	case SystemCheckLevelOk:
+		return true
+	case SystemCheckLevelWarn:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SystemStoreKind.
+const (
+	SystemStoreKindPostgres SystemStoreKind = "postgres"
+	SystemStoreKindSqlite   SystemStoreKind = "sqlite"
+)
+
+// Valid indicates whether the value is a known member of the SystemStoreKind enum.
+func (e SystemStoreKind) Valid() bool {
+	switch e {
+	case SystemStoreKindPostgres:
+		return true
+	case SystemStoreKindSqlite:
 		return true
 	default:
 		return false
@@ -2034,6 +2142,27 @@ func (e VerdictStrength) Valid() bool {
 	case VerdictStrengthApprove:
 		return true
 	case VerdictStrengthDeny:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for WorkItemState.
+const (
+	WorkItemStateLater   WorkItemState = "later"
+	WorkItemStateRunning WorkItemState = "running"
+	WorkItemStateWaiting WorkItemState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the WorkItemState enum.
+func (e WorkItemState) Valid() bool {
+	switch e {
+	case WorkItemStateLater:
+		return true
+	case WorkItemStateRunning:
+		return true
+	case WorkItemStateWaiting:
 		return true
 	default:
 		return false
@@ -3222,6 +3351,48 @@ func (e FollowRunParamsFormat) Valid() bool {
 	}
 }
 
+// Defines values for ListWorkParamsState.
+const (
+	ListWorkParamsStateLater   ListWorkParamsState = "later"
+	ListWorkParamsStateRunning ListWorkParamsState = "running"
+	ListWorkParamsStateStuck   ListWorkParamsState = "stuck"
+	ListWorkParamsStateWaiting ListWorkParamsState = "waiting"
+)
+
+// Valid indicates whether the value is a known member of the ListWorkParamsState enum.
+func (e ListWorkParamsState) Valid() bool {
+	switch e {
+	case ListWorkParamsStateLater:
+		return true
+	case ListWorkParamsStateRunning:
+		return true
+	case ListWorkParamsStateStuck:
+		return true
+	case ListWorkParamsStateWaiting:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListWorkParamsSort.
+const (
+	ListWorkParamsSortDue      ListWorkParamsSort = "due"
+	ListWorkParamsSortMinusDue ListWorkParamsSort = "-due"
+)
+
+// Valid indicates whether the value is a known member of the ListWorkParamsSort enum.
+func (e ListWorkParamsSort) Valid() bool {
+	switch e {
+	case ListWorkParamsSortDue:
+		return true
+	case ListWorkParamsSortMinusDue:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListTeamsParamsSort.
 const (
 	ListTeamsParamsSortCreated      ListTeamsParamsSort = "created"
@@ -3960,6 +4131,16 @@ type AuditRecord struct {
 // AuditRecordDecision What access said; not-asked for Fairlead's own work and for what needs no permission
 type AuditRecordDecision string
 
+// AuditState defines model for AuditState.
+type AuditState struct {
+	Problem *string `json:"problem,omitempty"`
+	Records int64   `json:"records"`
+
+	// Signed Verified and signed up to this one
+	Signed   int64      `json:"signed"`
+	SignedAt *time.Time `json:"signedAt,omitempty"`
+}
+
 // AuditStatus defines model for AuditStatus.
 type AuditStatus struct {
 	// Hash Of the last record
@@ -4088,6 +4269,26 @@ type BacktestSummary struct {
 	Shown int64     `json:"shown"`
 	Since time.Time `json:"since"`
 }
+
+// Backup defines model for Backup.
+type Backup struct {
+	// Address Where it went
+	Address *string `json:"address,omitempty"`
+
+	// Bytes Encrypted
+	Bytes   int64      `json:"bytes"`
+	EndedAt *time.Time `json:"endedAt,omitempty"`
+	ID      string     `json:"id"`
+	MadeBy  string     `json:"madeBy"`
+
+	// Opens What opens it: passphrase, or the recipients
+	Opens     string      `json:"opens"`
+	StartedAt time.Time   `json:"startedAt"`
+	State     BackupState `json:"state"`
+}
+
+// BackupState defines model for Backup.State.
+type BackupState string
 
 // BackupRequest defines model for BackupRequest.
 type BackupRequest struct {
@@ -4793,6 +4994,33 @@ type EngineProblem struct {
 	Message string  `json:"message"`
 }
 
+// EngineState defines model for EngineState.
+type EngineState struct {
+	Name    string         `json:"name"`
+	Of      int64          `json:"of"`
+	Problem *EngineTrouble `json:"problem,omitempty"`
+
+	// Programs More than one when servers differ
+	Programs []string `json:"programs"`
+
+	// Ready Servers that can work with it
+	Ready int64 `json:"ready"`
+
+	// Used A living resource is of it
+	Used bool `json:"used"`
+
+	// Workers Over all servers
+	Workers int64 `json:"workers"`
+}
+
+// EngineTrouble defines model for EngineTrouble.
+type EngineTrouble struct {
+	Code    string  `json:"code"`
+	Hint    *string `json:"hint,omitempty"`
+	Message string  `json:"message"`
+	Server  string  `json:"server"`
+}
+
 // Environment defines model for Environment.
 type Environment struct {
 	// Attributes Policies look at them
@@ -5287,6 +5515,23 @@ type GuardrailVersion struct {
 	Version string `json:"version"`
 }
 
+// Lane defines model for Lane.
+type Lane struct {
+	// Engine Or rollout
+	Engine string `json:"engine"`
+
+	// Later Due at a later time
+	Later int64 `json:"later"`
+
+	// OldestSeconds How long the oldest has waited
+	OldestSeconds float64 `json:"oldestSeconds"`
+	Running       int64   `json:"running"`
+
+	// Stuck Tried in vain for long
+	Stuck   int64 `json:"stuck"`
+	Waiting int64 `json:"waiting"`
+}
+
 // Lease defines model for Lease.
 type Lease struct {
 	BeginsAt time.Time `json:"beginsAt"`
@@ -5724,6 +5969,15 @@ type PageAuditRecord struct {
 	Next *string `json:"next,omitempty"`
 }
 
+// PageBackup defines model for PageBackup.
+type PageBackup struct {
+	// Items This page's items
+	Items []Backup `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
 // PageChangeWindow defines model for PageChangeWindow.
 type PageChangeWindow struct {
 	// Items This page's items
@@ -6093,6 +6347,15 @@ type PageWebhook struct {
 	Next *string `json:"next,omitempty"`
 }
 
+// PageWorkItem defines model for PageWorkItem.
+type PageWorkItem struct {
+	// Items This page's items
+	Items []WorkItem `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
 // Pin defines model for Pin.
 type Pin struct {
 	By          string     `json:"by"`
@@ -6391,6 +6654,12 @@ type ReleaseDriftBrakeRequest struct {
 
 	// Scope Example: server/db1:5432
 	Scope string `json:"scope"`
+}
+
+// ReleaseSuspectRequest defines model for Release-suspectRequest.
+type ReleaseSuspectRequest struct {
+	// Reason For whoever comes next
+	Reason string `json:"reason"`
 }
 
 // Resource defines model for Resource.
@@ -7030,6 +7299,37 @@ type RunLines struct {
 	Over bool `json:"over"`
 }
 
+// Server defines model for Server.
+type Server struct {
+	Address string `json:"address"`
+
+	// Data Its data directory
+	Data string `json:"data"`
+
+	// DiskFree Bytes, in the data directory
+	DiskFree  int64 `json:"diskFree"`
+	DiskTotal int64 `json:"diskTotal"`
+
+	// EnginesAt When its engines were asked how they are
+	EnginesAt *time.Time `json:"enginesAt,omitempty"`
+	Host      string     `json:"host"`
+	ID        string     `json:"id"`
+
+	// Lost It was not heard of for too long
+	Lost bool `json:"lost"`
+
+	// SeenAt Of its last heartbeat
+	SeenAt time.Time `json:"seenAt"`
+
+	// SkewMs How far the store's clock is ahead of the machine's
+	SkewMs    float64   `json:"skewMs"`
+	StartedAt time.Time `json:"startedAt"`
+	Version   string    `json:"version"`
+
+	// Workers By engine
+	Workers map[string]int64 `json:"workers"`
+}
+
 // Session defines model for Session.
 type Session struct {
 	Address   *string   `json:"address,omitempty"`
@@ -7064,6 +7364,29 @@ type SetLeaseRequest struct {
 type SetMyPasswordRequest struct {
 	Current  *string `json:"current,omitempty"`
 	Password string  `json:"password"`
+}
+
+// Setting defines model for Setting.
+type Setting struct {
+	From SettingFrom `json:"from"`
+
+	// Hidden It is a secret that is set
+	Hidden bool `json:"hidden"`
+
+	// Name Example: drift.brake.share
+	Name string `json:"name"`
+
+	// Source The file, the variable or the flag
+	Source *string `json:"source,omitempty"`
+	Value  string  `json:"value"`
+}
+
+// SettingFrom defines model for Setting.From.
+type SettingFrom string
+
+// SettingList defines model for SettingList.
+type SettingList struct {
+	Items []Setting `json:"items"`
 }
 
 // SignInBody defines model for SignInBody.
@@ -7218,17 +7541,89 @@ type StopScheduleSettingClass string
 
 // Suspect defines model for Suspect.
 type Suspect struct {
-	Engine  string    `json:"engine"`
-	FoundAt time.Time `json:"foundAt"`
-	Host    *string   `json:"host,omitempty"`
-	ID      string    `json:"id"`
-	Kind    string    `json:"kind"`
-	Name    string    `json:"name"`
-	Reason  string    `json:"reason"`
+	Engine        string    `json:"engine"`
+	FoundAt       time.Time `json:"foundAt"`
+	Host          *string   `json:"host,omitempty"`
+	ID            string    `json:"id"`
+	Kind          string    `json:"kind"`
+	Name          string    `json:"name"`
+	Reason        string    `json:"reason"`
+	ReleaseReason *string   `json:"releaseReason,omitempty"`
+
+	// ReleasedAt When a person said that it is known and stays as it is
+	ReleasedAt *time.Time `json:"releasedAt,omitempty"`
+	ReleasedBy *string    `json:"releasedBy,omitempty"`
 
 	// ResourceID The resource that its marker names
 	ResourceID *string `json:"resourceId,omitempty"`
 }
+
+// System defines model for System.
+type System struct {
+	// At By the store's clock
+	At    time.Time  `json:"at"`
+	Audit AuditState `json:"audit"`
+
+	// Backup When the newest whole backup was begun
+	Backup *time.Time    `json:"backup,omitempty"`
+	Checks []SystemCheck `json:"checks"`
+
+	// Engines Over all servers that are alive
+	Engines []EngineState `json:"engines"`
+
+	// Held Scopes whose repairs the mass-drift brake holds
+	Held []string `json:"held"`
+
+	// Level The worst of the checks: bad is worth waking somebody
+	Level SystemLevel `json:"level"`
+	Queue []Lane      `json:"queue"`
+
+	// Server Its id
+	Server string `json:"server"`
+
+	// Servers The newest first
+	Servers []Server    `json:"servers"`
+	Store   SystemStore `json:"store"`
+
+	// Suspects External objects that wait for a person
+	Suspects int64 `json:"suspects"`
+
+	// Version Of the server that answers
+	Version string `json:"version"`
+}
+
+// SystemLevel The worst of the checks: bad is worth waking somebody
+type SystemLevel string
+
+// SystemCheck defines model for SystemCheck.
+type SystemCheck struct {
+	// Do What to do about it
+	Do    *string          `json:"do,omitempty"`
+	Level SystemCheckLevel `json:"level"`
+
+	// Name Example: backups
+	Name  string `json:"name"`
+	Says  string `json:"says"`
+	Title string `json:"title"`
+}
+
+// SystemCheckLevel defines model for SystemCheck.Level.
+type SystemCheckLevel string
+
+// SystemStore defines model for SystemStore.
+type SystemStore struct {
+	Bytes int64 `json:"bytes"`
+
+	// CommitMs What a durable commit took last, on the slowest server
+	CommitMs float64         `json:"commitMs"`
+	Kind     SystemStoreKind `json:"kind"`
+
+	// ReadMs What a read took just now
+	ReadMs float64 `json:"readMs"`
+}
+
+// SystemStoreKind defines model for SystemStore.Kind.
+type SystemStoreKind string
 
 // Team defines model for Team.
 type Team struct {
@@ -7720,6 +8115,42 @@ type WhyInputBody struct {
 	Principal *string       `json:"principal,omitempty"`
 	Target    *AccessTarget `json:"target,omitempty"`
 }
+
+// WorkItem defines model for WorkItem.
+type WorkItem struct {
+	// Attempts Since the last success
+	Attempts    int64     `json:"attempts"`
+	Canceling   bool      `json:"canceling"`
+	DueAt       time.Time `json:"dueAt"`
+	Engine      string    `json:"engine"`
+	Environment *string   `json:"environment,omitempty"`
+	Hint        *string   `json:"hint,omitempty"`
+
+	// Key The resource's id, or the rollout's or its member's
+	Key string `json:"key"`
+
+	// LastError Code of the last failure
+	LastError *string `json:"lastError,omitempty"`
+	Message   *string `json:"message,omitempty"`
+	Phase     *string `json:"phase,omitempty"`
+	Project   *string `json:"project,omitempty"`
+	Resource  *string `json:"resource,omitempty"`
+
+	// Run The newest
+	Run *string `json:"run,omitempty"`
+
+	// Server Where it is worked on
+	Server *string       `json:"server,omitempty"`
+	State  WorkItemState `json:"state"`
+
+	// Stuck Tried in vain for long
+	Stuck    bool    `json:"stuck"`
+	Team     *string `json:"team,omitempty"`
+	Template *string `json:"template,omitempty"`
+}
+
+// WorkItemState defines model for WorkItem.State.
+type WorkItemState string
 
 // PutAccessPoliciesParams defines parameters for PutAccessPolicies.
 type PutAccessPoliciesParams struct {
@@ -8872,7 +9303,45 @@ type ListSuspectsParams struct {
 
 	// Cursor Where to go on: the next of the page before
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Released Those that a person has released, instead of those that wait for one
+	Released *bool `form:"released,omitempty" json:"released,omitempty"`
 }
+
+// ListBackupsParams defines parameters for ListBackups.
+type ListBackupsParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListWorkParams defines parameters for ListWork.
+type ListWorkParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// State stuck: tried in vain for long
+	State  *ListWorkParamsState `form:"state,omitempty" json:"state,omitempty"`
+	Engine *string              `form:"engine,omitempty" json:"engine,omitempty"`
+
+	// Team Name or id
+	Team *string `form:"team,omitempty" json:"team,omitempty"`
+
+	// Q Part of the resource's name
+	Q    *string             `form:"q,omitempty" json:"q,omitempty"`
+	Sort *ListWorkParamsSort `form:"sort,omitempty" json:"sort,omitempty"`
+}
+
+// ListWorkParamsState defines parameters for ListWork.
+type ListWorkParamsState string
+
+// ListWorkParamsSort defines parameters for ListWork.
+type ListWorkParamsSort string
 
 // ListTeamsParams defines parameters for ListTeams.
 type ListTeamsParams struct {
@@ -9314,6 +9783,9 @@ type SignInJSONRequestBody = SignInBody
 
 // RedeemLinkJSONRequestBody defines body for RedeemLink for application/json ContentType.
 type RedeemLinkJSONRequestBody = LinkBody
+
+// ReleaseSuspectJSONRequestBody defines body for ReleaseSuspect for application/json ContentType.
+type ReleaseSuspectJSONRequestBody = ReleaseSuspectRequest
 
 // CreateBackupJSONRequestBody defines body for CreateBackup for application/json ContentType.
 type CreateBackupJSONRequestBody = BackupRequest
@@ -11152,6 +11624,31 @@ type ClientInterface interface {
 	// Corresponds with GET /api/v1/suspects (the `ListSuspects` operationId).
 	ListSuspects(ctx context.Context, params *ListSuspectsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ReleaseSuspectWithBody Say of a suspect that it is known and left as it is
+	//
+	// It is counted no more. The object itself is not touched.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/suspects/{suspect}/release (the `ReleaseSuspect` operationId).
+	ReleaseSuspectWithBody(ctx context.Context, suspect string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReleaseSuspect Say of a suspect that it is known and left as it is
+	//
+	// It is counted no more. The object itself is not touched.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/suspects/{suspect}/release (the `ReleaseSuspect` operationId).
+	ReleaseSuspect(ctx context.Context, suspect string, body ReleaseSuspectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetSystem How the installation is
+	//
+	// Its servers, store, queue, engines, backups, audit chain, and each check with what to do when it is bad. Needs system:view.
+	//
+	// Corresponds with GET /api/v1/system (the `GetSystem` operationId).
+	GetSystem(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// CreateBackupWithBody Back up the whole control plane
 	//
 	// Streams an age file with every record and key, as they are at one moment, while everything runs. A stream that ended early is refused by restore.
@@ -11170,6 +11667,13 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v1/system/backup (the `CreateBackup` operationId).
 	CreateBackup(ctx context.Context, body CreateBackupJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListBackups Backups that were made
+	//
+	// The newest first: when, by whom, how large, and what opens each. The files are where their makers put them. Needs system:view.
+	//
+	// Corresponds with GET /api/v1/system/backups (the `ListBackups` operationId).
+	ListBackups(ctx context.Context, params *ListBackupsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetMasterKey How far a rotation of the master key is
 	//
 	// Corresponds with GET /api/v1/system/master-key (the `GetMasterKey` operationId).
@@ -11181,6 +11685,20 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /api/v1/system/master-key/rotate (the `RotateMasterKey` operationId).
 	RotateMasterKey(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListWork What there is to do
+	//
+	// Looks at resources and turns of rollouts, what is due first first. What rests is not listed. Needs system:view. Try a resource's again with retry-resource, or cancel its run with cancel-run.
+	//
+	// Corresponds with GET /api/v1/system/queue (the `ListWork` operationId).
+	ListWork(ctx context.Context, params *ListWorkParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSettings The configuration in force
+	//
+	// Of the server that answers: each value, and where it comes from. Secrets are hidden. Needs system:view.
+	//
+	// Corresponds with GET /api/v1/system/settings (the `ListSettings` operationId).
+	ListSettings(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListTeams Teams that the caller may see
 	//
@@ -15689,6 +16207,61 @@ func (c *Client) ListSuspects(ctx context.Context, params *ListSuspectsParams, r
 	return c.Client.Do(req)
 }
 
+// ReleaseSuspectWithBody Say of a suspect that it is known and left as it is
+//
+// It is counted no more. The object itself is not touched.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/suspects/{suspect}/release (the `ReleaseSuspect` operationId).
+func (c *Client) ReleaseSuspectWithBody(ctx context.Context, suspect string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReleaseSuspectRequestWithBody(c.Server, suspect, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReleaseSuspect Say of a suspect that it is known and left as it is
+//
+// It is counted no more. The object itself is not touched.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/suspects/{suspect}/release (the `ReleaseSuspect` operationId).
+func (c *Client) ReleaseSuspect(ctx context.Context, suspect string, body ReleaseSuspectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReleaseSuspectRequest(c.Server, suspect, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetSystem How the installation is
+//
+// Its servers, store, queue, engines, backups, audit chain, and each check with what to do when it is bad. Needs system:view.
+//
+// Corresponds with GET /api/v1/system (the `GetSystem` operationId).
+func (c *Client) GetSystem(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetSystemRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // CreateBackupWithBody Back up the whole control plane
 //
 // Streams an age file with every record and key, as they are at one moment, while everything runs. A stream that ended early is refused by restore.
@@ -15727,6 +16300,23 @@ func (c *Client) CreateBackup(ctx context.Context, body CreateBackupJSONRequestB
 	return c.Client.Do(req)
 }
 
+// ListBackups Backups that were made
+//
+// The newest first: when, by whom, how large, and what opens each. The files are where their makers put them. Needs system:view.
+//
+// Corresponds with GET /api/v1/system/backups (the `ListBackups` operationId).
+func (c *Client) ListBackups(ctx context.Context, params *ListBackupsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListBackupsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetMasterKey How far a rotation of the master key is
 //
 // Corresponds with GET /api/v1/system/master-key (the `GetMasterKey` operationId).
@@ -15749,6 +16339,40 @@ func (c *Client) GetMasterKey(ctx context.Context, reqEditors ...RequestEditorFn
 // Corresponds with POST /api/v1/system/master-key/rotate (the `RotateMasterKey` operationId).
 func (c *Client) RotateMasterKey(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRotateMasterKeyRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListWork What there is to do
+//
+// Looks at resources and turns of rollouts, what is due first first. What rests is not listed. Needs system:view. Try a resource's again with retry-resource, or cancel its run with cancel-run.
+//
+// Corresponds with GET /api/v1/system/queue (the `ListWork` operationId).
+func (c *Client) ListWork(ctx context.Context, params *ListWorkParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListWorkRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSettings The configuration in force
+//
+// Of the server that answers: each value, and where it comes from. Secrets are hidden. Needs system:view.
+//
+// Corresponds with GET /api/v1/system/settings (the `ListSettings` operationId).
+func (c *Client) ListSettings(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSettingsRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -27931,10 +28555,96 @@ func NewListSuspectsRequest(server string, params *ListSuspectsParams) (*http.Re
 
 		}
 
+		if params.Released != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "released", *params.Released, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
 		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReleaseSuspectRequest calls the generic ReleaseSuspect builder with application/json body
+func NewReleaseSuspectRequest(server string, suspect string, body ReleaseSuspectJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReleaseSuspectRequestWithBody(server, suspect, "application/json", bodyReader)
+}
+
+// NewReleaseSuspectRequestWithBody constructs an http.Request for the ReleaseSuspect method, with any body, and a specified content type
+func NewReleaseSuspectRequestWithBody(server string, suspect string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "suspect", suspect, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/suspects/%s/release", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewGetSystemRequest constructs an http.Request for the GetSystem method
+func NewGetSystemRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/system")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -27981,6 +28691,72 @@ func NewCreateBackupRequestWithBody(server string, contentType string, body io.R
 	}
 
 	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListBackupsRequest constructs an http.Request for the ListBackups method
+func NewListBackupsRequest(server string, params *ListBackupsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/system/backups")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
 
 	return req, nil
 }
@@ -28032,6 +28808,159 @@ func NewRotateMasterKeyRequest(server string) (*http.Request, error) {
 	}
 
 	req, err := http.NewRequest(http.MethodPost, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListWorkRequest constructs an http.Request for the ListWork method
+func NewListWorkRequest(server string, params *ListWorkParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/system/queue")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.State != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "state", *params.State, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Engine != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "engine", *params.Engine, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Team != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "team", *params.Team, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Q != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "q", *params.Q, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Sort != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListSettingsRequest constructs an http.Request for the ListSettings method
+func NewListSettingsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/system/settings")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -32906,6 +33835,33 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /api/v1/suspects (the `ListSuspects` operationId).
 	ListSuspectsWithResponse(ctx context.Context, params *ListSuspectsParams, reqEditors ...RequestEditorFn) (*ListSuspectsReply, error)
 
+	// ReleaseSuspectWithBodyWithResponse Say of a suspect that it is known and left as it is
+	//
+	// It is counted no more. The object itself is not touched.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/suspects/{suspect}/release (the `ReleaseSuspect` operationId).
+	ReleaseSuspectWithBodyWithResponse(ctx context.Context, suspect string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReleaseSuspectReply, error)
+
+	// ReleaseSuspectWithResponse Say of a suspect that it is known and left as it is
+	//
+	// It is counted no more. The object itself is not touched.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/suspects/{suspect}/release (the `ReleaseSuspect` operationId).
+	ReleaseSuspectWithResponse(ctx context.Context, suspect string, body ReleaseSuspectJSONRequestBody, reqEditors ...RequestEditorFn) (*ReleaseSuspectReply, error)
+
+	// GetSystemWithResponse How the installation is
+	//
+	// Its servers, store, queue, engines, backups, audit chain, and each check with what to do when it is bad. Needs system:view.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/system (the `GetSystem` operationId).
+	GetSystemWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSystemReply, error)
+
 	// CreateBackupWithBodyWithResponse Back up the whole control plane
 	//
 	// Streams an age file with every record and key, as they are at one moment, while everything runs. A stream that ended early is refused by restore.
@@ -32924,6 +33880,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/v1/system/backup (the `CreateBackup` operationId).
 	CreateBackupWithResponse(ctx context.Context, body CreateBackupJSONRequestBody, reqEditors ...RequestEditorFn) (*CreateBackupReply, error)
 
+	// ListBackupsWithResponse Backups that were made
+	//
+	// The newest first: when, by whom, how large, and what opens each. The files are where their makers put them. Needs system:view.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/system/backups (the `ListBackups` operationId).
+	ListBackupsWithResponse(ctx context.Context, params *ListBackupsParams, reqEditors ...RequestEditorFn) (*ListBackupsReply, error)
+
 	// GetMasterKeyWithResponse How far a rotation of the master key is
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -32939,6 +33904,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /api/v1/system/master-key/rotate (the `RotateMasterKey` operationId).
 	RotateMasterKeyWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*RotateMasterKeyReply, error)
+
+	// ListWorkWithResponse What there is to do
+	//
+	// Looks at resources and turns of rollouts, what is due first first. What rests is not listed. Needs system:view. Try a resource's again with retry-resource, or cancel its run with cancel-run.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/system/queue (the `ListWork` operationId).
+	ListWorkWithResponse(ctx context.Context, params *ListWorkParams, reqEditors ...RequestEditorFn) (*ListWorkReply, error)
+
+	// ListSettingsWithResponse The configuration in force
+	//
+	// Of the server that answers: each value, and where it comes from. Secrets are hidden. Needs system:view.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/system/settings (the `ListSettings` operationId).
+	ListSettingsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSettingsReply, error)
 
 	// ListTeamsWithResponse Teams that the caller may see
 	//
@@ -41088,6 +42071,88 @@ func (r ListSuspectsReply) ContentType() string {
 	return ""
 }
 
+type ReleaseSuspectReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Suspect
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReleaseSuspectReply) GetJSON200() *Suspect {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ReleaseSuspectReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReleaseSuspectReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReleaseSuspectReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReleaseSuspectReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetSystemReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *System
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetSystemReply) GetJSON200() *System {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r GetSystemReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetSystemReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetSystemReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetSystemReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type CreateBackupReply struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -41116,6 +42181,47 @@ func (r CreateBackupReply) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r CreateBackupReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListBackupsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageBackup
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListBackupsReply) GetJSON200() *PageBackup {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListBackupsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListBackupsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListBackupsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListBackupsReply) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -41198,6 +42304,88 @@ func (r RotateMasterKeyReply) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RotateMasterKeyReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListWorkReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageWorkItem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListWorkReply) GetJSON200() *PageWorkItem {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListWorkReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListWorkReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListWorkReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListWorkReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListSettingsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *SettingList
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListSettingsReply) GetJSON200() *SettingList {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListSettingsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListSettingsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListSettingsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListSettingsReply) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -46654,6 +47842,51 @@ func (c *ClientWithResponses) ListSuspectsWithResponse(ctx context.Context, para
 	return ParseListSuspectsReply(rsp)
 }
 
+// ReleaseSuspectWithBodyWithResponse Say of a suspect that it is known and left as it is
+//
+// It is counted no more. The object itself is not touched.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/suspects/{suspect}/release (the `ReleaseSuspect` operationId).
+func (c *ClientWithResponses) ReleaseSuspectWithBodyWithResponse(ctx context.Context, suspect string, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReleaseSuspectReply, error) {
+	rsp, err := c.ReleaseSuspectWithBody(ctx, suspect, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReleaseSuspectReply(rsp)
+}
+
+// ReleaseSuspectWithResponse Say of a suspect that it is known and left as it is
+//
+// It is counted no more. The object itself is not touched.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/suspects/{suspect}/release (the `ReleaseSuspect` operationId).
+func (c *ClientWithResponses) ReleaseSuspectWithResponse(ctx context.Context, suspect string, body ReleaseSuspectJSONRequestBody, reqEditors ...RequestEditorFn) (*ReleaseSuspectReply, error) {
+	rsp, err := c.ReleaseSuspect(ctx, suspect, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReleaseSuspectReply(rsp)
+}
+
+// GetSystemWithResponse How the installation is
+//
+// Its servers, store, queue, engines, backups, audit chain, and each check with what to do when it is bad. Needs system:view.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/system (the `GetSystem` operationId).
+func (c *ClientWithResponses) GetSystemWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetSystemReply, error) {
+	rsp, err := c.GetSystem(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetSystemReply(rsp)
+}
+
 // CreateBackupWithBodyWithResponse Back up the whole control plane
 //
 // Streams an age file with every record and key, as they are at one moment, while everything runs. A stream that ended early is refused by restore.
@@ -46684,6 +47917,21 @@ func (c *ClientWithResponses) CreateBackupWithResponse(ctx context.Context, body
 	return ParseCreateBackupReply(rsp)
 }
 
+// ListBackupsWithResponse Backups that were made
+//
+// The newest first: when, by whom, how large, and what opens each. The files are where their makers put them. Needs system:view.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/system/backups (the `ListBackups` operationId).
+func (c *ClientWithResponses) ListBackupsWithResponse(ctx context.Context, params *ListBackupsParams, reqEditors ...RequestEditorFn) (*ListBackupsReply, error) {
+	rsp, err := c.ListBackups(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListBackupsReply(rsp)
+}
+
 // GetMasterKeyWithResponse How far a rotation of the master key is
 //
 // Returns a wrapper object for the known response body format(s).
@@ -46710,6 +47958,36 @@ func (c *ClientWithResponses) RotateMasterKeyWithResponse(ctx context.Context, r
 		return nil, err
 	}
 	return ParseRotateMasterKeyReply(rsp)
+}
+
+// ListWorkWithResponse What there is to do
+//
+// Looks at resources and turns of rollouts, what is due first first. What rests is not listed. Needs system:view. Try a resource's again with retry-resource, or cancel its run with cancel-run.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/system/queue (the `ListWork` operationId).
+func (c *ClientWithResponses) ListWorkWithResponse(ctx context.Context, params *ListWorkParams, reqEditors ...RequestEditorFn) (*ListWorkReply, error) {
+	rsp, err := c.ListWork(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListWorkReply(rsp)
+}
+
+// ListSettingsWithResponse The configuration in force
+//
+// Of the server that answers: each value, and where it comes from. Secrets are hidden. Needs system:view.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/system/settings (the `ListSettings` operationId).
+func (c *ClientWithResponses) ListSettingsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSettingsReply, error) {
+	rsp, err := c.ListSettings(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListSettingsReply(rsp)
 }
 
 // ListTeamsWithResponse Teams that the caller may see
@@ -52969,6 +54247,58 @@ func ParseListSuspectsReply(rsp *http.Response) (*ListSuspectsReply, error) {
 	return response, nil
 }
 
+// ParseReleaseSuspectReply parses an HTTP response from a ReleaseSuspectWithResponse call
+func ParseReleaseSuspectReply(rsp *http.Response) (*ReleaseSuspectReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReleaseSuspectReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Suspect
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetSystemReply parses an HTTP response from a GetSystemWithResponse call
+func ParseGetSystemReply(rsp *http.Response) (*GetSystemReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetSystemReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest System
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseCreateBackupReply parses an HTTP response from a CreateBackupWithResponse call
 func ParseCreateBackupReply(rsp *http.Response) (*CreateBackupReply, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -52980,6 +54310,32 @@ func ParseCreateBackupReply(rsp *http.Response) (*CreateBackupReply, error) {
 	response := &CreateBackupReply{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseListBackupsReply parses an HTTP response from a ListBackupsWithResponse call
+func ParseListBackupsReply(rsp *http.Response) (*ListBackupsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListBackupsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageBackup
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
 	}
 
 	return response, nil
@@ -53031,6 +54387,58 @@ func ParseRotateMasterKeyReply(rsp *http.Response) (*RotateMasterKeyReply, error
 			return nil, err
 		}
 		response.JSON202 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListWorkReply parses an HTTP response from a ListWorkWithResponse call
+func ParseListWorkReply(rsp *http.Response) (*ListWorkReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListWorkReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageWorkItem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListSettingsReply parses an HTTP response from a ListSettingsWithResponse call
+func ParseListSettingsReply(rsp *http.Response) (*ListSettingsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListSettingsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest SettingList
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
 
 	}
 

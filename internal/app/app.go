@@ -43,6 +43,7 @@ import (
 	"fairlead/internal/source"
 	"fairlead/internal/sqldb"
 	"fairlead/internal/state"
+	"fairlead/internal/system"
 	"fairlead/internal/template"
 	"fairlead/internal/why"
 	"fairlead/templates"
@@ -82,6 +83,8 @@ type App struct {
 	states       *state.Service
 	rollouts     *rollout.Service
 	backups      *backup.Service
+	sections     []conf.Setting // of adapters, as they are in force
+	system       *system.Service
 	web          *httpx.Server
 
 	runner     *queue.Runner
@@ -119,6 +122,7 @@ func Build(ctx context.Context, c conf.Server, log *slog.Logger, fatal func(erro
 		{"compliance", a.buildCompliance},
 		{"why", a.buildWhy},
 		{"backup", a.buildBackup},
+		{"system", a.buildSystem},
 		{"faces", a.buildFaces},
 	} {
 		if err := step.make(ctx); err != nil {
@@ -249,11 +253,7 @@ func (a *App) buildResources(ctx context.Context) error {
 			return err
 		}
 	}
-	lanes := map[string]int{}
-	for name := range a.engines {
-		lanes[name] = max(a.conf.Workers[name], 1)
-	}
-	a.runner = queue.NewRunner(queue.Options{DB: a.db, Lanes: lanes, Handle: a.resources.Reconcile, Lease: time.Duration(a.conf.Lease), Log: a.log})
+	a.runner = queue.NewRunner(queue.Options{DB: a.db, Lanes: a.lanes(), Handle: a.resources.Reconcile, Lease: time.Duration(a.conf.Lease), Log: a.log})
 	group := loop.NewGroup(a.db, a.log)
 	a.observe(group)
 	a.run(func(ctx context.Context) error {
@@ -264,6 +264,15 @@ func (a *App) buildResources(ctx context.Context) error {
 		return nil
 	})
 	return nil
+}
+
+// lanes are how many resources each engine works on at once here.
+func (a *App) lanes() map[string]int {
+	lanes := map[string]int{}
+	for name := range a.engines {
+		lanes[name] = max(a.conf.Workers[name], 1)
+	}
+	return lanes
 }
 
 // Run does the server's background work until ctx ends, and waits for it.

@@ -24,6 +24,7 @@ import (
 	"fairlead/internal/setup/setupcli"
 	"fairlead/internal/source/sourcecli"
 	"fairlead/internal/state/statecli"
+	"fairlead/internal/system/systemcli"
 	"fairlead/internal/template/templatecli"
 	"fairlead/internal/why/whycli"
 )
@@ -33,7 +34,7 @@ func clientCommands(kit *clikit.CLI) []*cobra.Command {
 	var out []*cobra.Command
 	for _, face := range []func(*clikit.CLI) []*cobra.Command{
 		resourcecli.Commands, rolloutcli.Commands, identitycli.Commands, projectcli.Commands, templatecli.Commands, statecli.Commands, enginescli.Commands, approvalcli.Commands,
-		whycli.Commands, driftcli.Commands, leasecli.Commands, calendarcli.Commands, guardrailcli.Commands, accesscli.Commands, quotacli.Commands, costcli.Commands, notifycli.Commands, setupcli.Commands, feedbackcli.Commands, auditcli.Commands, backupcli.Commands,
+		whycli.Commands, driftcli.Commands, leasecli.Commands, calendarcli.Commands, guardrailcli.Commands, accesscli.Commands, quotacli.Commands, costcli.Commands, notifycli.Commands, setupcli.Commands, feedbackcli.Commands, auditcli.Commands, backupcli.Commands, systemcli.Commands,
 	} {
 		out = append(out, face(kit)...)
 	}

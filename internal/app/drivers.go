@@ -30,6 +30,7 @@ func newPostgres(ctx context.Context, a *App, raw conf.Raw) (engine.Engine, erro
 	if err != nil {
 		return nil, err
 	}
+	a.sections = append(a.sections, a.conf.Section("engines.postgres", c, variables(map[string]string{"url": postgres.URLVariable}))...)
 	url := redact.New(c.URL)
 	if url.Empty() {
 		own, err := pgserver.Start(ctx, pgserver.Options{Dir: filepath.Join(a.conf.Data, "postgres"), Log: a.log})

@@ -38,7 +38,7 @@ func (a *App) buildFaces(context.Context) error {
 		Setup: steps, Feedback: said,
 		Access: a.access, Audit: a.audit, Calendar: a.calendar, Leases: a.leases, Backup: a.backups, Identity: a.identity, MasterKey: a.masterKey, Notify: a.notify,
 		Drifts:   a.drifts,
-		Projects: a.projects, Resources: a.resources, Rollouts: a.rollouts, Templates: a.templates, Sources: a.sources, States: a.states, Engines: known, Approvals: a.approvals, Quotas: a.quotas, Costs: a.costs, Gates: a.gates, Guardrails: a.guardrails, Backtests: a.backtests, Compliance: a.compliance, Why: a.why, Secure: secure,
+		Projects: a.projects, Resources: a.resources, Rollouts: a.rollouts, Templates: a.templates, Sources: a.sources, States: a.states, System: a.system, Engines: known, Approvals: a.approvals, Quotas: a.quotas, Costs: a.costs, Gates: a.gates, Guardrails: a.guardrails, Backtests: a.backtests, Compliance: a.compliance, Why: a.why, Secure: secure,
 	})
 	a.registerMetrics(web.Registry())
 	apidoc.Mount(web)
@@ -46,7 +46,7 @@ func (a *App) buildFaces(context.Context) error {
 		Engines: known, Setup: steps, Feedback: said,
 		Access: a.access, Compliance: a.compliance, Guardrails: a.guardrails,
 		Approvals: a.approvals, Audit: a.audit, Costs: a.costs, Drifts: a.drifts, Identity: a.identity, Leases: a.leases, Notify: a.notify, Projects: a.projects, Quotas: a.quotas,
-		Resources: a.resources, Rollouts: a.rollouts, Sources: a.sources, Templates: a.templates, Why: a.why, Log: a.log, Subscribe: a.db.Subscribe, Gallery: a.conf.Gallery, PublicURL: a.conf.PublicURL,
+		Resources: a.resources, Rollouts: a.rollouts, Sources: a.sources, System: a.system, Backups: a.backups, Templates: a.templates, Why: a.why, Log: a.log, Subscribe: a.db.Subscribe, Gallery: a.conf.Gallery, PublicURL: a.conf.PublicURL,
 	})
 	a.run(func(ctx context.Context) error { web.Run(ctx); return nil })
 	return nil

@@ -14,6 +14,7 @@ func newIaC(_ context.Context, a *App, raw conf.Raw) (engine.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	a.sections = append(a.sections, a.conf.Section("engines.iac", c, nil)...)
 	a.iacStates = iacstate.New(iacstate.Options{DB: a.db, Secrets: a.secrets, Log: a.log})
 	e, err := iac.New(iac.Options{Config: c, States: a.iacStates, Log: a.log})
 	if err != nil {

@@ -30,6 +30,11 @@ func (a *App) buildNotify(ctx context.Context) error {
 	if err := a.conf.SMTP.Decode(&mail); err != nil {
 		return badSection("smtp", err)
 	}
+	if out.Timeout == "" {
+		out.Timeout = a.egress.Timeout().String()
+	}
+	a.sections = append(a.sections, a.conf.Section("egress", out, nil)...)
+	a.sections = append(a.sections, a.conf.Section("smtp", mail, variables(map[string]string{"passwordFile": mailer.PasswordVariable}))...)
 	o := notify.Options{DB: a.db, Access: a.access, Secrets: a.secrets, Egress: a.egress, People: &people{db: a.db, directory: identity.NewDirectory(a.db)},
 		Source: a.conf.PublicURL, Keep: time.Duration(a.conf.KeepEvents), Lease: deliveryLease(a.egress.Timeout()), Log: a.log}
 	sender, err := mailer.New(mailer.Options{Config: mail, Password: redact.New(os.Getenv(mailer.PasswordVariable)), Dial: a.egress.Dial})

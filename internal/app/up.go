@@ -44,12 +44,16 @@ number of servers share one store. Started again, it carries on where it was.`,
 			if err != nil {
 				return err
 			}
-			for name, to := range map[string][2]*string{
-				"listen": {&c.Listen, &set.Listen}, "data": {&c.Data, &set.Data}, "store": {&c.Store, &set.Store},
-				"public-url": {&c.PublicURL, &set.PublicURL}, "log-format": {&c.LogFormat, &set.LogFormat}, "log-level": {&c.LogLevel, &set.LogLevel},
+			for _, f := range []struct {
+				flag, field string
+				to, from    *string
+			}{
+				{"listen", "listen", &c.Listen, &set.Listen}, {"data", "data", &c.Data, &set.Data}, {"store", "store", &c.Store, &set.Store},
+				{"public-url", "publicURL", &c.PublicURL, &set.PublicURL}, {"log-format", "logFormat", &c.LogFormat, &set.LogFormat}, {"log-level", "logLevel", &c.LogLevel, &set.LogLevel},
 			} {
-				if cmd.Flags().Changed(name) {
-					*to[0] = *to[1]
+				if cmd.Flags().Changed(f.flag) {
+					*f.to = *f.from
+					c.SetFromFlag(f.field, "--"+f.flag)
 				}
 			}
 			return up(cmd.Context(), c, cmd.OutOrStdout(), cmd.ErrOrStderr())

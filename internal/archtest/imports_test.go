@@ -117,6 +117,7 @@ var (
 		"internal/source":     {"internal/event", "internal/egress", "internal/source/gitrepo", "internal/template/bundle"},
 		"internal/setup":      {},
 		"internal/feedback":   {},
+		"internal/system":     {"internal/backup", "internal/drift", "internal/engines", "internal/queue", "internal/resource"},
 		"internal/backup":     {"internal/engine", "internal/keyfile", "internal/secret"},
 	}
 	// Adapters: a folder below the port they implement.

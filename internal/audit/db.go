@@ -7,6 +7,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"time"
 
 	"fairlead/internal/access"
 	"fairlead/internal/sqldb"
@@ -48,6 +49,17 @@ func readHead(ctx context.Context, q sqldb.Querier) (head, error) {
 		err = nil
 	}
 	return h, err
+}
+
+// writtenAfter tells when the record after seq was written; zero when there is
+// none.
+func (s store) writtenAfter(ctx context.Context, seq int64) (time.Time, error) {
+	var at int64
+	err := s.db.Read().QueryRowContext(ctx, `SELECT at FROM audit_log WHERE seq = $1`, seq+1).Scan(&at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	return sqldb.Time(at), err
 }
 
 const columns = `seq, at, actor_id, actor_kind, actor_name, credential, action, target_kind, target_id, target_name,

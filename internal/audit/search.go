@@ -45,6 +45,7 @@ type Status struct {
 	Records        int64
 	Hash           string // of the last one
 	LastCheckpoint *Checkpoint
+	UnsignedSince  time.Time // when the first record after it was written; zero: all are signed
 	Keys           []Key
 	SigningKeyID   string // of the replica that answers
 	Problem        error  // why that replica signs no more; nil when all is well
@@ -72,10 +73,20 @@ func (l *Log) Status(ctx context.Context) (Status, error) {
 	if len(last) > 0 {
 		s.LastCheckpoint = &last[0]
 	}
+	if s.UnsignedSince, err = l.store.writtenAfter(ctx, signedTo(s)); err != nil {
+		return Status{}, err
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s.Problem = l.refusing
 	return s, nil
+}
+
+func signedTo(s Status) int64 {
+	if s.LastCheckpoint == nil {
+		return 0
+	}
+	return s.LastCheckpoint.Seq
 }
 
 // Checkpoints lists them, newest first. It needs audit:view on the whole

@@ -252,6 +252,11 @@ func TestRestoredIsEqualOnEitherStore(t *testing.T) {
 		got["audit_log"] = got["audit_log"][:n]
 		delete(got, "audit_head")
 		delete(want, "audit_head")
+		delete(got, "backups") // a backup holds no record of itself
+		if list := want["backups"]; len(list) != 1 || !strings.Contains(list[0], `"broken":""`) || strings.Contains(list[0], `"ended_at":null`) {
+			t.Errorf("the backup's record: %v", list)
+		}
+		delete(want, "backups")
 		if d := cmp.Diff(want, got); d != "" {
 			t.Error(d[:min(len(d), 3000)])
 		}

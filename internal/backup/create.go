@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -54,6 +55,9 @@ type Backup struct {
 	keys map[string]redact.Secret
 	at   time.Time
 	log  *slog.Logger
+	db   *sqldb.DB
+	id   string // of its record
+	over bool
 }
 
 // Create authorises a backup, records it, and freezes what it will hold. It
@@ -92,7 +96,12 @@ func (s *Service) Create(ctx context.Context, e Encryption) (*Backup, error) {
 		}
 		after, err := s.o.Keys()
 		if err == nil && maps.EqualFunc(before, after, redact.Secret.Equal) {
-			return &Backup{snap: snap, to: to, keys: after, at: at.Truncate(time.Microsecond), log: s.o.Log}, nil
+			id, err := s.begin(ctx, e)
+			if err != nil {
+				snap.close()
+				return nil, err
+			}
+			return &Backup{snap: snap, to: to, keys: after, at: at.Truncate(time.Microsecond), log: s.o.Log, db: s.o.DB, id: id}, nil
 		}
 		snap.close()
 		if err != nil {
@@ -102,12 +111,27 @@ func (s *Service) Create(ctx context.Context, e Encryption) (*Backup, error) {
 	return nil, fault.New(fault.Unavailable, "keys_changing", "the master key is being rotated").WithRetryAfter(10)
 }
 
-// Close gives up what the backup holds of the store. Write does so, too.
-func (b *Backup) Close() { b.snap.close() }
+// Close gives up what the backup holds of the store. Write does so, too. One
+// that is closed without is noted as broken off.
+func (b *Backup) Close() {
+	b.snap.close()
+	if !b.over {
+		b.over = true
+		b.end(context.Background(), 0, errors.New("it was given up"))
+	}
+}
 
 // Write streams the backup. An error leaves a stream that Restore refuses.
 func (b *Backup) Write(ctx context.Context, w io.Writer) error {
-	defer b.Close()
+	out := &counter{w: w}
+	err := b.write(ctx, out)
+	b.over = true
+	b.Close()
+	b.end(ctx, out.n, err)
+	return err
+}
+
+func (b *Backup) write(ctx context.Context, w io.Writer) error {
 	sealed, err := age.Encrypt(w, b.to...)
 	if err != nil {
 		return fmt.Errorf("write backup: %w", err)

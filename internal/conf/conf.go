@@ -47,6 +47,8 @@ type Server struct {
 	Egress     Raw      `yaml:"egress"`     // whom the server may ask besides the open Internet
 	SMTP       Raw      `yaml:"smtp"`       // the mail server; none: no mail is sent
 	KeepEvents Duration `yaml:"keepEvents"` // how long events and deliveries can be looked at
+
+	from origins // of what is not as by default
 }
 
 // Rate is how many requests are answered: so many a second in the long run,
@@ -116,6 +118,7 @@ func Default() Server {
 	d.Brake.Share, d.Brake.Least, d.Brake.Window = 0.2, 5, Duration(time.Hour)
 	d.Repeats.Times, d.Repeats.Window = 3, Duration(time.Hour)
 	return Server{
+		from:   origins{},
 		Drift:  d,
 		Listen: "127.0.0.1:8080", Data: ".fairlead", Store: "sqlite", LogFormat: "text", LogLevel: "info",
 		Rate: Rate{PerSecond: 100, Burst: 1200}, Lease: Duration(30 * time.Second), ObserveEvery: Duration(time.Minute), KeepEvents: Duration(30 * 24 * time.Hour),
@@ -145,9 +148,17 @@ func (c *Server) readFile(file string) error {
 			WithHint("give this account the right to read it").WithCause(err)
 	}
 	defer f.Close()
-	if err := strict(io.LimitReader(f, maxFile), c); err != nil {
+	b, err := io.ReadAll(io.LimitReader(f, maxFile))
+	if err == nil {
+		err = strict(bytes.NewReader(b), c)
+	}
+	if err != nil {
 		return fault.New(fault.Invalid, "invalid_config", "%s: %s", file, complaint(err)).
 			WithHint("the fields are described in docs/configuration.md")
+	}
+	var n yaml.Node
+	if yaml.Unmarshal(b, &n) == nil {
+		c.from.noteFile(file, "", &n)
 	}
 	return nil
 }
@@ -164,15 +175,21 @@ func complaint(err error) string {
 }
 
 func (c *Server) readEnv(getenv func(string) string) error {
-	for name, to := range map[string]*string{
-		"FAIRLEAD_LISTEN": &c.Listen, "FAIRLEAD_DATA": &c.Data, "FAIRLEAD_STORE": &c.Store, "FAIRLEAD_PUBLIC_URL": &c.PublicURL,
-		"FAIRLEAD_LOG_FORMAT": &c.LogFormat, "FAIRLEAD_LOG_LEVEL": &c.LogLevel,
+	for name, to := range map[string]struct {
+		field string
+		to    *string
+	}{
+		"FAIRLEAD_LISTEN": {"listen", &c.Listen}, "FAIRLEAD_DATA": {"data", &c.Data}, "FAIRLEAD_STORE": {"store", &c.Store}, "FAIRLEAD_PUBLIC_URL": {"publicURL", &c.PublicURL},
+		"FAIRLEAD_LOG_FORMAT": {"logFormat", &c.LogFormat}, "FAIRLEAD_LOG_LEVEL": {"logLevel", &c.LogLevel},
 	} {
 		if v := getenv(name); v != "" {
-			*to = v
+			*to.to, c.from[to.field] = v, Origin{FromEnvironment, name}
 		}
 	}
-	for name, to := range map[string]*Duration{"FAIRLEAD_LEASE": &c.Lease, "FAIRLEAD_OBSERVE_EVERY": &c.ObserveEvery} {
+	for name, to := range map[string]struct {
+		field string
+		to    *Duration
+	}{"FAIRLEAD_LEASE": {"lease", &c.Lease}, "FAIRLEAD_OBSERVE_EVERY": {"observeEvery", &c.ObserveEvery}} {
 		v := getenv(name)
 		if v == "" {
 			continue
@@ -181,7 +198,7 @@ func (c *Server) readEnv(getenv func(string) string) error {
 		if err != nil || d <= 0 {
 			return fault.New(fault.Invalid, "invalid_config", "%s: %q is not a length of time (as 30s or 5m)", name, v)
 		}
-		*to = Duration(d)
+		*to.to, c.from[to.field] = Duration(d), Origin{FromEnvironment, name}
 	}
 	return nil
 }

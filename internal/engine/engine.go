@@ -154,16 +154,17 @@ type Pauser interface {
 	CanPause(t Template) bool
 }
 
-// Runner is an Engine that runs a program.
+// Runner is an Engine that works with a program: one that it runs, or a server.
 type Runner interface {
 	// Program tells of it, as far as it can: an error says why the engine
-	// cannot work on this server.
+	// cannot work on this server, or not now. It takes no longer than a person
+	// waits.
 	Program(ctx context.Context) (Program, error)
 }
 
-// Program is what a Runner runs.
+// Program is what a Runner works with.
 type Program struct {
-	Name      string // as "tofu"
+	Name      string // as "tofu", "PostgreSQL"
 	Version   string
 	Isolation string // how what it runs is kept apart from the server
 }

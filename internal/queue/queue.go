@@ -67,8 +67,14 @@ type Depth struct {
 	Lane   string
 	Due    int64
 	Held   int64
+	Later  int64         // due at a later time
+	Stuck  int64         // of all these, tried StuckAfter times or more without success
 	Oldest time.Duration // how long the oldest due work has waited
 }
+
+// StuckAfter is how many attempts without success make work one that a person
+// should look at: it was tried for minutes.
+const StuckAfter = 8
 
 // Depths tells the state of every lane, for metrics and the status page.
 func Depths(ctx context.Context, db *sqldb.DB) ([]Depth, error) {
@@ -79,7 +85,7 @@ func Depths(ctx context.Context, db *sqldb.DB) ([]Depth, error) {
 	return sqldb.Collect(ctx, db.Read(), func(r sqldb.Row) (Depth, error) {
 		var d Depth
 		var oldest sql.NullInt64
-		err := r.Scan(&d.Lane, &d.Due, &d.Held, &oldest)
+		err := r.Scan(&d.Lane, &d.Due, &d.Held, &d.Later, &d.Stuck, &oldest)
 		if oldest.Valid {
 			d.Oldest = now.Sub(time.UnixMicro(oldest.Int64))
 		}
@@ -87,8 +93,10 @@ func Depths(ctx context.Context, db *sqldb.DB) ([]Depth, error) {
 	}, `SELECT lane,
 			coalesce(sum(CASE WHEN due_at <= $1 AND lease_until <= $1 THEN 1 ELSE 0 END), 0),
 			coalesce(sum(CASE WHEN lease_until > $1 THEN 1 ELSE 0 END), 0),
+			coalesce(sum(CASE WHEN due_at > $1 AND lease_until <= $1 THEN 1 ELSE 0 END), 0),
+			coalesce(sum(CASE WHEN due_at IS NOT NULL AND attempts >= $2 THEN 1 ELSE 0 END), 0),
 			min(CASE WHEN due_at <= $1 AND lease_until <= $1 THEN due_at END)
-		FROM queue GROUP BY lane ORDER BY lane`, now.UnixMicro())
+		FROM queue GROUP BY lane ORDER BY lane`, now.UnixMicro(), StuckAfter)
 }
 
 // Errors of a claim.

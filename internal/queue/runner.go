@@ -61,6 +61,9 @@ func NewRunner(o Options) *Runner {
 	return &Runner{o: o, holder: ident.New("wkr"), held: map[string]*work{}}
 }
 
+// Holder is what the queue knows this runner by.
+func (r *Runner) Holder() string { return r.holder }
+
 // Run works until ctx ends, then cancels what is under way, waits for it and
 // gives its leases back, so that a successor goes on at once.
 func (r *Runner) Run(ctx context.Context) {

@@ -2,15 +2,20 @@ package resource
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"fairlead/internal/access"
 	"fairlead/internal/audit"
+	"fairlead/internal/drift"
 	"fairlead/internal/engine"
+	"fairlead/internal/fault"
 	"fairlead/internal/ident"
 	"fairlead/internal/principal"
 	"fairlead/internal/sqldb"
@@ -42,6 +47,10 @@ type Suspect struct {
 	ResourceID string // what its marker names
 	Reason     string
 	FoundAt    time.Time
+
+	ReleasedAt    time.Time // zero: it waits for a person
+	ReleasedBy    string
+	ReleaseReason string
 }
 
 // LogValue implements slog.LogValuer.
@@ -198,13 +207,18 @@ func shownSuspects(list []Suspect) map[string]any {
 	return map[string]any{"count": len(list), "objects": names}
 }
 
-// Suspects gives the external objects that wait for a person, oldest first.
-func (s *Service) Suspects(ctx context.Context, p sqldb.Page) ([]Suspect, string, error) {
+// Suspects gives the external objects that no record explains, oldest first:
+// those that wait for a person, or those that one has released.
+func (s *Service) Suspects(ctx context.Context, released bool, p sqldb.Page) ([]Suspect, string, error) {
 	if _, err := s.Access.Check(ctx, access.SystemView, access.Target{Kind: "system"}); err != nil {
 		return nil, "", err
 	}
+	which := "IS NULL"
+	if released {
+		which = "IS NOT NULL"
+	}
 	list, err := sqldb.Collect(ctx, s.DB.Read(), scanSuspect, `SELECT `+suspectColumns+`
-		WHERE resolved_at IS NULL AND id > $1 ORDER BY id LIMIT $2`, p.After, p.Size()+1)
+		WHERE resolved_at IS NULL AND released_at `+which+` AND id > $1 ORDER BY id LIMIT $2`, p.After, p.Size()+1)
 	if err != nil || len(list) <= p.Size() {
 		return list, "", err
 	}
@@ -212,17 +226,56 @@ func (s *Service) Suspects(ctx context.Context, p sqldb.Page) ([]Suspect, string
 	return list, list[len(list)-1].ID, nil
 }
 
-// CountSuspects is how many external objects wait for a person, for metrics.
-func CountSuspects(ctx context.Context, db *sqldb.DB) (n int, err error) {
-	return n, db.Read().QueryRowContext(ctx, `SELECT count(*) FROM suspects WHERE resolved_at IS NULL`).Scan(&n)
+// ReleaseSuspect says of a suspect that a person knows it and leaves it as it
+// is: it is counted no more, and is not found again. It touches no external
+// object. Releasing what is released is success. It needs system:manage.
+func (s *Service) ReleaseSuspect(ctx context.Context, id, reason string) (Suspect, error) {
+	d, err := s.Access.Check(ctx, access.SystemManage, access.Target{Kind: "system", Name: "suspects"})
+	if err != nil {
+		return Suspect{}, err
+	}
+	if err := drift.CheckReason(reason); err != nil {
+		return Suspect{}, err
+	}
+	none := fault.New(fault.NotFound, "suspect_not_found", "there is no such suspect, or it is gone or explained by now").WithHint("list them: fairlead suspects")
+	if !ident.IsRef(id) {
+		return Suspect{}, none
+	}
+	var out Suspect
+	err = s.DB.Write(ctx, "resource.release-suspect", func(tx *sqldb.Tx) error {
+		v, err := scanSuspect(tx.QueryRowContext(ctx, `SELECT `+suspectColumns+` WHERE id = $1 AND resolved_at IS NULL`+s.DB.ForUpdate(), id))
+		if errors.Is(err, sql.ErrNoRows) {
+			return none
+		}
+		if err != nil {
+			return err
+		}
+		if v.ReleasedAt.IsZero() {
+			v.ReleasedAt, v.ReleasedBy, v.ReleaseReason = tx.Now(), principal.From(ctx).Name, strings.TrimSpace(reason)
+			if _, err := tx.ExecContext(ctx, `UPDATE suspects SET released_at = $2, released_by = $3, release_reason = $4 WHERE id = $1`, id, v.ReleasedAt.UnixMicro(), v.ReleasedBy, v.ReleaseReason); err != nil {
+				return err
+			}
+			audit.Append(ctx, tx, audit.Entry{Action: "system:release-suspect", Target: access.Target{Kind: "system", Name: "suspects"}, Decision: d,
+				Details: map[string]any{"suspect": id, "object": v.Engine + " " + v.Kind + " " + v.Name, "host": v.Host, "reason": v.ReleaseReason}})
+		}
+		out = v
+		return nil
+	})
+	return out, err
 }
 
-const suspectColumns = `id, engine, kind, name, host, resource_id, reason, found_at FROM suspects`
+// CountSuspects is how many external objects wait for a person, for metrics.
+func CountSuspects(ctx context.Context, db *sqldb.DB) (n int, err error) {
+	return n, db.Read().QueryRowContext(ctx, `SELECT count(*) FROM suspects WHERE resolved_at IS NULL AND released_at IS NULL`).Scan(&n)
+}
+
+const suspectColumns = `id, engine, kind, name, host, resource_id, reason, found_at, released_at, released_by, release_reason FROM suspects`
 
 func scanSuspect(r sqldb.Row) (v Suspect, err error) {
 	var at int64
-	err = r.Scan(&v.ID, &v.Engine, &v.Kind, &v.Name, &v.Host, &v.ResourceID, &v.Reason, &at)
-	v.FoundAt = time.UnixMicro(at).UTC()
+	var released sql.NullInt64
+	err = r.Scan(&v.ID, &v.Engine, &v.Kind, &v.Name, &v.Host, &v.ResourceID, &v.Reason, &at, &released, &v.ReleasedBy, &v.ReleaseReason)
+	v.FoundAt, v.ReleasedAt = time.UnixMicro(at).UTC(), sqldb.TimeOrZero(released)
 	return v, err
 }
 

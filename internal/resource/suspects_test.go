@@ -10,6 +10,7 @@ import (
 	"fairlead/internal/access/accesstest"
 	"fairlead/internal/audit/audittest"
 	"fairlead/internal/engine"
+	"fairlead/internal/fault"
 	"fairlead/internal/resource"
 	"fairlead/internal/resource/resourcetest"
 	"fairlead/internal/sqldb"
@@ -44,7 +45,7 @@ func sweep(t *testing.T, b *resourcetest.Bench, apart time.Duration, inv map[str
 	if err != nil {
 		t.Fatal(err)
 	}
-	open, _, err := b.Svc.Suspects(b.Ctx, sqldb.Page{})
+	open, _, err := b.Svc.Suspects(b.Ctx, false, sqldb.Page{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,6 +156,45 @@ func TestTwoReplicasSweepAtOnce(t *testing.T) {
 		}
 		if _, open := sweep(t, b, 0, made()); !slices.Equal(open, []string{"a", "b"}) {
 			t.Errorf("%v", open)
+		}
+	})
+}
+
+// TestAReleasedSuspectStaysReleased: it waits for nobody, is not found again,
+// and is one that the next look explains as any other.
+func TestAReleasedSuspectStaysReleased(t *testing.T) {
+	each(t, func(t *testing.T, b *resourcetest.Bench) {
+		b.Svc.Access = accesstest.AllowAll{}
+		_, open := sweep(t, b, 0, one(sees(database("newer", "res_unheard"), database("other", "res_unheard"))))
+		if !slices.Equal(open, []string{"newer", "other"}) {
+			t.Fatalf("open: %v", open)
+		}
+		list, _, err := b.Svc.Suspects(b.Ctx, false, sqldb.Page{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Svc.ReleaseSuspect(b.Ctx, list[0].ID, " "); fault.From(err).Code != "reason_missing" {
+			t.Errorf("without a reason: %v", err)
+		}
+		if _, err := b.Svc.ReleaseSuspect(b.Ctx, "sus_nobodys", "x"); fault.From(err).Code != "suspect_not_found" {
+			t.Errorf("of none: %v", err)
+		}
+		for range 2 { // again is success
+			v, err := b.Svc.ReleaseSuspect(b.Ctx, list[0].ID, "the auditors have it")
+			if err != nil || v.ReleasedAt.IsZero() || v.ReleaseReason != "the auditors have it" {
+				t.Fatalf("%+v %v", v, err)
+			}
+		}
+		if _, open = sweep(t, b, 0, one(sees(database("newer", "res_unheard"), database("other", "res_unheard")))); !slices.Equal(open, []string{"other"}) {
+			t.Errorf("open after the next look: %v", open)
+		}
+		released, _, err := b.Svc.Suspects(b.Ctx, true, sqldb.Page{})
+		if err != nil || len(released) != 1 || released[0].Name != "newer" {
+			t.Errorf("released: %+v %v", released, err)
+		}
+		sweep(t, b, 0, one(sees()))
+		if released, _, _ = b.Svc.Suspects(b.Ctx, true, sqldb.Page{}); len(released) != 0 {
+			t.Errorf("gone, and still released: %+v", released)
 		}
 	})
 }

@@ -237,6 +237,12 @@ func (p *Portal) Raw(pattern string, public bool, h http.Handler) {
 	p.raw(pattern, httpx.PageOptions{Public: public}, h)
 }
 
+// Download mounts a handler that writes for as long as it takes, such as one of
+// a file that is made as it goes.
+func (p *Portal) Download(pattern string, h http.Handler) {
+	p.raw(pattern, httpx.PageOptions{Stream: true}, h)
+}
+
 // Fail shows an error as a page.
 func (p *Portal) Fail(w http.ResponseWriter, r *http.Request, err error) { p.fail(w, r, err) }
 

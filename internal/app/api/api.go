@@ -52,6 +52,8 @@ import (
 	"fairlead/internal/source/sourceapi"
 	"fairlead/internal/state"
 	"fairlead/internal/state/stateapi"
+	"fairlead/internal/system"
+	"fairlead/internal/system/systemapi"
 	"fairlead/internal/template"
 	"fairlead/internal/template/templateapi"
 	"fairlead/internal/why"
@@ -84,6 +86,7 @@ type Services struct {
 	Compliance *compliance.Service
 	Why        *why.Service
 	States     *state.Service
+	System     *system.Service
 	Templates  *template.Service
 	Sources    *source.Service
 	Secure     bool // people come by https alone
@@ -117,6 +120,7 @@ func Register(api huma.API, s Services) {
 	feedbackapi.Register(api, s.Feedback)
 	secretapi.Register(api, s.MasterKey)
 	backupapi.Register(api, s.Backup)
+	systemapi.Register(api, s.System)
 }
 
 // Describe gives the API with every operation and nothing behind it.

@@ -10,6 +10,7 @@ import (
 	"fairlead/internal/approval/approvalweb"
 	"fairlead/internal/audit"
 	"fairlead/internal/audit/auditweb"
+	"fairlead/internal/backup"
 	"fairlead/internal/compliance"
 	"fairlead/internal/cost"
 	"fairlead/internal/drift"
@@ -38,6 +39,8 @@ import (
 	"fairlead/internal/setup"
 	"fairlead/internal/setup/setupweb"
 	"fairlead/internal/source"
+	"fairlead/internal/system"
+	"fairlead/internal/system/systemweb"
 	"fairlead/internal/template"
 	"fairlead/internal/template/templateweb"
 	"fairlead/internal/webui"
@@ -64,6 +67,8 @@ type Services struct {
 	Rollouts   *rollout.Service
 	Setup      *setup.Service
 	Sources    *source.Service
+	System     *system.Service
+	Backups    *backup.Service
 	Templates  *template.Service
 	Why        *why.Service
 
@@ -96,6 +101,7 @@ var navigation = []webui.Nav{
 	{Group: "Platform", Title: "Webhooks", Href: "/webhooks", Icon: "bell", Key: "b"},
 	{Group: "Platform", Title: "Access", Href: "/access", Icon: "circle-help", Key: "w"},
 	{Group: "Platform", Title: "Feedback", Href: "/feedback", Icon: "message-square", Key: "f", Show: watches},
+	{Group: "Platform", Title: "System", Href: "/system", Icon: "activity", Key: "y", Show: watches},
 }
 
 // platform tells who looks after the platform: what others have no use for is
@@ -133,6 +139,7 @@ func Mount(server *httpx.Server, s Services) {
 	leaseweb.Mount(portal, s.Leases)
 	guardrailweb.Mount(portal, guardrailweb.Services{Guardrails: s.Guardrails, Compliance: s.Compliance})
 	notifyweb.Mount(portal, s.Notify)
+	systemweb.Mount(portal, systemweb.Services{System: s.System, Resources: s.Resources, Backups: s.Backups})
 	accessweb.Mount(portal, s.Access)
 }
 

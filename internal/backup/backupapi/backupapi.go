@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -21,8 +22,32 @@ type BackupRequest struct {
 
 type createInput struct{ Body BackupRequest }
 
-// Register adds the operation.
+// Backup is one backup that was made, on the wire.
+type Backup struct {
+	ID        string     `json:"id"`
+	State     string     `json:"state" enum:"whole,writing,broken"`
+	StartedAt time.Time  `json:"startedAt"`
+	EndedAt   *time.Time `json:"endedAt,omitempty"`
+	Bytes     int64      `json:"bytes" doc:"Encrypted"`
+	MadeBy    string     `json:"madeBy"`
+	Address   string     `json:"address,omitempty" doc:"Where it went"`
+	Opens     string     `json:"opens" doc:"What opens it: passphrase, or the recipients"`
+}
+
+// Register adds the operations.
 func Register(api huma.API, svc *backup.Service) {
+	httpx.Register(api, huma.Operation{OperationID: "list-backups", Method: http.MethodGet, Path: "/api/v1/system/backups", Tags: []string{"System"},
+		Summary: "Backups that were made", Description: "The newest first: when, by whom, how large, and what opens each. The files are where their makers put them. Needs system:view."},
+		func(ctx context.Context, in *struct{ httpx.PageInput }) (*httpx.Body[httpx.Page[Backup]], error) {
+			page, err := in.Page()
+			if err != nil {
+				return nil, err
+			}
+			items, next, err := svc.List(ctx, page)
+			return httpx.PageOf(items, next, err, func(r backup.Record) Backup {
+				return Backup{ID: r.ID, State: r.State(time.Now()), StartedAt: r.StartedAt, EndedAt: httpx.Optional(r.EndedAt), Bytes: r.Bytes, MadeBy: r.MadeBy, Address: r.Address, Opens: r.Opens}
+			})
+		})
 	httpx.Register(api, httpx.Sensitive(huma.Operation{
 		OperationID: "create-backup", Method: http.MethodPost, Path: "/api/v1/system/backup", Tags: []string{"System"},
 		Summary: "Back up the whole control plane", DefaultStatus: http.StatusOK,

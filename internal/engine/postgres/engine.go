@@ -3,12 +3,15 @@ package postgres
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -226,6 +229,24 @@ func (e *Engine) Ping(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// Program implements engine.Runner: which servers databases are made on, and
+// whether they let us in.
+func (e *Engine) Program(ctx context.Context) (engine.Program, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	err := e.Ping(ctx)
+	var versions []string
+	for _, name := range e.names {
+		if f := e.servers[name].facts.Load(); f != nil {
+			v := fmt.Sprintf("%d.%d", f.version/10000, f.version%10000)
+			if !slices.Contains(versions, v) {
+				versions = append(versions, v)
+			}
+		}
+	}
+	return engine.Program{Name: "PostgreSQL", Version: strings.Join(versions, ", ")}, err
 }
 
 // CanPause implements engine.Pauser: what is stopped lets nobody log in.

@@ -117,12 +117,30 @@ func registerSuspects(api huma.API, svc *resource.Service) {
 	httpx.Register(api, huma.Operation{
 		OperationID: "list-suspects", Method: http.MethodGet, Path: "/api/v1/suspects", Tags: []string{"System"},
 		Summary: "List external objects that no record explains", Description: "For a person to look at; nothing is removed by itself.",
-	}, func(ctx context.Context, in *struct{ httpx.PageInput }) (*httpx.Body[httpx.Page[Suspect]], error) {
+	}, func(ctx context.Context, in *struct {
+		httpx.PageInput
+		Released bool `query:"released" doc:"Those that a person has released, instead of those that wait for one"`
+	}) (*httpx.Body[httpx.Page[Suspect]], error) {
 		page, err := in.Page()
 		if err != nil {
 			return nil, err
 		}
-		items, next, err := svc.Suspects(ctx, page)
+		items, next, err := svc.Suspects(ctx, in.Released, page)
 		return pageBody(items, next, err, suspectView)
+	})
+	httpx.Register(api, huma.Operation{
+		OperationID: "release-suspect", Method: http.MethodPost, Path: "/api/v1/suspects/{suspect}/release", Tags: []string{"System"}, DefaultStatus: http.StatusOK,
+		Summary: "Say of a suspect that it is known and left as it is", Description: "It is counted no more. The object itself is not touched.",
+	}, func(ctx context.Context, in *struct {
+		Suspect string `path:"suspect" maxLength:"64" doc:"Id"`
+		Body    struct {
+			Reason string `json:"reason" doc:"For whoever comes next"`
+		}
+	}) (*httpx.Body[Suspect], error) {
+		v, err := svc.ReleaseSuspect(ctx, in.Suspect, in.Body.Reason)
+		if err != nil {
+			return nil, err
+		}
+		return &httpx.Body[Suspect]{Body: suspectView(v)}, nil
 	})
 }

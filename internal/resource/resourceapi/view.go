@@ -318,8 +318,15 @@ type Suspect struct {
 	ResourceID string    `json:"resourceId,omitempty" doc:"The resource that its marker names"`
 	Reason     string    `json:"reason"`
 	FoundAt    time.Time `json:"foundAt"`
+
+	ReleasedAt    *time.Time `json:"releasedAt,omitempty" doc:"When a person said that it is known and stays as it is"`
+	ReleasedBy    string     `json:"releasedBy,omitempty"`
+	ReleaseReason string     `json:"releaseReason,omitempty"`
 }
 
-func suspectView(s resource.Suspect) Suspect { return Suspect(s) }
+func suspectView(s resource.Suspect) Suspect {
+	return Suspect{ID: s.ID, Engine: s.Engine, Kind: s.Kind, Name: s.Name, Host: s.Host, ResourceID: s.ResourceID, Reason: s.Reason, FoundAt: s.FoundAt,
+		ReleasedAt: httpx.Optional(s.ReleasedAt), ReleasedBy: s.ReleasedBy, ReleaseReason: s.ReleaseReason}
+}
 
 var _ json.Marshaler = redact.Secret{} // a secret that slipped into a view would show as [redacted]

@@ -1,0 +1,2 @@
+// Package systemapi tells over HTTP how the installation is.
+package systemapi

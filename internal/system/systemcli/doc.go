@@ -1,0 +1,2 @@
+// Package systemcli is the commands about how the installation is.
+package systemcli
