@@ -100,6 +100,7 @@ func (e *estate) govern(t *testing.T, in string) {
 	}
 	r := newReceiver(t)
 	hook := must("POST", "/api/v1/webhooks", map[string]any{"team": mark + "-acme", "url": r.URL + "/" + mark, "description": mark})
+	e.params["suspect"] = "sus_00000000000000000000000000"
 	e.params["webhook"] = hook.str("id")
 	e.params["delivery"] = must("POST", "/api/v1/webhooks/"+hook.str("id")+"/ping", nil).str("id")
 	e.params["source"] = must("POST", "/api/v1/template-sources", map[string]any{"name": mark + "-source", "url": "https://git.example.org/" + mark, "everySeconds": 0}).str("id")
