@@ -75,5 +75,6 @@ func (k kit) releaseSuspect() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why it may stay; kept in the audit log")
+	cmd.ValidArgsFunction = clikit.Fixed() // ids are nothing to offer, and no files either
 	return cmd
 }
