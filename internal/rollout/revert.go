@@ -154,7 +154,10 @@ func (s *Service) pinned(ctx context.Context, r Rollout, m Member) (*Pin, error)
 // it.
 func (m Member) kept(p Pin) Member {
 	out := m.held(p) // says who, why and until when
-	m.State, m.Reason, m.Message = Stuck, out.Reason, short("it was not taken back: "+out.Message)
+	m.State, m.Reason, m.Message = Stuck, "pinned", short("it was not taken back: "+out.Message)
+	if p.RolloutID != "" {
+		m.Reason = "exempted"
+	}
 	m.Remedy = m.letGo(p) + ", then: fairlead rollout rollback " + m.RolloutID + " --all"
 	return m
 }
