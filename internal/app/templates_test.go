@@ -3,36 +3,57 @@ package app
 import (
 	"bytes"
 	"io/fs"
+	"os"
 	"testing"
 
 	"fairlead/internal/access/accesstest"
 	"fairlead/internal/conf"
 	"fairlead/internal/cost"
 	"fairlead/internal/engine/iac"
+	"fairlead/internal/engine/iac/iacstate"
+	"fairlead/internal/engine/iac/iactest"
 	"fairlead/internal/engine/null"
 	"fairlead/internal/engine/postgres"
 	"fairlead/internal/principal"
 	"fairlead/internal/redact"
+	"fairlead/internal/secret/embedded"
+	"fairlead/internal/sqldb/sqldbtest"
 	"fairlead/internal/template"
 	"fairlead/internal/template/bundle"
 	"fairlead/templates"
 )
 
 // TestShippedTemplatesPassTheirOwnTests runs what "fairlead template test"
-// runs, on the engines themselves. There is no store, and nobody listens at
-// the PostgreSQL server's address: what looked at either would fail.
+// runs, on the engines themselves, with each program that runs modules. Nobody
+// listens at the PostgreSQL servers' addresses: what looked at one would fail.
 func TestShippedTemplatesPassTheirOwnTests(t *testing.T) {
 	t.Parallel()
+	iactest.Each(t, func(t *testing.T, p iactest.Program) { shippedTests(t, p) })
+}
+
+func shippedTests(t *testing.T, program iactest.Program) {
+	t.Helper()
 	pg, err := postgres.New(postgres.Options{Installation: "test", Servers: []postgres.Server{{URL: redact.New("postgres://nobody@127.0.0.1:1/postgres")}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(pg.Close)
-	config, err := iac.ReadConfig(conf.Raw{}, t.TempDir())
+	dir := passable(t)
+	if err := os.Mkdir(dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	config, err := iac.ReadConfig(conf.Raw{}, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	modules, err := iac.New(iac.Options{Config: config})
+	config.Binary = program.Path
+	config.Mirror, _ = iactest.Mirror(t, dir)
+	db := sqldbtest.SQLite(t)
+	secrets, err := embedded.New(t.Context(), embedded.Options{DB: db, KeyDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	modules, err := iac.New(iac.Options{Config: config, States: iacstate.New(iacstate.Options{DB: db, Secrets: secrets})})
 	if err != nil {
 		t.Fatal(err)
 	}

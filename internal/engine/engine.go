@@ -119,7 +119,9 @@ type DryPlanner interface {
 	// PlanNew gives the plan that Plan gives in a world in which nothing of
 	// the resource exists; it does not look at req.Previous. It makes no
 	// connection, reads no file but the template's, and is deterministic.
-	// Errors are as Plan's, but for what only the world can tell.
+	// Errors are as Plan's, but for what only the world can tell. A Runner's
+	// program plans as it does for real, on no state: what it may reach is up
+	// to the configuration, and it changes nothing.
 	PlanNew(ctx context.Context, req Request) (Plan, error)
 }
 

@@ -111,6 +111,36 @@ func TestEnginesThatCannotDryPlan(t *testing.T) {
 	}
 }
 
+// program is an engine that starts a program to plan.
+type program struct{ templatetest.Planner }
+
+func (program) Program(context.Context) (engine.Program, error) { return engine.Program{}, nil }
+
+// A program is started for what is looked at alone, its addresses have
+// brackets, and that it is not there is no verdict on a template.
+func TestEnginesThatRunAProgram(t *testing.T) {
+	t.Parallel()
+	started := 0
+	plan := func(engine.Request) (engine.Plan, error) {
+		started++
+		return engine.Plan{Changes: []engine.Change{{Address: `box.a["b"]`, Kind: "box", Action: engine.Create}, {Address: "box.a[0]", Kind: "box", Action: engine.Create}}}, nil
+	}
+	run := func(plan func(engine.Request) (engine.Plan, error), cases string) (template.Report, error) {
+		s := template.New(template.Options{DB: sqldbtest.SQLite(t), Access: accesstest.AllowAll{}, Engines: templatetest.Engines{"fake": program{templatetest.Planner{OnPlan: plan}}}})
+		return s.Test(admin(), templatetest.New("thing", "1.0.0").With(templatetest.Files{"tests/a.yaml": cases}).Tar(t))
+	}
+	if r, err := run(plan, "name: outputs\nexpect: {outputs: [address, token]}\n"); err != nil || !r.Passed() || started != 0 {
+		t.Errorf("%+v, %v, started %d times", r, err, started)
+	}
+	if r, err := run(plan, "name: plan\nexpect: {plan: [{address: 'box.a[\"b\"]'}, {address: 'box.?[*]'}]}\n"); err != nil || !r.Passed() || started != 1 {
+		t.Errorf("%+v, %v, started %d times", r, err, started)
+	}
+	gone := fault.New(fault.Unavailable, "engine_unavailable", "there is no program")
+	if _, err := run(func(engine.Request) (engine.Plan, error) { return engine.Plan{}, gone }, "name: plan\nexpect: {plan: []}\n"); !errors.Is(err, gone) {
+		t.Errorf("want that it is not there, got %v", err)
+	}
+}
+
 func TestATestRunEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(admin())

@@ -53,7 +53,7 @@ func (s *suite) planNew(t *testing.T) {
 	if _, dry := s.New(t, nil).(engine.DryPlanner); !dry {
 		return
 	}
-	calls := &recorder{}
+	calls, before := &recorder{}, s.world(t)
 	e, req := s.New(t, func(point string) { calls.Step("%s", point) }), s.fresh(t)
 	dry := func(req engine.Request) string {
 		t.Helper()
@@ -71,6 +71,9 @@ func (s *suite) planNew(t *testing.T) {
 	}
 	if said := calls.text.String(); said != "" {
 		t.Fatalf("planning without a look at the world called out: %s", said)
+	}
+	if got := s.world(t); got != before {
+		t.Fatalf("planning changed the world:\n%s\n%s", before, got)
 	}
 	p, err := e.Plan(t.Context(), req)
 	if err != nil {

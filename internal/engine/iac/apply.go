@@ -264,8 +264,16 @@ func (e *Engine) recoverFrom(ctx context.Context, c *iacstate.Session, dir strin
 	return os.Remove(filepath.Join(dir, "w", erroredFile))
 }
 
-// sweep removes the directories of readers that are dead, at start.
+// sweep removes the directories of readers that are dead, and modules that
+// were tried, at start.
 func (e *Engine) sweep() {
+	tried, err := filepath.Glob(filepath.Join(e.dir, "m", trialNamed+"*"))
+	for _, dir := range tried {
+		err = errors.Join(err, os.RemoveAll(dir))
+	}
+	if err != nil {
+		e.o.Log.Warn("modules that were tried could not be removed", "error", err)
+	}
 	list, err := os.ReadDir(e.runs())
 	if err != nil {
 		return

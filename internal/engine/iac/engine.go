@@ -57,6 +57,7 @@ type Engine struct {
 	kind    string // "tofu" or "terraform"
 	version string
 	modules map[string]*module
+	trials  map[string]*trial
 	kept    map[string]keptPlan // by resource
 }
 
@@ -67,6 +68,8 @@ var (
 	_ engine.Runner    = (*Engine)(nil)
 	_ engine.Ejector   = (*Engine)(nil)
 	_ engine.Adopter   = (*Engine)(nil)
+
+	_ engine.DryPlanner = (*Engine)(nil)
 )
 
 // New makes the engine. It starts no program and makes no folder before the
@@ -95,7 +98,7 @@ func New(o Options) (*Engine, error) {
 	e := &Engine{
 		o: o, program: o.Config.find(), timeout: timeout, egress: out, allow: allow, seats: seats(o.Config.Workers), every: every,
 		background: make(chan struct{}, max(1, o.Config.Workers/2)),
-		modules:    map[string]*module{}, kept: map[string]keptPlan{},
+		modules:    map[string]*module{}, trials: map[string]*trial{}, kept: map[string]keptPlan{},
 	}
 	return e, nil
 }

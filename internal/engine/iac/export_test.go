@@ -16,7 +16,7 @@ func (e *Engine) With(onCall func(string)) *Engine {
 	defer e.mu.Unlock()
 	return &Engine{
 		o: o, dir: e.dir, program: e.program, timeout: e.timeout, egress: e.egress, allow: e.allow, server: e.server, planKey: e.planKey, seats: e.seats, background: e.background, every: e.every,
-		level: e.level, kind: e.kind, version: e.version, modules: map[string]*module{}, kept: map[string]keptPlan{},
+		level: e.level, kind: e.kind, version: e.version, modules: map[string]*module{}, trials: map[string]*trial{}, kept: map[string]keptPlan{},
 	}
 }
 

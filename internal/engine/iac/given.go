@@ -104,14 +104,18 @@ func (g Given) values(template string, names []string) (values map[string]any, s
 	return values, secret, nil
 }
 
-// variables are all that the module is given: what the template sets, the
+// giver has values of variables that a template has from the platform team, and
+// says which of them are secrets because of where they come from.
+type giver func(t engine.Template, names []string) (values map[string]any, secret []string, err error)
+
+// all are all variables that the module is given: what the template sets, the
 // inputs, and what the platform team gives.
-func (e *Engine) variables(s spec, t engine.Template, inputs map[string]any) (vars []byte, secret []string, err error) {
+func (s spec) all(t engine.Template, inputs map[string]any, from giver) (vars []byte, secret []string, err error) {
 	set, err := s.variables(inputs)
 	if err != nil || len(s.Given) == 0 {
 		return set, nil, err
 	}
-	given, secret, err := e.o.Config.Given.values(t.Name, s.Given)
+	given, secret, err := from(t, s.Given)
 	if err != nil {
 		return nil, nil, err
 	}

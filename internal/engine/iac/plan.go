@@ -39,6 +39,13 @@ type want struct {
 }
 
 func (e *Engine) want(ctx context.Context, req engine.Request) (want, error) {
+	given := func(t engine.Template, names []string) (map[string]any, []string, error) {
+		return e.o.Config.Given.values(t.Name, names)
+	}
+	return e.wantOf(ctx, req, e.module, given)
+}
+
+func (e *Engine) wantOf(ctx context.Context, req engine.Request, module func(context.Context, engine.Template) (*module, error), given giver) (want, error) {
 	if err := e.ready(ctx); err != nil {
 		return want{}, err
 	}
@@ -49,11 +56,11 @@ func (e *Engine) want(ctx context.Context, req engine.Request) (want, error) {
 	if err := sp.runs(e.kind, e.version); err != nil {
 		return want{}, err
 	}
-	vars, secret, err := e.variables(sp, req.Template, req.Inputs)
+	vars, secret, err := sp.all(req.Template, req.Inputs, given)
 	if err != nil {
 		return want{}, fault.From(err)
 	}
-	m, err := e.module(ctx, req.Template)
+	m, err := module(ctx, req.Template)
 	return want{sp, m, vars, secret}, err
 }
 
@@ -106,9 +113,9 @@ func (e *Engine) planOn(ctx context.Context, req engine.Request, session *iacsta
 func (r *run) plan(ctx context.Context, more ...string) (reading, error) {
 	said := &stream{}
 	args := append([]string{"plan", "-json", "-input=false", "-no-color", "-lock=false", "-var-file=../vars.json", "-out=../" + planFile}, more...)
-	r.e.hit("iac.plan.before")
+	r.hit("iac.plan.before")
 	code, stderr, err := r.exec(ctx, false, said, args...)
-	r.e.hit("iac.plan.after")
+	r.hit("iac.plan.after")
 	if err != nil {
 		return reading{}, err
 	}

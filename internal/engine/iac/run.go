@@ -36,7 +36,8 @@ type run struct {
 	name    string
 	dir     string
 	seat    seat
-	nice    int // of its programs
+	nice    int  // of its programs
+	trial   bool // of a template's tests: no resource is concerned
 	env     []string
 	session *iacstate.Session
 	hidden  masker // what sensitive variables were given
@@ -149,6 +150,13 @@ func (r *run) remove() {
 func discard(dir string) {
 	_ = os.RemoveAll(dir)
 	_ = os.Remove(dir + ".alive")
+}
+
+// hit is the engine's, but for trials.
+func (r *run) hit(point string) {
+	if !r.trial {
+		r.e.hit(point)
+	}
 }
 
 // read gives a file that a program made: regular, below the directory, bounded.

@@ -24,6 +24,7 @@ import (
 type module struct {
 	mu     sync.Mutex
 	ready  bool
+	trial  bool
 	id     string
 	digest string // of its files
 	dir    string
@@ -50,10 +51,15 @@ func (e *Engine) module(ctx context.Context, t engine.Template) (*module, error)
 		e.modules[id] = m
 	}
 	e.mu.Unlock()
+	return m, e.prepare(ctx, m, t, files)
+}
+
+// prepare makes a module's folder what runs are made of.
+func (e *Engine) prepare(ctx context.Context, m *module, t engine.Template, files []file) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.ready {
-		return m, nil
+		return nil
 	}
 	m.tops, m.veil = nil, nil
 	if read, err := iacmodule.Read(t.Files, moduleRoot(t.Files)); err == nil { // else the program says what is wrong
@@ -76,13 +82,13 @@ func (e *Engine) module(ctx context.Context, t engine.Template) (*module, error)
 	}
 	if _, err := os.Stat(filepath.Join(m.dir, "ready")); err == nil {
 		m.ready = true
-		return m, nil
+		return nil
 	}
 	if err := e.initialise(ctx, m, files, lock); err != nil {
-		return nil, err
+		return err
 	}
 	m.ready = true
-	return m, nil
+	return nil
 }
 
 // moduleID names a module as this program initialises it.
@@ -119,6 +125,7 @@ func (e *Engine) initialise(ctx context.Context, m *module, files []file, lock s
 		return err
 	}
 	defer r.close()
+	r.trial = m.trial
 	if err := r.prepareInit(lock); err != nil {
 		return unable(err)
 	}
@@ -127,9 +134,9 @@ func (e *Engine) initialise(ctx context.Context, m *module, files []file, lock s
 		args = append(args, "-lockfile=readonly")
 	}
 	said := &stream{}
-	e.hit("iac.init.before")
+	r.hit("iac.init.before")
 	code, stderr, err := r.exec(ctx, e.o.Config.Mirror == "", said, args...)
-	e.hit("iac.init.after")
+	r.hit("iac.init.after")
 	if err != nil {
 		return err
 	}
@@ -141,7 +148,11 @@ func (e *Engine) initialise(ctx context.Context, m *module, files []file, lock s
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return unable(err)
 		}
-		if len(found) > 0 {
+		switch {
+		case len(found) == 0:
+		case m.trial: // who makes it real finds out for good
+			lock = string(found)
+		default:
 			if lock, err = e.o.States.KeepLockFile(ctx, m.id, string(found)); err != nil {
 				return err
 			}

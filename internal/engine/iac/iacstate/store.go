@@ -146,6 +146,11 @@ func (s *Store) OpenGiven(state, run string, body []byte) (*Session, error) {
 	return &Session{store: s, State: state, Run: run, given: &given{body: body, meta: m}}, nil
 }
 
+// OpenNothing gives a session of a state that is not there and cannot be made.
+func (s *Store) OpenNothing(run string) *Session {
+	return &Session{store: s, State: "nothing", Run: run, given: &given{}}
+}
+
 // OfLineage names a state of a lineage that is kept under another name than
 // not; "" when there is none. Two states of one lineage name the same objects.
 func (s *Store) OfLineage(ctx context.Context, lineage, not string) (string, error) {
