@@ -164,7 +164,7 @@ func (s *Service) Diff(ctx context.Context, name, from, to string) (Diff, error)
 	if err != nil {
 		return Diff{}, err
 	}
-	next, err := s.load(ctx, name, newest.Version)
+	next, err := s.content(ctx, newest)
 	if err != nil {
 		return Diff{}, err
 	}
@@ -176,19 +176,23 @@ func (s *Service) Diff(ctx context.Context, name, from, to string) (Diff, error)
 	if from == "" {
 		return diff(nil, next), nil
 	}
-	old, err := s.load(ctx, name, from)
+	before, err := s.known(ctx, name, from)
+	if err != nil {
+		return Diff{}, err
+	}
+	old, err := s.content(ctx, before)
 	if err != nil {
 		return Diff{}, err
 	}
 	return diff(old, next), nil
 }
 
-func diff(old, next *Bundle) Diff {
-	d := Diff{To: next.Label(), Files: []Difference{}, Guardrails: []Difference{}}
+func diff(old, next *Content) Diff {
+	d := Diff{To: next.label, Files: []Difference{}, Guardrails: []Difference{}}
 	var before []string
 	guards := map[string]Guard{}
 	if old != nil {
-		d.From, before = old.Label(), old.Files()
+		d.From, before = old.label, old.Files()
 		for _, g := range old.Guards {
 			guards[g.title()] = g
 		}

@@ -50,13 +50,18 @@ func read(r io.Reader) (*bundle.Bundle, error) {
 	if err == nil {
 		return files, nil
 	}
+	return nil, asBundle(err)
+}
+
+// asBundle says of a bundle what was said of a template's files.
+func asBundle(err error) error {
 	f := fault.From(err)
 	if f.Kind == fault.TooLarge {
-		return nil, fault.New(fault.TooLarge, "policy_too_large", "%s", strings.ReplaceAll(f.Message, "the template", "the bundle")).
+		return fault.New(fault.TooLarge, "policy_too_large", "%s", strings.ReplaceAll(f.Message, "the template", "the bundle")).
 			WithField(f.Field).WithHint("a bundle is at most %d bytes of files, %d of them policies", bundle.MaxTotal, rego.MaxSource)
 	}
 	f.Message, f.Hint = strings.ReplaceAll(f.Message, "the template", "the bundle"), strings.NewReplacer("template.yaml", "a .rego file", "a template", "a bundle", "template's", "bundle's").Replace(f.Hint)
-	return nil, f
+	return f
 }
 
 // NewBundle compiles a folder. name and version are for a folder without a

@@ -105,6 +105,11 @@ type Pushed struct {
 // What is wrong with the bundle is Invalid ("invalid_archive", "invalid_yaml",
 // "invalid_bundle", "invalid_policy") or TooLarge ("policy_too_large").
 func (s *Service) Push(ctx context.Context, tar io.Reader, name, version string) (Pushed, error) {
+	return s.push(ctx, tar, name, version, func(context.Context, queries, *Bundle) error { return nil })
+}
+
+// push has the transaction look, before it writes, whether it may.
+func (s *Service) push(ctx context.Context, tar io.Reader, name, version string, look func(context.Context, queries, *Bundle) error) (Pushed, error) {
 	if _, err := s.access.Check(ctx, access.GuardrailPush, target(name)); err != nil {
 		return Pushed{}, err
 	}
@@ -126,6 +131,9 @@ func (s *Service) Push(ctx context.Context, tar io.Reader, name, version string)
 	write := func(tx *sqldb.Tx) error {
 		out.Created = false
 		q := queries{tx}
+		if err := look(ctx, q, b); err != nil {
+			return err
+		}
 		old, err := q.find(ctx, b.Name, b.Version)
 		switch {
 		case err == nil && old.Digest == b.Digest && s.signer.bundleHolds(old):
@@ -157,8 +165,11 @@ func (s *Service) Push(ctx context.Context, tar io.Reader, name, version string)
 		return Pushed{}, err
 	}
 	b.CreatedAt, b.CreatedBy = out.CreatedAt, out.CreatedBy
+	s.seen.put(out.Summary, b.Guards)
 	return out, nil
 }
+
+func isNone(err error) bool { return errors.Is(err, sql.ErrNoRows) }
 
 // mend puts the archive back of a version whose stored one was damaged. The
 // signature says that the content pushed now is what was pushed then.

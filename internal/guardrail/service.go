@@ -53,6 +53,7 @@ type Service struct {
 	limits    rego.Limits
 	log       *slog.Logger
 
+	seen    seen
 	now     func() time.Time // monotonic
 	loading sync.Mutex
 	current atomic.Pointer[inForce]

@@ -27,7 +27,12 @@ type web struct{ Services }
 func Mount(p *webui.Portal, s Services) {
 	w := &web{s}
 	p.Page("GET /guardrails", w.list)
+	p.Action("POST /guardrails", w.begin)
 	p.Page("GET /guardrails/{guardrail}", w.bundle)
+	p.Page("GET /guardrails/{guardrail}/edit", w.edit)
+	p.Action("POST /guardrails/{guardrail}/edit", w.save)
+	p.Action("POST /guardrails/{guardrail}/edit/check", w.check)
+	p.Action("POST /guardrails/{guardrail}/edit/form", w.reshape)
 	p.Action("POST /guardrails/{guardrail}/activate", w.activate)
 	p.Action("POST /guardrails/{guardrail}/rollback", w.rollback)
 	p.Action("POST /guardrails/{guardrail}/deactivate", w.deactivate)
@@ -44,7 +49,7 @@ func (w *web) list(r *webui.Request) (webui.View, error) {
 		return webui.View{}, err
 	}
 	history, err := w.Guardrails.History(r.Context(), "", sqldb.Page{Limit: 10})
-	return webui.View{Title: "Guardrails", Body: listPage(r, list, history.Items), API: "GET /api/v1/guardrails", CLI: "fairlead policy ls", Docs: "/docs/guardrails"}, err
+	return webui.View{Title: "Guardrails", Body: listPage(r, list, history.Items, r.Who().HasOrgRole(principal.PlatformAdmin)), API: "GET /api/v1/guardrails", CLI: "fairlead policy ls", Docs: "/docs/guardrails"}, err
 }
 
 type bundleView struct {
@@ -65,7 +70,7 @@ func (w *web) bundle(r *webui.Request) (webui.View, error) { return w.show(r, r.
 
 func (w *web) show(r *webui.Request, version string, failed error) (webui.View, error) {
 	ctx, name := r.Context(), r.Path("guardrail")
-	s, b, err := w.Guardrails.Get(ctx, name, version)
+	s, b, err := w.Guardrails.Content(ctx, name, version)
 	if err != nil {
 		return webui.View{}, err
 	}

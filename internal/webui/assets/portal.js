@@ -168,6 +168,26 @@
     }
   });
 
+  // A line of a file that something is said about.
+  on("click", "a[data-line]", (e, el) => {
+    const area = $("textarea", document.getElementById(el.hash.slice(1)) || document.createElement("p"));
+    if (!area) return;
+    e.preventDefault();
+    const lines = area.value.split("\n"), n = Math.min(Number(el.dataset.line), lines.length);
+    const from = lines.slice(0, n - 1).reduce((sum, l) => sum + l.length + 1, 0);
+    area.closest("section").scrollIntoView({ block: "nearest" });
+    area.focus();
+    area.setSelectionRange(from, from + (lines[n - 1] || "").length);
+    area.scrollTop = (area.scrollHeight / lines.length) * Math.max(0, n - 4);
+  });
+  on("keydown", "textarea.file", (e, el) => { // a tab is a tab; Escape, then Tab leaves
+    if (e.key === "Escape") { el.dataset.leave = "yes"; return; }
+    if (e.key !== "Tab" || e.shiftKey || e.ctrlKey || e.altKey || el.dataset.leave) { if (e.key !== "Tab") delete el.dataset.leave; return; }
+    e.preventDefault();
+    el.setRangeText("\t", el.selectionStart, el.selectionEnd, "end");
+    changed(el.form);
+  });
+
   // An output of something else, picked from a list.
   on("click", "[data-pick]", (e, el) => {
     const box = $("#pick"), search = $("input[type=search]", box);
@@ -196,7 +216,7 @@
   function saveDraft(form) {
     const kept = [];
     for (const el of form.elements) {
-      if (!el.name || el.type === "password" || el.dataset.noDraft !== undefined || el.type === "hidden" || ["submit", "button"].includes(el.type)) continue;
+      if (!el.name || el.type === "password" || el.dataset.noDraft !== undefined || (el.type === "hidden" && el.dataset.draftKeep === undefined) || ["submit", "button"].includes(el.type)) continue;
       if ((el.type === "checkbox" || el.type === "radio") && !el.checked) continue;
       kept.push([el.name, el.value]);
     }
@@ -216,7 +236,7 @@
       const by = new Map();
       draft.kept.forEach(([k, v]) => by.set(k, [...(by.get(k) || []), v]));
       for (const el of form.elements) {
-        if (!el.name || el.type === "password" || el.type === "hidden") continue;
+        if (!el.name || el.type === "password" || (el.type === "hidden" && el.dataset.draftKeep === undefined)) continue;
         const values = by.get(el.name);
         if (el.type === "checkbox" || el.type === "radio") el.checked = !!values?.includes(el.value);
         else if (values) el.value = values.shift() ?? el.value;
@@ -225,7 +245,7 @@
       const holder = $("#schema", form) || form, known = new Set([...form.elements].map((el) => el.name));
       let more = false;
       for (const [name, values] of by) {
-        if (known.has(name) || !name.startsWith("in/")) continue;
+        if (known.has(name) || !/^(in|file)\//.test(name)) continue;
         for (const value of values) { const kept = document.createElement("input"); kept.type = "hidden"; kept.name = name; kept.value = value; holder.append(kept); more = true; }
       }
       if (more) setTimeout(() => reshape(form));
