@@ -60,6 +60,16 @@ func (v *visitor) ask(t *testing.T, method, path string, form url.Values) (statu
 	return res.StatusCode, res.Header, string(b)
 }
 
+// backtest has one started, for its page.
+func (e *estate) backtest(t *testing.T, v *visitor) {
+	t.Helper()
+	status, h, body := v.ask(t, "POST", "/guardrails/baseline/backtests", url.Values{"days": {"7"}})
+	if status != http.StatusSeeOther {
+		t.Fatalf("no backtest: %d %.300s", status, body)
+	}
+	e.params["backtest"] = strings.TrimPrefix(h.Get("Location"), "/backtests/")
+}
+
 // address fills in a page's address with what belongs to team acme.
 func (e *estate) address(r httpx.PageRoute) string {
 	path := strings.TrimSuffix(r.Path, "{$}")
@@ -86,6 +96,7 @@ func TestStrangersSeeNothingOfThePortal(t *testing.T) {
 	e.user(t, "nobody", "")
 	anonymous, olga, nobody := e.visit(t, ""), e.visit(t, "olga"), e.visit(t, "nobody")
 	admin := e.visit(t, "administrator")
+	e.backtest(t, admin)
 	list := pages.Describe()
 	if len(list) < 25 {
 		t.Fatalf("only %d pages are known", len(list))

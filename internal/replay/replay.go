@@ -49,10 +49,11 @@ type Options struct {
 type Service struct {
 	Options
 	busy chan struct{} // has a place for each that runs
+	jobs jobs
 }
 
 // New makes a Service.
-func New(o Options) *Service { return &Service{o, make(chan struct{}, most)} }
+func New(o Options) *Service { return &Service{Options: o, busy: make(chan struct{}, most)} }
 
 const (
 	// MaxShown is how many changes are given; all are counted.

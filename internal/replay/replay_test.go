@@ -40,9 +40,20 @@ type world struct {
 	svc   *replay.Service
 }
 
-type living struct{ list []gate.Facts }
+type living struct {
+	list    []gate.Facts
+	endless chan struct{} // not nil: there is no end of them
+}
 
-func (l *living) Living(_ context.Context, yield func(gate.Facts) error) error {
+func (l *living) Living(ctx context.Context, yield func(gate.Facts) error) error {
+	for l.endless != nil {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := yield(facts("endless", 1)); err != nil {
+			return err
+		}
+	}
 	for _, f := range l.list {
 		if err := yield(f); err != nil {
 			return err

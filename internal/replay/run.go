@@ -23,23 +23,40 @@ import (
 // audit log, and about what they may see. A third one at the same time is
 // Unavailable, "backtests_busy".
 func (s *Service) Run(ctx context.Context, ask Ask, progress func(Progress) error) (Report, error) {
-	target := access.Target{Kind: "guardrail", Name: ask.Name}
-	decision, err := s.Access.Check(ctx, access.GuardrailView, target)
-	if err != nil {
-		return Report{}, err
-	}
-	if _, err := s.Access.Check(ctx, access.AuditView, access.Target{Kind: "audit"}); err != nil {
+	if _, _, err := s.may(ctx, ask.Name); err != nil {
 		return Report{}, err
 	}
 	if ask.Since <= 0 || ask.Since > maxSince {
-		return Report{}, fault.New(fault.Invalid, "invalid_since", "a backtest goes back at most 90 days, and at least a moment").
-			WithHint("as in: --since 30d").WithField("query:since")
+		return Report{}, badSince()
 	}
+	leave, err := s.enter()
+	if err != nil {
+		return Report{}, err
+	}
+	defer leave()
+	return s.run(ctx, ask, progress)
+}
+
+func badSince() error {
+	return fault.New(fault.Invalid, "invalid_since", "a backtest goes back at most 90 days, and at least a moment").
+		WithHint("as in: --since 30d").WithField("query:since")
+}
+
+// enter takes one of the places that there are for backtests.
+func (s *Service) enter() (leave func(), err error) {
 	select {
 	case s.busy <- struct{}{}:
-		defer func() { <-s.busy }()
+		return func() { <-s.busy }, nil
 	default:
-		return Report{}, fault.New(fault.Unavailable, "backtests_busy", "%d backtests are running already", most).WithHint("try again when one has ended")
+		return nil, fault.New(fault.Unavailable, "backtests_busy", "%d backtests are running already", most).WithHint("try again when one has ended")
+	}
+}
+
+// run is Run without a place of its own.
+func (s *Service) run(ctx context.Context, ask Ask, progress func(Progress) error) (Report, error) {
+	target, decision, err := s.may(ctx, ask.Name)
+	if err != nil {
+		return Report{}, err
 	}
 	b, err := s.bundle(ctx, ask)
 	if err != nil {

@@ -32,6 +32,7 @@ import (
 	"fairlead/internal/project/projectweb"
 	"fairlead/internal/quota"
 	"fairlead/internal/quota/quotaweb"
+	"fairlead/internal/replay"
 	"fairlead/internal/resource"
 	"fairlead/internal/resource/resourceweb"
 	"fairlead/internal/rollout"
@@ -54,6 +55,7 @@ type Services struct {
 	Compliance *compliance.Service
 	Guardrails *guardrail.Service
 	Audit      *audit.Log
+	Backtests  *replay.Service
 	Costs      *cost.Service
 	Drifts     *drift.Service
 	Engines    *engines.Service
@@ -137,7 +139,7 @@ func Mount(server *httpx.Server, s Services) {
 	auditweb.Mount(portal, s.Audit)
 	quotaweb.Mount(portal, s.Quotas)
 	leaseweb.Mount(portal, s.Leases)
-	guardrailweb.Mount(portal, guardrailweb.Services{Guardrails: s.Guardrails, Compliance: s.Compliance})
+	guardrailweb.Mount(portal, guardrailweb.Services{Guardrails: s.Guardrails, Compliance: s.Compliance, Backtests: s.Backtests})
 	notifyweb.Mount(portal, s.Notify)
 	systemweb.Mount(portal, systemweb.Services{System: s.System, Resources: s.Resources, Backups: s.Backups})
 	accessweb.Mount(portal, s.Access)

@@ -11,6 +11,7 @@ import (
 	"fairlead/internal/guardrail"
 	"fairlead/internal/httpx"
 	"fairlead/internal/principal"
+	"fairlead/internal/replay"
 	"fairlead/internal/sqldb"
 	"fairlead/internal/webui"
 )
@@ -19,6 +20,7 @@ import (
 type Services struct {
 	Guardrails *guardrail.Service
 	Compliance *compliance.Service
+	Backtests  *replay.Service
 }
 
 type web struct{ Services }
@@ -37,6 +39,7 @@ func Mount(p *webui.Portal, s Services) {
 	p.Action("POST /guardrails/{guardrail}/rollback", w.rollback)
 	p.Action("POST /guardrails/{guardrail}/deactivate", w.deactivate)
 	p.Page("GET /compliance", w.violations)
+	w.mountBacktests(p)
 }
 
 func (w *web) list(r *webui.Request) (webui.View, error) {
@@ -59,7 +62,9 @@ type bundleView struct {
 	first, next string
 	history     []guardrail.Change
 	diff        *guardrail.Diff // to what is in force, of a version that is not
-	may         bool            // the buttons are of use; the service decides
+	backtests   []replay.Backtest
+	mayTry      bool
+	may         bool // the buttons are of use; the service decides
 	err         error
 }
 
@@ -89,6 +94,9 @@ func (w *web) show(r *webui.Request, version string, failed error) (webui.View, 
 		return webui.View{}, err
 	}
 	v.history = history.Items
+	if v.backtests, v.mayTry, err = w.backtests(r, s.Name); err != nil {
+		return webui.View{}, err
+	}
 	if s.Active != "" && !v.inForce() {
 		d, err := w.Guardrails.Diff(ctx, s.Name, s.Active, s.Version)
 		if err != nil {
