@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"time"
 
 	"fairlead/internal/conf"
 	"fairlead/internal/engine"
@@ -16,7 +17,7 @@ func newIaC(_ context.Context, a *App, raw conf.Raw) (engine.Engine, error) {
 	}
 	a.sections = append(a.sections, a.conf.Section("engines.iac", c, nil)...)
 	a.iacStates = iacstate.New(iacstate.Options{DB: a.db, Secrets: a.secrets, Log: a.log})
-	e, err := iac.New(iac.Options{Config: c, States: a.iacStates, Log: a.log})
+	e, err := iac.New(iac.Options{Config: c, States: a.iacStates, Log: a.log, Lease: time.Duration(a.conf.Lease)})
 	if err != nil {
 		return nil, err
 	}

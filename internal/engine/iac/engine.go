@@ -31,6 +31,10 @@ type Options struct {
 	// OnCall is told of each point before and after the program runs, as
 	// failpoint.Hit is. May be nil.
 	OnCall func(point string)
+	// Lease is for how long a worker's claim holds that is not renewed: what a
+	// run started is ended before that, should this process be stopped. 0: it
+	// goes on.
+	Lease time.Duration
 	// Resolver finds where the names of Config.Allow lead; nil: the system's.
 	Resolver *net.Resolver
 }

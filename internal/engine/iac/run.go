@@ -179,6 +179,19 @@ func readBelow(dir, name string, limit int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, limit))
 }
 
+// silence is how long this process may be stopped before what it started is
+// ended. A claim is renewed at a third of the lease, so a peer takes over after
+// two thirds of it at the earliest; by then half of it is over, in which the
+// program has ended. A busy machine gets five seconds, whatever the lease: with
+// one of less than fifteen a program may still be ending then, and is refused
+// by its epoch.
+func silence(lease time.Duration) time.Duration {
+	if lease <= 0 {
+		return 0
+	}
+	return max(lease/3, 5*time.Second)
+}
+
 // exec runs the program to its end. What it writes to standard output goes to
 // out; the error is a fault already.
 func (r *run) exec(ctx context.Context, open bool, out io.Writer, args ...string) (code int, stderr string, err error) {
@@ -208,7 +221,7 @@ func (r *run) exec(ctx context.Context, open bool, out io.Writer, args ...string
 			CPU: uint64(e.timeout/time.Second+1) * uint64(runtime.NumCPU()), FileSize: 1 << 30,
 		},
 		Nice: r.nice, Level: e.level, Listen: listen, Hosts: e.hosts(), Serve: doors.open(e),
-		Stdout: out, Stderr: end, Grace: grace, Alive: r.alive(),
+		Stdout: out, Stderr: end, Grace: grace, Silence: silence(e.o.Lease), Alive: r.alive(),
 	})
 	doors.close()
 	switch {
@@ -220,6 +233,9 @@ func (r *run) exec(ctx context.Context, open bool, out io.Writer, args ...string
 	case limited.Err() != nil:
 		return code, "", fault.New(fault.Unavailable, "engine_timeout", "the program did not end within %s and was stopped", e.timeout).
 			WithHint("see the run's log for what it waited for; engines.iac.timeout is the limit")
+	case errors.Is(err, sandbox.ErrAlone):
+		return code, "", fault.New(fault.Unavailable, "interrupted", "the program was ended, because this server had not looked after it for %s: by then another may have begun", silence(e.o.Lease)).
+			WithHint("it is tried again by itself; a server that is stopped or starved so long needs looking at").WithCause(err)
 	case err != nil:
 		return code, "", fault.New(fault.Unavailable, "engine_unavailable", "the program could not be started").WithCause(err)
 	}

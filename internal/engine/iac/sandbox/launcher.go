@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -19,6 +20,7 @@ const (
 	control   = 3 // the launcher's end of the pair
 	maxListen = 64
 	codeLost  = 125 // exit code of a launcher that could not start the program
+	codeAlone = 124 // exit code of one that ended the program because the server said nothing
 )
 
 // Every executable with this package in it can be its own launcher, tests too.
@@ -263,9 +265,10 @@ func watch(server *net.UnixConn, o order) int {
 		return codeLost
 	}
 	hungUp := make(chan struct{})
+	var alone atomic.Bool
 	go func() {
 		defer close(hungUp)
-		_, _ = server.Read(make([]byte, 1)) // the server says no more: it asks for the end, or has died
+		alone.Store(listen(server, o.Silence))
 	}()
 	ended := make(chan struct{})
 	go func() {
@@ -274,16 +277,23 @@ func watch(server *net.UnixConn, o order) int {
 			return
 		case <-hungUp:
 		}
+		grace := o.Grace
+		if alone.Load() { // nobody takes what it would save, and a peer may soon begin
+			grace = min(grace, o.Silence/2)
+		}
 		_ = cmd.Process.Signal(syscall.SIGINT)
 		select {
 		case <-ended:
-		case <-time.After(o.Grace):
+		case <-time.After(grace):
 			_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 		}
 	}()
 	err := cmd.Wait()
 	close(ended)
 	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what it left behind
+	if alone.Load() {
+		return codeAlone
+	}
 	if err != nil && cmd.ProcessState == nil {
 		return codeLost
 	}
@@ -291,6 +301,23 @@ func watch(server *net.UnixConn, o order) int {
 		return 128 + int(st.Signal())
 	}
 	return cmd.ProcessState.ExitCode()
+}
+
+// listen comes back when the program is to end: the server says so, or has
+// died, or (then it is true) has been silent for longer than it may.
+func listen(server *net.UnixConn, silence time.Duration) (alone bool) {
+	for {
+		if silence > 0 {
+			if err := server.SetReadDeadline(time.Now().Add(silence)); err != nil {
+				return false
+			}
+		}
+		n, err := server.Read(make([]byte, 16))
+		if err == nil && n > 0 && silence > 0 {
+			continue
+		}
+		return errors.Is(err, os.ErrDeadlineExceeded)
+	}
 }
 
 // Dead tells whether nothing of the job with this file can be alive any more.

@@ -197,8 +197,11 @@ func (l *launcher) run(ctx context.Context, j Job, begun func()) (code int, err 
 	startErr := instruct(l.ours, j)
 	if startErr != nil {
 		_ = l.ours.CloseWrite() // it has nothing to do
-	} else if begun != nil {
-		begun()
+	} else {
+		watch.Go(func() { tellAlive(l.ours, j.Silence, ended) })
+		if begun != nil {
+			begun()
+		}
 	}
 	waitErr := l.cmd.Wait()
 	late := time.AfterFunc(pipeDelay, func() { _, _ = l.stdout.Close(), l.stderr.Close() })
@@ -214,7 +217,10 @@ func (l *launcher) run(ctx context.Context, j Job, begun func()) (code int, err 
 	case waitErr != nil && l.cmd.ProcessState == nil:
 		return -1, waitErr
 	}
-	return l.cmd.ProcessState.ExitCode(), nil
+	if code := l.cmd.ProcessState.ExitCode(); code != codeAlone || j.Silence == 0 {
+		return code, nil
+	}
+	return -1, ErrAlone
 }
 
 // pass hands on what a program writes. Programs write line by line; a rest

@@ -59,6 +59,10 @@ type Job struct {
 	Stdout io.Writer
 	Stderr io.Writer
 	Grace  time.Duration // how long it may take to end when asked to
+	// Silence is how long this process may be stopped, or starved, before the
+	// launcher ends the job without it; half as long again is what the job
+	// then has to end by itself. 0 is for ever.
+	Silence time.Duration
 	// Alive is a file that is locked for as long as anything of the job may
 	// live: see Dead.
 	Alive string
@@ -79,8 +83,13 @@ type order struct {
 	Listen   []string
 	Hosts    string
 	Grace    time.Duration
+	Silence  time.Duration
 	Alive    string
 }
+
+// ErrAlone is of a job that was ended because this process had not looked
+// after it for longer than its Silence.
+var ErrAlone = errors.New("the job was ended, as nobody looked after it")
 
 // answer is what the launcher says before it starts the program.
 type answer struct{ Error string }
@@ -100,6 +109,25 @@ func stopWhenAsked(ctx context.Context, ours *net.UnixConn, p *os.Process, grace
 	case <-ended:
 	case <-t.C:
 		_ = p.Kill()
+	}
+}
+
+// tellAlive has the launcher know that this process runs, until the job ends.
+func tellAlive(ours *net.UnixConn, silence time.Duration, ended <-chan struct{}) {
+	if silence <= 0 {
+		return
+	}
+	tick := time.NewTicker(silence / 10)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ended:
+			return
+		case <-tick.C:
+			if _, err := ours.Write([]byte{'\n'}); err != nil {
+				return
+			}
+		}
 	}
 }
 
@@ -124,7 +152,7 @@ var errGone = errors.New("the launcher ended before it answered")
 
 // instruct tells the launcher what to do, and takes the listeners that it made.
 func instruct(ours *net.UnixConn, j Job) error {
-	o := order{j.Path, j.Args, j.Env, j.Dir, j.UID, j.GID, j.Limits, j.Level, j.Listen, j.Hosts, j.Grace, j.Alive}
+	o := order{j.Path, j.Args, j.Env, j.Dir, j.UID, j.GID, j.Limits, j.Level, j.Listen, j.Hosts, j.Grace, j.Silence, j.Alive}
 	if !j.Level.Closed() {
 		o.Listen = nil
 	}

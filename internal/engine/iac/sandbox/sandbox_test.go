@@ -69,6 +69,16 @@ func play(part string) {
 		f, _ := os.OpenFile("held", os.O_CREATE|os.O_RDWR, 0o600)
 		_ = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
 		time.Sleep(time.Hour)
+	case "server":
+		j := sandbox.Job{
+			Path: os.Args[1], Dir: os.Args[2], Alive: os.Args[3], Env: []string{"PART=stubborn"}, Level: sandbox.Probe(context.Background()),
+			Stdout: os.Stdout, Stderr: os.Stderr, Grace: time.Hour, Silence: 2 * time.Second, Serve: func(_ string, l net.Listener) { _ = l.Close() },
+		}
+		if os.Geteuid() == 0 {
+			j.UID, j.GID = 64321, 64321
+		}
+		_, err := sandbox.Run(context.Background(), j)
+		fmt.Println("alone:", errors.Is(err, sandbox.ErrAlone))
 	case "gentle":
 		c := make(chan os.Signal, 1)
 		signal.Notify(c, syscall.SIGINT)
@@ -283,6 +293,48 @@ func TestTheEndComesToAll(t *testing.T) {
 			}
 			time.Sleep(5 * time.Millisecond)
 		}
+	}
+}
+
+// TestNobodyLooksAfterIt stops the server, which does not die: its job ends
+// all the same, with all that it started, before a peer takes over. As long as
+// the server runs, it goes on.
+func TestNobodyLooksAfterIt(t *testing.T) {
+	t.Parallel()
+	j, _ := job(t, "stubborn")
+	alive := filepath.Join(t.TempDir(), "alive")
+	server := exec.CommandContext(t.Context(), j.Path, j.Path, j.Dir, alive)
+	server.Env = []string{"PART=server"}
+	var said bytes.Buffer
+	server.Stdout, server.Stderr = &said, &said
+	server.WaitDelay = 10 * time.Second
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	until := func(what string, is func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(30 * time.Second); !is(); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal(what)
+			}
+		}
+	}
+	held := filepath.Join(j.Dir, "held")
+	until("it does not begin", func() bool { dead, _ := sandbox.Dead(held); return !dead })
+	began := time.Now()
+	until("the time does not pass", func() bool { return time.Since(began) > 5*time.Second })
+	if dead, err := sandbox.Dead(alive); dead || err != nil {
+		t.Fatal("it was ended while the server looked after it", err)
+	}
+	if err := server.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	until("it goes on with nobody there", func() bool { dead, err := sandbox.Dead(alive); return dead && err == nil })
+	if probed().Closed() {
+		until("its child lives on", func() bool { dead, err := sandbox.Dead(held); return dead && err == nil })
+	}
+	if err := errors.Join(server.Process.Signal(syscall.SIGCONT), server.Wait()); err != nil || !strings.Contains(said.String(), "alone: true") {
+		t.Errorf("%v %s", err, &said)
 	}
 }
 
