@@ -18,11 +18,11 @@ func TestBrowserEveryPageOnEveryScreen(t *testing.T) {
 	list := []struct{ name, path string }{
 		{"home", "/"}, {"projects", "/projects"}, {"project-new", "/projects/new"}, {"project", "/projects/" + e.params["project"]}, {"environment", in},
 		{"environment-graph", in + "?view=graph"}, {"compare", "/projects/" + e.params["project"] + "/compare"},
-		{"resources", "/resources"}, {"resource", one}, {"resource-runs", one + "/runs"}, {"resource-revisions", one + "/revisions"}, {"resource-drift", one + "/drift"}, {"resource-version", one + "/version"}, {"resource-upgrade", in + "/" + mark + "-fleet/upgrade"}, {"resource-settings", one + "/settings"},
+		{"resources", "/resources"}, {"resource", one}, {"resource-runs", one + "/runs"}, {"resource-revisions", one + "/revisions"}, {"resource-drift", one + "/drift"}, {"resource-version", in + "/" + mark + "-fleet/version"}, {"resource-upgrade", in + "/" + mark + "-fleet/upgrade"}, {"resource-settings", one + "/settings"},
 		{"resource-change", one + "/change"}, {"waiting", in + "/" + mark + "-waits"}, {"run", "/runs/" + e.params["run"]}, {"create", "/create"},
 		{"create-postgres", "/create/postgres?in=" + url.QueryEscape(e.params["project"]+"/"+e.params["environment"])}, {"approvals", "/approvals?show=all"},
 		{"approval", "/approvals/" + e.params["approval"]}, {"drift", "/drift"}, {"templates", "/templates"}, {"template", "/templates/postgres"}, {"template-versions", "/templates/postgres/versions"},
-		{"template-use", "/templates/null/use"}, {"template-pins", "/templates/null/pins"}, {"pins", "/pins"}, {"sources", "/sources"}, {"rollouts", "/rollouts"}, {"rollout", "/rollouts/" + e.params["rollout"]}, {"audit", "/audit"}, {"account", "/account"}, {"teams", "/teams"}, {"team", "/teams/" + e.params["team"]}, {"tokens", "/tokens?whose=all"},
+		{"template-use", "/templates/null/use"}, {"template-pins", "/templates/null/pins"}, {"pins", "/pins?rollout=" + e.params["rollout"]}, {"sources", "/sources"}, {"rollouts", "/rollouts"}, {"rollout", "/rollouts/" + e.params["rollout"]}, {"audit", "/audit"}, {"account", "/account"}, {"teams", "/teams"}, {"team", "/teams/" + e.params["team"]}, {"tokens", "/tokens?whose=all"},
 		{"quotas", "/quotas"}, {"quota", "/quotas/" + e.params["quota"]}, {"leases", "/leases"},
 		{"guardrails", "/guardrails"}, {"guardrail", "/guardrails/baseline"}, {"compliance", "/compliance"}, {"access", "/access?action=resource:reveal&project=" + e.params["project"]},
 		{"search", "/search?q=" + mark}, {"nothing-there", "/nothing-there"},
