@@ -24,6 +24,7 @@ func TestBrowserEveryPageOnEveryScreen(t *testing.T) {
 		{"approval", "/approvals/" + e.params["approval"]}, {"drift", "/drift"}, {"templates", "/templates"}, {"template", "/templates/postgres"}, {"template-versions", "/templates/postgres/versions"},
 		{"template-use", "/templates/null/use"}, {"template-pins", "/templates/null/pins"}, {"pins", "/pins?rollout=" + e.params["rollout"]}, {"sources", "/sources"}, {"rollouts", "/rollouts"}, {"rollout", "/rollouts/" + e.params["rollout"]}, {"audit", "/audit"}, {"account", "/account"}, {"teams", "/teams"}, {"team", "/teams/" + e.params["team"]}, {"tokens", "/tokens?whose=all"},
 		{"quotas", "/quotas"}, {"quota", "/quotas/" + e.params["quota"]}, {"leases", "/leases"},
+		{"costs", "/costs"}, {"costs-resources", "/costs?by=resource&since=all"}, {"calendar", "/calendar"}, {"calendar-windows", "/calendar?show=windows"}, {"calendar-schedules", "/calendar?show=schedules"},
 		{"guardrails", "/guardrails"}, {"guardrail", "/guardrails/baseline"}, {"compliance", "/compliance"}, {"access", "/access?action=resource:reveal&project=" + e.params["project"]},
 		{"search", "/search?q=" + mark}, {"nothing-there", "/nothing-there"},
 		{"error", "/projects/nobodys"}, {"gallery", "/gallery"},

@@ -86,3 +86,65 @@ func TestBrowserTwoEnvironmentsCompared(t *testing.T) {
 	tb.says("top")
 	tb.clean()
 }
+
+// TestBrowserABudgetIsSetAndSeen: things with prices, what they cost step by
+// step down, a budget, and that it is held against.
+func TestBrowserABudgetIsSetAndSeen(t *testing.T) {
+	e := newEstate(t)
+	tb := e.browse(t, "administrator")
+	tb.on(screens[0])
+	tb.open("/costs")
+	tb.click(`[popovertarget="set-budget"]`)
+	tb.fill("#max-new", "much")
+	tb.click("#set-budget .btn.primary")
+	tb.says("The budget is not a number")
+	tb.click(`[popovertarget="set-budget"]`)
+	tb.fill("#max-new", "250.5")
+	tb.fill("#project-new", e.params["project"])
+	tb.click("#set-budget .btn.primary")
+	tb.until("told so", `document.querySelector(".toast")?.innerText.includes("holds from now on")`)
+	tb.says("250.5 a month")
+	tb.says("Project " + e.params["project"])
+	tb.accessible("costs with a budget")
+	tb.shot("journey-costs")
+	tb.click(`.field button[popovertarget^="budget-"]`)
+	tb.fill(`.modal:popover-open input[name="max"]`, "300")
+	tb.click(".modal:popover-open .btn.primary")
+	tb.says("300 a month")
+	tb.open("/projects/" + e.params["project"] + "/" + e.params["environment"])
+	tb.says("of 300")
+	tb.clean("422") // the form that was wrong
+}
+
+// TestBrowserTheCalendarIsKept: a freeze is made, seen, drawn and ended; a
+// window and a schedule likewise.
+func TestBrowserTheCalendarIsKept(t *testing.T) {
+	e := newEstate(t)
+	tb := e.browse(t, "administrator")
+	tb.on(screens[0])
+	tb.open("/calendar")
+	tb.click(`.head [popovertarget="add-entry"]`)
+	tb.fill("#c-name", "year-end")
+	tb.fill("#c-reason", "Nobody is there <b>to mend it</b>")
+	js[bool](tb, `(document.querySelector("#c-until").value = new Date(Date.now() + 3 * 86400e3).toISOString().slice(0, 16), true)`)
+	tb.click("#add-entry .btn.primary")
+	tb.says("in force")
+	tb.says("Nobody is there <b>to mend it</b>")
+	tb.until("drawn", `document.querySelector(".strip .span.bad")`)
+	tb.accessible("a calendar with a freeze")
+	tb.shot("journey-calendar")
+	tb.click(`[aria-label="Remove year-end"]`)
+	tb.click(".modal:popover-open .btn.danger")
+	tb.until("gone", `document.querySelector(".toast")?.innerText.includes("gone") && !document.querySelector('[aria-label="Remove year-end"]')`)
+	for _, show := range []string{"windows", "schedules"} {
+		tb.open("/calendar?show=" + show)
+		tb.click(`.head [popovertarget="add-entry"]`)
+		tb.fill("#c-name", "journey-office")
+		tb.fill("#c-zone", "Europe/Berlin")
+		tb.click("#add-entry .btn.primary")
+		tb.says("mon to fri, 09:00 to 17:00, Europe/Berlin")
+		tb.until("drawn", `document.querySelectorAll(".strip rect.span").length >= 9`)
+		tb.accessible(show)
+	}
+	tb.clean()
+}

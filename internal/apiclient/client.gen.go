@@ -2426,6 +2426,7 @@ func (e ListViolationsParamsSort) Valid() bool {
 
 // Defines values for ListCostsParamsBy.
 const (
+	ListCostsParamsByCurrency    ListCostsParamsBy = "currency"
 	ListCostsParamsByEnvironment ListCostsParamsBy = "environment"
 	ListCostsParamsByProject     ListCostsParamsBy = "project"
 	ListCostsParamsByResource    ListCostsParamsBy = "resource"
@@ -2436,6 +2437,8 @@ const (
 // Valid indicates whether the value is a known member of the ListCostsParamsBy enum.
 func (e ListCostsParamsBy) Valid() bool {
 	switch e {
+	case ListCostsParamsByCurrency:
+		return true
 	case ListCostsParamsByEnvironment:
 		return true
 	case ListCostsParamsByProject:
@@ -2453,10 +2456,12 @@ func (e ListCostsParamsBy) Valid() bool {
 
 // Defines values for ListCostsParamsSort.
 const (
-	ListCostsParamsSortCost      ListCostsParamsSort = "cost"
-	ListCostsParamsSortMinusCost ListCostsParamsSort = "-cost"
-	ListCostsParamsSortMinusName ListCostsParamsSort = "-name"
-	ListCostsParamsSortName      ListCostsParamsSort = "name"
+	ListCostsParamsSortCost         ListCostsParamsSort = "cost"
+	ListCostsParamsSortMinusCost    ListCostsParamsSort = "-cost"
+	ListCostsParamsSortMinusMonthly ListCostsParamsSort = "-monthly"
+	ListCostsParamsSortMinusName    ListCostsParamsSort = "-name"
+	ListCostsParamsSortMonthly      ListCostsParamsSort = "monthly"
+	ListCostsParamsSortName         ListCostsParamsSort = "name"
 )
 
 // Valid indicates whether the value is a known member of the ListCostsParamsSort enum.
@@ -2466,7 +2471,11 @@ func (e ListCostsParamsSort) Valid() bool {
 		return true
 	case ListCostsParamsSortMinusCost:
 		return true
+	case ListCostsParamsSortMinusMonthly:
+		return true
 	case ListCostsParamsSortMinusName:
+		return true
+	case ListCostsParamsSortMonthly:
 		return true
 	case ListCostsParamsSortName:
 		return true
@@ -8398,8 +8407,10 @@ type ListCostsParams struct {
 	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
 
 	// Cursor Where to go on: the next of the page before
-	Cursor *string            `form:"cursor,omitempty" json:"cursor,omitempty"`
-	By     *ListCostsParamsBy `form:"by,omitempty" json:"by,omitempty"`
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// By currency is the sum of all
+	By *ListCostsParamsBy `form:"by,omitempty" json:"by,omitempty"`
 
 	// Team Name or id
 	Team *string `form:"team,omitempty" json:"team,omitempty"`

@@ -44,7 +44,7 @@ func (a *App) buildFaces(context.Context) error {
 	apidoc.Mount(web)
 	pages.Mount(web, pages.Services{
 		Engines: known, Setup: steps, Feedback: said,
-		Access: a.access, Backtests: a.backtests, Compliance: a.compliance, Guardrails: a.guardrails,
+		Access: a.access, Backtests: a.backtests, Calendar: a.calendar, Compliance: a.compliance, Guardrails: a.guardrails,
 		Approvals: a.approvals, Audit: a.audit, Costs: a.costs, Drifts: a.drifts, Identity: a.identity, Leases: a.leases, Notify: a.notify, Projects: a.projects, Quotas: a.quotas,
 		Resources: a.resources, Rollouts: a.rollouts, Sources: a.sources, System: a.system, Backups: a.backups, Templates: a.templates, Why: a.why, Log: a.log, Subscribe: a.db.Subscribe, Gallery: a.conf.Gallery, PublicURL: a.conf.PublicURL,
 	})

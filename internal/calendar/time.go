@@ -69,3 +69,28 @@ func (w Window) next(t time.Time) time.Time {
 	}
 	return time.Time{} // on no day of two weeks: never
 }
+
+// Span is a time from one moment to another.
+type Span struct{ From, Until time.Time }
+
+// Spans are the times between two moments at which the window is open, at most
+// two months of them.
+func (w Window) Spans(from, until time.Time) []Span {
+	var out []Span
+	for days := -1; days <= 62; days++ {
+		opens, closes, there := w.span(from, days)
+		if there && opens.Before(until) && closes.After(from) {
+			out = append(out, Span{opens, closes})
+		}
+	}
+	return out
+}
+
+// OpenAt tells whether the window is open at a moment, and when that changes;
+// zero when it never does.
+func (w Window) OpenAt(t time.Time) (open bool, until time.Time) {
+	if until, open = w.open(t); open {
+		return true, until
+	}
+	return false, w.next(t)
+}

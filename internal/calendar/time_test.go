@@ -1,6 +1,7 @@
 package calendar
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -106,5 +107,32 @@ func TestWhatHoldsWhere(t *testing.T) {
 		if got.Closed && !got.Until.Equal(at.Add(c.until)) {
 			t.Errorf("%s: until %s", c.why, got.Until)
 		}
+	}
+}
+
+func TestTheTimesAtWhichAWindowIsOpen(t *testing.T) {
+	t.Parallel()
+	berlin, err := zone("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := Window{Weekdays: []time.Weekday{time.Friday, time.Saturday}, Opens: 22 * 60, Closes: 2 * 60, location: berlin}
+	from := time.Date(2026, 3, 28, 0, 0, 0, 0, time.UTC) // a Saturday; Friday's is open still
+	var got []string
+	for _, s := range w.Spans(from, from.AddDate(0, 0, 7)) {
+		got = append(got, s.From.UTC().Format("02T15:04")+" to "+s.Until.UTC().Format("02T15:04"))
+	}
+	// On the night of the 29th there is no 02:00: the clocks go from 02:00 to 03:00.
+	if want := "27T21:00 to 28T01:00, 28T21:00 to 29T01:00, 03T20:00 to 04T00:00"; strings.Join(got, ", ") != want {
+		t.Errorf("%v, want %s", got, want)
+	}
+	if open, until := w.OpenAt(from.Add(time.Hour / 2)); !open || !until.Equal(from.Add(time.Hour)) {
+		t.Errorf("half past: %t until %v", open, until)
+	}
+	if open, until := w.OpenAt(from.Add(2 * time.Hour)); open || !until.Equal(from.Add(21*time.Hour)) {
+		t.Errorf("at two: %t until %v", open, until)
+	}
+	if len(w.Spans(from.Add(3*time.Hour), from.Add(4*time.Hour))) != 0 {
+		t.Error("open when it is not")
 	}
 }

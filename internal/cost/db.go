@@ -33,16 +33,16 @@ var tables = sqldb.List[Table]{
 var spent = sqldb.List[Spent]{
 	Scan: func(r sqldb.Row) (Spent, error) {
 		var s Spent
-		var monthly int64
-		err := r.Scan(&s.ID, &s.Name, &s.Currency, &s.micros, &monthly, &s.Resources)
+		err := r.Scan(&s.ID, &s.Name, &s.Currency, &s.micros, &s.monthly, &s.Resources)
 		s.Name = strings.ReplaceAll(s.Name, " ", "/") // a slash would part a page's key
-		s.Spent, s.Monthly = float64(s.micros)/1e6, float64(monthly)/1e6
+		s.Spent, s.Monthly = float64(s.micros)/1e6, float64(s.monthly)/1e6
 		return s, err
 	},
 	Default: "name",
 	Orders: map[string]sqldb.Order[Spent]{
-		"name": {Columns: []string{"g.name", "g.id", "g.currency"}, Key: func(s Spent) []any { return []any{strings.ReplaceAll(s.Name, "/", " "), s.ID, s.Currency} }},
-		"cost": {Columns: []string{"g.spent", "g.id", "g.currency"}, Key: func(s Spent) []any { return []any{s.micros, s.ID, s.Currency} }},
+		"name":    {Columns: []string{"g.name", "g.id", "g.currency"}, Key: func(s Spent) []any { return []any{strings.ReplaceAll(s.Name, "/", " "), s.ID, s.Currency} }},
+		"monthly": {Columns: []string{"g.monthly", "g.id", "g.currency"}, Key: func(s Spent) []any { return []any{s.monthly, s.ID, s.Currency} }},
+		"cost":    {Columns: []string{"g.spent", "g.id", "g.currency"}, Key: func(s Spent) []any { return []any{s.micros, s.ID, s.Currency} }},
 	},
 }
 

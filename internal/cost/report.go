@@ -15,8 +15,8 @@ import (
 type Filter struct {
 	Team, Project, Environment, Template string // names; the first three may be ids
 	From, To                             time.Time
-	By                                   string // resource, environment, project, team, template
-	Sort                                 string // name or cost; with - before it the other way round
+	By                                   string // resource, environment, project, team, template, or currency: the sum of all
+	Sort                                 string // name, cost or monthly; with - before it the other way round
 }
 
 // Spent is one line of a report.
@@ -27,7 +27,7 @@ type Spent struct {
 	Monthly   float64 // what it costs a month now
 	Resources int64   // that it is the sum of
 
-	micros int64
+	micros, monthly int64
 }
 
 // groups are the ways to sum: what a line is, and its name.
@@ -37,6 +37,7 @@ var groups = map[string]struct{ id, name string }{
 	"project":     {"s.project_id", "COALESCE(max(p.name), '')"},
 	"team":        {"s.team_id", "COALESCE(max(t.name), '')"},
 	"template":    {"s.template", "s.template"},
+	"currency":    {"s.currency", "s.currency"},
 }
 
 // Report sums what was spent. To is now at the latest; From is the beginning
@@ -55,7 +56,7 @@ func (s *Service) Report(ctx context.Context, f Filter, page sqldb.Page) (items 
 	by, ok := groups[f.By]
 	if !ok {
 		return nil, "", fault.New(fault.Invalid, "unknown_grouping", "costs cannot be summed that way").WithField("query:by").
-			WithHint("sum by resource, environment, project, team or template")
+			WithHint("sum by resource, environment, project, team, template or currency")
 	}
 	now, err := s.db.Now(ctx)
 	if err != nil {

@@ -133,6 +133,8 @@ func TestWhatWasSpent(t *testing.T) {
 		}{
 			{"by resource", cost.Filter{}, []string{"cache", "db"}, []float64{0.1, 2}},
 			{"the dearest first", cost.Filter{Sort: "-cost"}, []string{"db", "cache"}, []float64{2, 0.1}},
+			{"what costs most a month first", cost.Filter{Sort: "-monthly"}, []string{"cache", "db"}, []float64{0.1, 2}},
+			{"the sum of all", cost.Filter{By: "currency"}, []string{"EUR"}, []float64{2.1}},
 			{"by environment", cost.Filter{By: "environment"}, []string{"shop/dev"}, []float64{2.1}},
 			{"by project", cost.Filter{By: "project"}, []string{"shop"}, []float64{2.1}},
 			{"by team", cost.Filter{By: "team", Team: "payments"}, []string{"payments"}, []float64{2.1}},

@@ -11,8 +11,11 @@ import (
 	"fairlead/internal/audit"
 	"fairlead/internal/audit/auditweb"
 	"fairlead/internal/backup"
+	"fairlead/internal/calendar"
+	"fairlead/internal/calendar/calendarweb"
 	"fairlead/internal/compliance"
 	"fairlead/internal/cost"
+	"fairlead/internal/cost/costweb"
 	"fairlead/internal/drift"
 	"fairlead/internal/drift/driftweb"
 	"fairlead/internal/engines"
@@ -52,6 +55,7 @@ import (
 type Services struct {
 	Access     *access.Service
 	Approvals  *approval.Service
+	Calendar   *calendar.Service
 	Compliance *compliance.Service
 	Guardrails *guardrail.Service
 	Audit      *audit.Log
@@ -92,7 +96,9 @@ var navigation = []webui.Nav{
 	{Group: "Governance", Title: "Guardrails", Href: "/guardrails", Icon: "shield-check", Key: "u"},
 	{Group: "Governance", Title: "Compliance", Href: "/compliance", Icon: "shield-alert", Key: "v"},
 	{Group: "Governance", Title: "Quotas", Href: "/quotas", Icon: "gauge", Key: "q"},
+	{Group: "Governance", Title: "Costs", Href: "/costs", Icon: "coins", Key: "x"},
 	{Group: "Governance", Title: "Leases", Href: "/leases", Icon: "hourglass", Key: "i"},
+	{Group: "Governance", Title: "Calendar", Href: "/calendar", Icon: "calendar", Key: "j"},
 	{Group: "Governance", Title: "Audit log", Href: "/audit", Icon: "scroll-text", Key: "l"},
 	{Group: "Platform", Title: "Users", Href: "/users", Icon: "user", Key: "n", Show: watches},
 	{Group: "Platform", Title: "Teams", Href: "/teams", Icon: "users", Key: "t"},
@@ -139,6 +145,8 @@ func Mount(server *httpx.Server, s Services) {
 	auditweb.Mount(portal, s.Audit)
 	quotaweb.Mount(portal, s.Quotas)
 	leaseweb.Mount(portal, s.Leases)
+	costweb.Mount(portal, costweb.Services{Costs: s.Costs, Quotas: s.Quotas, Projects: s.Projects})
+	calendarweb.Mount(portal, s.Calendar)
 	guardrailweb.Mount(portal, guardrailweb.Services{Guardrails: s.Guardrails, Compliance: s.Compliance, Backtests: s.Backtests})
 	notifyweb.Mount(portal, s.Notify)
 	systemweb.Mount(portal, systemweb.Services{System: s.System, Resources: s.Resources, Backups: s.Backups})

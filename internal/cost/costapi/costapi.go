@@ -126,14 +126,14 @@ func Register(api huma.API, svc *cost.Service) {
 		Description: "Sums of what each resource cost a month for as long as it did; a month has 730 hours. Lines of another currency stand apart."},
 		func(ctx context.Context, in *struct {
 			httpx.PageInput
-			By          string    `query:"by" enum:"resource,environment,project,team,template" default:"resource"`
+			By          string    `query:"by" enum:"resource,environment,project,team,template,currency" default:"resource" doc:"currency is the sum of all"`
 			Team        string    `query:"team" maxLength:"64" doc:"Name or id"`
 			Project     string    `query:"project" maxLength:"64" doc:"Name or id"`
 			Environment string    `query:"environment" maxLength:"64" doc:"Name or id"`
 			Template    string    `query:"template" maxLength:"64"`
 			From        time.Time `query:"from" doc:"Default is the beginning"`
 			To          time.Time `query:"to" doc:"Default is now"`
-			Sort        string    `query:"sort" enum:"name,-name,cost,-cost" default:"name"`
+			Sort        string    `query:"sort" enum:"name,-name,cost,-cost,monthly,-monthly" default:"name"`
 		}) (*httpx.Body[httpx.Page[CostSpent]], error) {
 			page, err := in.Page()
 			if err != nil {

@@ -70,8 +70,8 @@ func reportCommand(c *clikit.CLI) *cobra.Command {
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&by, "by", "resource", "resource, environment, project, team or template")
-	_ = cmd.RegisterFlagCompletionFunc("by", clikit.Fixed("resource", "environment", "project", "team", "template"))
+	fl.StringVar(&by, "by", "resource", "resource, environment, project, team, template, or currency for the sum of all")
+	_ = cmd.RegisterFlagCompletionFunc("by", clikit.Fixed("resource", "environment", "project", "team", "template", "currency"))
 	fl.StringVar(&team, "team", "", "only what this team has")
 	c.CompleteFlag(cmd, "team", c.Teams)
 	fl.StringVar(&template, "template", "", "only resources of this template")

@@ -32,6 +32,7 @@ type environmentView struct {
 	monthly   float64
 	spent     float64
 	currency  string
+	biggest   []cost.Spent // its resources that cost most a month
 	quotas    []quota.Limit
 	activity  []webui.Activity
 }
@@ -57,8 +58,19 @@ func (w *web) environment(r *webui.Request) (webui.View, error) {
 	for _, s := range spent {
 		v.monthly, v.spent, v.currency = v.monthly+s.Monthly, v.spent+s.Spent, s.Currency
 	}
-	if v.quotas, _, err = w.Quotas.List(ctx, quota.Filter{Environment: v.ID, Sort: "-share"}, sqldb.Page{Limit: 6}); allowed(err) != nil {
+	if v.monthly > 0 {
+		if v.biggest, _, err = w.Costs.Report(ctx, cost.Filter{Project: v.ProjectID, Environment: v.ID, By: "resource", From: monthBegan(), Sort: "-monthly"}, sqldb.Page{Limit: 4}); allowed(err) != nil {
+			return webui.View{}, err
+		}
+	}
+	limits, _, err := w.Quotas.List(ctx, quota.Filter{Project: v.ProjectID, Sort: "-share"}, sqldb.Page{Limit: 50})
+	if allowed(err) != nil {
 		return webui.View{}, err
+	}
+	for _, l := range limits {
+		if (l.EnvironmentID == "" || l.EnvironmentID == v.ID) && (l.Class == "" || l.Class == string(v.Class)) && len(v.quotas) < 6 {
+			v.quotas = append(v.quotas, l)
+		}
 	}
 	records, _, err := w.Audit.Search(ctx, audit.Filter{Environment: v.ID}, sqldb.Page{Limit: 8})
 	if allowed(err) != nil {
@@ -125,6 +137,17 @@ func (w *web) lookGraph(r *webui.Request, v *environmentView) error {
 
 // nodesShown is how many resources a graph shows at once.
 const nodesShown = 200
+
+// prices is what costs most, as bars.
+func (v environmentView) prices() webui.ChartView {
+	c := webui.ChartView{Label: "What costs most a month", Values: "A month"}
+	for _, s := range v.biggest {
+		if s.Monthly > 0 {
+			c.Bars = append(c.Bars, webui.Bar{Title: s.Name, Href: webui.To("projects", v.Project, v.Name, s.ID), Value: s.Monthly, Text: webui.Money(s.Monthly, s.Currency)})
+		}
+	}
+	return c
+}
 
 func (v environmentView) stamp() string {
 	var b strings.Builder
