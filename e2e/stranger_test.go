@@ -18,6 +18,7 @@ import (
 // others must refuse a stranger. What is given must hold nothing of others.
 var open = map[string]string{
 	"get-me": "oneself", "update-me": "oneself", "set-my-password": "oneself",
+	"list-notifications": "one's own", "count-notifications": "one's own", "read-notifications": "one's own",
 	"get-first-steps": "one's own", "give-feedback": "one's own word on a page", "put-first-steps": "one's own",
 	"list-my-sessions": "one's own", "revoke-my-sessions": "one's own",
 	"list-tokens": "one's own", "create-token": "for oneself, with no more than one's rights",
@@ -81,7 +82,7 @@ func newEstate(t *testing.T) *estate {
 	e := &estate{s: s, c: c, env: env.str("id"), params: map[string]string{
 		"project": mark + "-web", "environment": mark + "-dev", "resource": mark + "-app", "team": mark + "-acme", "member": mark + "-ann", "role": "viewer",
 		"user": mark + "-ann", "robot": mark + "-bot", "token": token.str("id"), "session": "ses_00000000000000000000000000", "run": settled.str("runId"),
-		"name": "null", "version": "1.0.0", "id": res.str("id"),
+		"name": "null", "version": "1.0.0", "id": res.str("id"), "notification": "evt_00000000000000000000000000",
 	}}
 	e.govern(t, in)
 	return e
@@ -293,7 +294,7 @@ func (e *estate) refused(t *testing.T, r httpxtest.Request, who string, got repl
 
 // looking is what a viewer may do with a POST.
 var looking = map[string]string{
-	"explain-access": "asks about oneself", "give-feedback": "one's own word on a page", "create-token": "for oneself", "create-delegation": "of one's own right, which may be none",
+	"explain-access": "asks about oneself", "give-feedback": "one's own word on a page", "read-notifications": "one's own", "create-token": "for oneself", "create-delegation": "of one's own right, which may be none",
 	"evaluate-guardrails": "changes nothing", "plan-resource": "changes nothing", "plan-resource-change": "changes nothing",
 }
 

@@ -5927,6 +5927,28 @@ type NewWebhook struct {
 	Version   int64     `json:"version"`
 }
 
+// Notification defines model for Notification.
+type Notification struct {
+	// About Its name
+	About  *string   `json:"about,omitempty"`
+	At     time.Time `json:"at"`
+	Detail *string   `json:"detail,omitempty"`
+
+	// ID Of the event
+	ID string `json:"id"`
+
+	// Place Project and environment
+	Place *string `json:"place,omitempty"`
+
+	// ReadAt Absent: not yet
+	ReadAt *time.Time `json:"readAt,omitempty"`
+
+	// Subject Id of what it is about
+	Subject *string `json:"subject,omitempty"`
+	Title   string  `json:"title"`
+	Type    string  `json:"type"`
+}
+
 // Notifications defines model for Notifications.
 type Notifications struct {
 	// Muted Patterns of event types
@@ -6144,6 +6166,15 @@ type PageLeaseRule struct {
 type PageMember struct {
 	// Items This page's items
 	Items []Member `json:"items"`
+
+	// Next Cursor of the next page; absent on the last one
+	Next *string `json:"next,omitempty"`
+}
+
+// PageNotification defines model for PageNotification.
+type PageNotification struct {
+	// Items This page's items
+	Items []Notification `json:"items"`
 
 	// Next Cursor of the next page; absent on the last one
 	Next *string `json:"next,omitempty"`
@@ -6638,6 +6669,11 @@ type QuotaUse struct {
 	// Used By others
 	Used   float64 `json:"used"`
 	Wanted float64 `json:"wanted"`
+}
+
+// ReadNotificationsRequest defines model for Read-notificationsRequest.
+type ReadNotificationsRequest struct {
+	Ids *[]string `json:"ids,omitempty"`
 }
 
 // RejectApprovalRequest defines model for Reject-approvalRequest.
@@ -7908,6 +7944,12 @@ type TransferLeaseRequest struct {
 	To string `json:"to"`
 }
 
+// Unread defines model for Unread.
+type Unread struct {
+	// Unread 100 is as far as it is counted
+	Unread int64 `json:"unread"`
+}
+
 // UpdateEnvironmentRequest defines model for Update-environmentRequest.
 type UpdateEnvironmentRequest struct {
 	Attributes *map[string]string `json:"attributes,omitempty"`
@@ -8804,6 +8846,18 @@ type ListMySessionsParams struct {
 
 	// Cursor Where to go on: the next of the page before
 	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListNotificationsParams defines parameters for ListNotifications.
+type ListNotificationsParams struct {
+	// Limit How many items at most
+	Limit *int64 `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor Where to go on: the next of the page before
+	Cursor *string `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Unread Only what is not read
+	Unread *bool `form:"unread,omitempty" json:"unread,omitempty"`
 }
 
 // ListPinsParams defines parameters for ListPins.
@@ -9704,6 +9758,9 @@ type PutNotificationsJSONRequestBody = Notifications
 
 // SetMyPasswordJSONRequestBody defines body for SetMyPassword for application/json ContentType.
 type SetMyPasswordJSONRequestBody = SetMyPasswordRequest
+
+// ReadNotificationsJSONRequestBody defines body for ReadNotifications for application/json ContentType.
+type ReadNotificationsJSONRequestBody = ReadNotificationsRequest
 
 // CreateProjectJSONRequestBody defines body for CreateProject for application/json ContentType.
 type CreateProjectJSONRequestBody = CreateProjectRequest
@@ -10778,6 +10835,36 @@ type ClientInterface interface {
 	//
 	// Corresponds with DELETE /api/v1/me/sessions/{session} (the `RevokeMySession` operationId).
 	RevokeMySession(ctx context.Context, session string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListNotifications What happened that concerns the caller, the newest first
+	//
+	// What lies where the caller may see nothing any more is left out; a page may be shorter than asked for while more follows.
+	//
+	// Corresponds with GET /api/v1/notifications (the `ListNotifications` operationId).
+	ListNotifications(ctx context.Context, params *ListNotificationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReadNotificationsWithBody Say that notifications are read
+	//
+	// Those that are named; without any, all of them.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /api/v1/notifications/read (the `ReadNotifications` operationId).
+	ReadNotificationsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ReadNotifications Say that notifications are read
+	//
+	// Those that are named; without any, all of them.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /api/v1/notifications/read (the `ReadNotifications` operationId).
+	ReadNotifications(ctx context.Context, body ReadNotificationsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CountNotifications How much the caller has not read
+	//
+	// Corresponds with GET /api/v1/notifications/unread (the `CountNotifications` operationId).
+	CountNotifications(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListPins Pins and exemptions of resources that the caller may see
 	//
@@ -14212,6 +14299,76 @@ func (c *Client) ListMySessions(ctx context.Context, params *ListMySessionsParam
 // Corresponds with DELETE /api/v1/me/sessions/{session} (the `RevokeMySession` operationId).
 func (c *Client) RevokeMySession(ctx context.Context, session string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRevokeMySessionRequest(c.Server, session)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListNotifications What happened that concerns the caller, the newest first
+//
+// What lies where the caller may see nothing any more is left out; a page may be shorter than asked for while more follows.
+//
+// Corresponds with GET /api/v1/notifications (the `ListNotifications` operationId).
+func (c *Client) ListNotifications(ctx context.Context, params *ListNotificationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListNotificationsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReadNotificationsWithBody Say that notifications are read
+//
+// Those that are named; without any, all of them.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /api/v1/notifications/read (the `ReadNotifications` operationId).
+func (c *Client) ReadNotificationsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReadNotificationsRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ReadNotifications Say that notifications are read
+//
+// Those that are named; without any, all of them.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /api/v1/notifications/read (the `ReadNotifications` operationId).
+func (c *Client) ReadNotifications(ctx context.Context, body ReadNotificationsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewReadNotificationsRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CountNotifications How much the caller has not read
+//
+// Corresponds with GET /api/v1/notifications/unread (the `CountNotifications` operationId).
+func (c *Client) CountNotifications(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCountNotificationsRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -23075,6 +23232,151 @@ func NewRevokeMySessionRequest(server string, session string) (*http.Request, er
 	}
 
 	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListNotificationsRequest constructs an http.Request for the ListNotifications method
+func NewListNotificationsRequest(server string, params *ListNotificationsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/notifications")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Cursor != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "cursor", *params.Cursor, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Unread != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "unread", *params.Unread, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "boolean", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewReadNotificationsRequest calls the generic ReadNotifications builder with application/json body
+func NewReadNotificationsRequest(server string, body ReadNotificationsJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewReadNotificationsRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewReadNotificationsRequestWithBody constructs an http.Request for the ReadNotifications method, with any body, and a specified content type
+func NewReadNotificationsRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/notifications/read")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewCountNotificationsRequest constructs an http.Request for the CountNotifications method
+func NewCountNotificationsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/api/v1/notifications/unread")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -32882,6 +33184,40 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with DELETE /api/v1/me/sessions/{session} (the `RevokeMySession` operationId).
 	RevokeMySessionWithResponse(ctx context.Context, session string, reqEditors ...RequestEditorFn) (*RevokeMySessionReply, error)
 
+	// ListNotificationsWithResponse What happened that concerns the caller, the newest first
+	//
+	// What lies where the caller may see nothing any more is left out; a page may be shorter than asked for while more follows.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/notifications (the `ListNotifications` operationId).
+	ListNotificationsWithResponse(ctx context.Context, params *ListNotificationsParams, reqEditors ...RequestEditorFn) (*ListNotificationsReply, error)
+
+	// ReadNotificationsWithBodyWithResponse Say that notifications are read
+	//
+	// Those that are named; without any, all of them.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/notifications/read (the `ReadNotifications` operationId).
+	ReadNotificationsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReadNotificationsReply, error)
+
+	// ReadNotificationsWithResponse Say that notifications are read
+	//
+	// Those that are named; without any, all of them.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /api/v1/notifications/read (the `ReadNotifications` operationId).
+	ReadNotificationsWithResponse(ctx context.Context, body ReadNotificationsJSONRequestBody, reqEditors ...RequestEditorFn) (*ReadNotificationsReply, error)
+
+	// CountNotificationsWithResponse How much the caller has not read
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /api/v1/notifications/unread (the `CountNotifications` operationId).
+	CountNotificationsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CountNotificationsReply, error)
+
 	// ListPinsWithResponse Pins and exemptions of resources that the caller may see
 	//
 	// Returns a wrapper object for the known response body format(s).
@@ -38354,6 +38690,129 @@ func (r RevokeMySessionReply) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RevokeMySessionReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListNotificationsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *PageNotification
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListNotificationsReply) GetJSON200() *PageNotification {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ListNotificationsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListNotificationsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListNotificationsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListNotificationsReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ReadNotificationsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Unread
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ReadNotificationsReply) GetJSON200() *Unread {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r ReadNotificationsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ReadNotificationsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ReadNotificationsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ReadNotificationsReply) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CountNotificationsReply struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Unread
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CountNotificationsReply) GetJSON200() *Unread {
+	return r.JSON200
+}
+
+// GetBody returns the raw response body bytes
+func (r CountNotificationsReply) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CountNotificationsReply) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CountNotificationsReply) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CountNotificationsReply) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -46205,6 +46664,64 @@ func (c *ClientWithResponses) RevokeMySessionWithResponse(ctx context.Context, s
 	return ParseRevokeMySessionReply(rsp)
 }
 
+// ListNotificationsWithResponse What happened that concerns the caller, the newest first
+//
+// What lies where the caller may see nothing any more is left out; a page may be shorter than asked for while more follows.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/notifications (the `ListNotifications` operationId).
+func (c *ClientWithResponses) ListNotificationsWithResponse(ctx context.Context, params *ListNotificationsParams, reqEditors ...RequestEditorFn) (*ListNotificationsReply, error) {
+	rsp, err := c.ListNotifications(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListNotificationsReply(rsp)
+}
+
+// ReadNotificationsWithBodyWithResponse Say that notifications are read
+//
+// Those that are named; without any, all of them.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/notifications/read (the `ReadNotifications` operationId).
+func (c *ClientWithResponses) ReadNotificationsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ReadNotificationsReply, error) {
+	rsp, err := c.ReadNotificationsWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReadNotificationsReply(rsp)
+}
+
+// ReadNotificationsWithResponse Say that notifications are read
+//
+// Those that are named; without any, all of them.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /api/v1/notifications/read (the `ReadNotifications` operationId).
+func (c *ClientWithResponses) ReadNotificationsWithResponse(ctx context.Context, body ReadNotificationsJSONRequestBody, reqEditors ...RequestEditorFn) (*ReadNotificationsReply, error) {
+	rsp, err := c.ReadNotifications(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseReadNotificationsReply(rsp)
+}
+
+// CountNotificationsWithResponse How much the caller has not read
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /api/v1/notifications/unread (the `CountNotifications` operationId).
+func (c *ClientWithResponses) CountNotificationsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CountNotificationsReply, error) {
+	rsp, err := c.CountNotifications(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCountNotificationsReply(rsp)
+}
+
 // ListPinsWithResponse Pins and exemptions of resources that the caller may see
 //
 // Returns a wrapper object for the known response body format(s).
@@ -51428,6 +51945,84 @@ func ParseRevokeMySessionReply(rsp *http.Response) (*RevokeMySessionReply, error
 	response := &RevokeMySessionReply{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
+	}
+
+	return response, nil
+}
+
+// ParseListNotificationsReply parses an HTTP response from a ListNotificationsWithResponse call
+func ParseListNotificationsReply(rsp *http.Response) (*ListNotificationsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListNotificationsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest PageNotification
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseReadNotificationsReply parses an HTTP response from a ReadNotificationsWithResponse call
+func ParseReadNotificationsReply(rsp *http.Response) (*ReadNotificationsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ReadNotificationsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Unread
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCountNotificationsReply parses an HTTP response from a CountNotificationsWithResponse call
+func ParseCountNotificationsReply(rsp *http.Response) (*CountNotificationsReply, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CountNotificationsReply{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Unread
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
 	}
 
 	return response, nil

@@ -14,6 +14,7 @@ import (
 // buildApprovals wires what people must agree to.
 func (a *App) buildApprovals(context.Context) error {
 	a.approvals = approval.New(approval.Options{DB: a.db, Access: a.access, People: identity.NewDirectory(a.db), Wake: waker{a}, Log: a.log})
+	a.notify.Approvals = a.approvals
 	group := loop.NewGroup(a.db, a.log)
 	a.run(func(ctx context.Context) error {
 		group.Run(ctx, loop.Loop{Name: "approvals", Every: 10 * time.Second, Once: true, Do: a.approvals.ExpireDue})

@@ -193,6 +193,13 @@ func (s *Service) Open(ctx context.Context, resourceID string) (a Approval, ok b
 	return a, err == nil, err
 }
 
+// Visible is nil when the caller may know of an approval: whoever sees the
+// resource, whoever asked for it, and whoever it is for to decide.
+func (s *Service) Visible(ctx context.Context, id string) error {
+	_, err := s.visible(ctx, id)
+	return err
+}
+
 // visible gives an approval that the caller may know of: whoever sees the
 // resource, whoever asked for it, and whoever it is for to decide.
 func (s *Service) visible(ctx context.Context, id string) (Approval, error) {

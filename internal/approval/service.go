@@ -12,6 +12,9 @@ import (
 	"fairlead/internal/sqldb"
 )
 
+// Topic is woken when something waits for an approval, or does not any more.
+const Topic = "approvals"
+
 // People is who there is. All are asked on the querier given, so that within a
 // transaction the answer is of that transaction.
 type People interface {

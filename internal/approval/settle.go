@@ -355,6 +355,7 @@ func (s *Service) void(ctx context.Context, tx *sqldb.Tx, list []Approval, keep 
 }
 
 func (s *Service) emit(ctx context.Context, tx *sqldb.Tx, kind string, a Approval, to []string, more map[string]any) error {
+	tx.Notify(Topic, "")
 	data := map[string]any{"approval": a.ID, "kind": a.Kind, "title": a.Title, "action": a.Action, "run": a.RunID, "status": string(a.Status),
 		"project": a.Project, "environment": a.Environment, "by": a.Requester, "summary": a.Summary()}
 	if a.Kind == KindResource {

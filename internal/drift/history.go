@@ -90,7 +90,7 @@ func (s *Service) Record(ctx context.Context, tx *sqldb.Tx, v Sight, verdict Ver
 		if verdict.Repairs > 0 {
 			data["code"], data["repairs"] = DoesNotHold, verdict.Repairs
 		}
-		if err := s.tell(ctx, tx, "drift.detected", v.Subject, data); err != nil {
+		if err := s.tell(ctx, tx, event.DriftDetected, v.Subject, data); err != nil {
 			return err
 		}
 	}
@@ -108,7 +108,11 @@ func first(list []engine.Drift) []map[string]any {
 
 func (s *Service) tell(ctx context.Context, tx *sqldb.Tx, what string, r Subject, data map[string]any) error {
 	data["resource"], data["project"], data["environment"], data["template"] = r.Name, r.Project, r.Environment, r.Template
-	return event.Emit(ctx, tx, event.Event{Type: what, Subject: r.ID, TeamID: r.TeamID, ProjectID: r.ProjectID, EnvironmentID: r.EnvironmentID, Data: data})
+	e := event.Event{Type: what, Subject: r.ID, TeamID: r.TeamID, ProjectID: r.ProjectID, EnvironmentID: r.EnvironmentID, Data: data}
+	if what == event.DriftDetected && data["answer"] != Heal && r.OwnerID != "" { // what heals by itself concerns nobody
+		e.To = []string{r.OwnerID}
+	}
+	return event.Emit(ctx, tx, e)
 }
 
 func (s *Service) resolve(ctx context.Context, tx *sqldb.Tx, r Subject, e episode, how Resolution, by, reason string) error {

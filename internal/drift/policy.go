@@ -123,6 +123,7 @@ func (a Answer) severity() engine.Severity {
 // Subject is a resource that was looked at.
 type Subject struct {
 	ID, Name, Engine, Template, Host string // Host: where its objects are; "" when they have none
+	OwnerID                          string // who asked for it
 
 	TeamID, ProjectID, Project, EnvironmentID, Environment string
 }

@@ -22,11 +22,13 @@ const (
 	BudgetWarned       = "budget.warned"
 	ComplianceCleared  = "compliance.cleared"
 	ComplianceViolated = "compliance.violated"
+	DriftDetected      = "drift.detected"
 	LeaseEnded         = "lease.ended"
 	LeaseStuck         = "lease.stuck"
 	LeaseWarned        = "lease.warned"
 	QuotaWarned        = "quota.warned"
 	RequestDenied      = "request.denied"
+	RunFailed          = "run.failed"
 	WebhookPing        = "webhook.ping"
 )
 
@@ -47,7 +49,7 @@ var catalogue = []Type{
 	{ComplianceViolated, "resources of a team offend guardrails that they did not offend before; once a team and run"},
 	{ComplianceCleared, "resources of a team do not offend guardrails any more; once a team and run"},
 	{"calendar.changed", "a change window, freeze or schedule was set or removed"},
-	{"drift.detected", "a resource is not as wanted; why, and what is done about it"},
+	{DriftDetected, "a resource is not as wanted; why, and what is done about it"},
 	{"drift.held", "so much is not as wanted that repairs are held"},
 	{"drift.released", "repairs go on: it is over, or a person released them"},
 	{"drift.resolved", "what was not as wanted is over: healed, accepted, gone, changed or destroyed"},
@@ -78,6 +80,7 @@ var catalogue = []Type{
 	{"rollout.waiting", "a rollout waits for somebody to agree to what it would destroy"},
 	{"rollout.halted", "a rollout stopped by itself"},
 	{"rollout.finished", "a rollout is over: done, taken back, or canceled"},
+	{RunFailed, "a run has ended without what was wanted"},
 	{"state.rolledback", "an older version of a module's state is the current one again"},
 	{"template.deprecated", "a version should not be used any more"},
 	{"template.undeprecated", "it may be used again"},

@@ -3,6 +3,8 @@ package notify
 import (
 	"context"
 	"encoding/json"
+	"maps"
+	"slices"
 	"time"
 
 	"fairlead/internal/event"
@@ -15,12 +17,25 @@ const consumer = "notify"
 
 // Dispatch makes deliveries of the events that came since the last time: for
 // the enabled webhooks of the event's team and of the organisation, and mail
-// for the people whom it concerns.
+// for the people whom it concerns, in whose feeds it is, too.
 func (s *Service) Dispatch(ctx context.Context) error {
 	for {
 		n, err := event.Consume(ctx, s.DB, consumer, func(tx *sqldb.Tx, events []event.Event) error {
+			rung := map[string]bool{}
 			for _, e := range events {
 				if err := s.dispatch(ctx, tx, e); err != nil {
+					return err
+				}
+				users, err := s.ring(ctx, tx, e)
+				if err != nil {
+					return err
+				}
+				for _, id := range users {
+					rung[id] = true
+				}
+			}
+			for _, id := range slices.Sorted(maps.Keys(rung)) {
+				if err := s.store.trim(ctx, tx, id); err != nil {
 					return err
 				}
 			}
@@ -61,7 +76,7 @@ func (s *Service) dispatch(ctx context.Context, tx *sqldb.Tx, e event.Event) err
 			return err
 		}
 	}
-	if s.Mailer == nil {
+	if s.Mailer == nil || slices.Contains(bellOnly, e.Type) {
 		return nil
 	}
 	for _, user := range e.To {
@@ -88,7 +103,7 @@ func (s *Service) Loops() []loop.Loop {
 }
 
 // Prune gives up what has been tried for long enough, and removes events and
-// deliveries that are old.
+// deliveries that are old, and what is old in feeds.
 func (s *Service) Prune(ctx context.Context) error {
 	err := s.DB.Write(ctx, "notify.expire", func(tx *sqldb.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE deliveries SET status = 'failed', updated_at = $1,
@@ -105,6 +120,20 @@ func (s *Service) Prune(ctx context.Context) error {
 			res, err := tx.ExecContext(ctx, `DELETE FROM deliveries WHERE id IN (
 				SELECT id FROM deliveries WHERE created_at < $1 AND status <> 'pending' ORDER BY created_at LIMIT $2)`,
 				tx.Now().Add(-s.Keep).UnixMicro(), batch)
+			if err != nil {
+				return err
+			}
+			n, err = res.RowsAffected()
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for n := int64(batch); n == batch; {
+		err := s.DB.Write(ctx, "notify.prune-feeds", func(tx *sqldb.Tx) error {
+			res, err := tx.ExecContext(ctx, `DELETE FROM notifications WHERE (user_id, event_id) IN (
+				SELECT user_id, event_id FROM notifications WHERE at < $1 ORDER BY at LIMIT $2)`, tx.Now().Add(-s.Keep).UnixMicro(), batch)
 			if err != nil {
 				return err
 			}

@@ -25,8 +25,11 @@ type Options struct {
 	Egress  Asker
 	People  People
 	Mailer  Mailer // nil: no mail is sent
-	Source  string // this installation's URL: the source of CloudEvents, and what mails link to
-	Log     *slog.Logger
+	// Approvals may be set before the first request; without it who is asked to
+	// approve something in a place that they see nothing of is told all the same.
+	Approvals Approvals
+	Source    string // this installation's URL: the source of CloudEvents, and what mails link to
+	Log       *slog.Logger
 
 	Keep  time.Duration // of events and deliveries; 30 days when 0
 	Lease time.Duration // of one attempt; 30 s when 0. Three quarters of it are longer than Egress and Mailer take

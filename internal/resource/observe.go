@@ -416,7 +416,7 @@ func (r Resource) subject() drift.Subject {
 		}
 	}
 	return drift.Subject{ID: r.ID, Name: r.Name, Engine: r.Engine, Template: r.Template, Host: host,
-		TeamID: r.TeamID, ProjectID: r.ProjectID, Project: r.Project, EnvironmentID: r.EnvironmentID, Environment: r.Environment}
+		OwnerID: r.CreatedBy, TeamID: r.TeamID, ProjectID: r.ProjectID, Project: r.Project, EnvironmentID: r.EnvironmentID, Environment: r.Environment}
 }
 
 // shownDrift is drift as the audit log has it: without what only tells values

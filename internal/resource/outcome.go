@@ -3,12 +3,15 @@ package resource
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"fairlead/internal/access"
 	"fairlead/internal/audit"
+	"fairlead/internal/event"
 	"fairlead/internal/fault"
 	"fairlead/internal/gate"
+	"fairlead/internal/principal"
 	"fairlead/internal/queue"
 	"fairlead/internal/sqldb"
 )
@@ -49,7 +52,7 @@ func (w *work) fail(ctx context.Context, err error) error {
 		if f.Code == codeLost {
 			phase = Lost
 		}
-		return w.giveUp(ctx, phase, f.Code, message, hint)
+		return w.giveUp(ctx, phase, f.Code, message, hint, f.Kind == fault.Denied && w.run.passed == nil)
 	}
 	return w.retryLater(ctx, f.Code, message, hint)
 }
@@ -86,8 +89,9 @@ func (w *work) retryLater(ctx context.Context, code, message, hint string) error
 	})
 }
 
-// giveUp closes the run as failed; the resource needs a person.
-func (w *work) giveUp(ctx context.Context, phase Phase, code, message, hint string) error {
+// giveUp closes the run as failed; the resource needs a person. told is that the
+// gates refused it, who tell of that by themselves.
+func (w *work) giveUp(ctx context.Context, phase Phase, code, message, hint string, told bool) error {
 	return w.write(ctx, "run.fail", func(tx *sqldb.Tx) error {
 		r, err := w.s.db.lock(ctx, tx, w.res.ID)
 		if err != nil {
@@ -113,8 +117,27 @@ func (w *work) giveUp(ctx context.Context, phase Phase, code, message, hint stri
 			}
 		}
 		w.audit(ctx, tx, "run:fail", map[string]any{"code": code, "message": message})
+		if !told {
+			if err := w.tellFailed(ctx, tx, code, message, hint); err != nil {
+				return err
+			}
+		}
 		return w.claim.Done(ctx, tx, nextTurn(tx, r))
 	})
+}
+
+// tellFailed tells who asked for the run, and who asked for the resource, that
+// it has failed.
+func (w *work) tellFailed(ctx context.Context, tx *sqldb.Tx, code, message, hint string) error {
+	to := []string{}
+	for _, id := range []string{w.run.RequestedBy, w.res.CreatedBy} {
+		if id != "" && id != principal.System.ID && !slices.Contains(to, id) {
+			to = append(to, id)
+		}
+	}
+	r := w.res
+	return event.Emit(ctx, tx, event.Event{Type: event.RunFailed, Subject: r.ID, TeamID: r.TeamID, ProjectID: r.ProjectID, EnvironmentID: r.EnvironmentID, To: to, Data: map[string]any{
+		"resource": r.Name, "project": r.Project, "environment": r.Environment, "run": w.run.ID, "kind": w.run.Kind, "code": code, "message": message, "hint": hint}})
 }
 
 // spare lets a resource live on whose destroy the gates refuse.

@@ -44,9 +44,18 @@ type Options struct {
 	Nav       []Nav
 	Finders   map[string]Finder                                    // kind -> finder; "environment" is the switcher's
 	Subscribe func(topic string) (wake <-chan string, stop func()) // wakes live pages; nil: they look now and then
+	Bell      *Bell                                                // nil: there is none
 	Helpful   string                                               // where the answer to "is this page helpful?" goes; "": nobody is asked
 	// Gallery mounts the page of all components, for development.
 	Gallery bool
+}
+
+// Bell counts what is new for who asks: it stands at the top of every page, and
+// each tab's stream says when it changes.
+type Bell struct {
+	Href  string // the page that has it all
+	Count func(ctx context.Context) (int, error)
+	Topic func(who principal.Principal) string // wakes when the count changes
 }
 
 // Portal mounts pages on a server. It is safe for concurrent use once all
@@ -309,6 +318,13 @@ func (p *Portal) render(w http.ResponseWriter, r *http.Request, v View, pg *page
 		s.Stamp = stampTag(s.Stamp)
 	} else { // the answer to a form: nothing there is live, and what was written stays
 		s.Stamp = ""
+	}
+	if p.o.Bell != nil && s.who.Kind == principal.User {
+		var err error
+		if s.unread, err = p.o.Bell.Count(r.Context()); err != nil { // the page is worth more than the bell
+			p.o.Log.WarnContext(r.Context(), "what is new could not be counted", "error", err)
+		}
+		s.bell = p.o.Bell.Href
 	}
 	if r.Header.Get("HX-Request") == "" {
 		s.flash = takeFlash(w, r, p.o.Server.Secure(r))

@@ -123,7 +123,7 @@ func watches(p principal.Principal) bool { return platform(p) || p.HasOrgRole(pr
 func Mount(server *httpx.Server, s Services) {
 	places := projectweb.Services{
 		Projects: s.Projects, Resources: s.Resources, Approvals: s.Approvals, Leases: s.Leases, Audit: s.Audit,
-		Templates: s.Templates, Identity: s.Identity, Costs: s.Costs, Quotas: s.Quotas, Setup: s.Setup,
+		Templates: s.Templates, Identity: s.Identity, Costs: s.Costs, Quotas: s.Quotas, Setup: s.Setup, Drifts: s.Drifts, Compliance: s.Compliance,
 	}
 	first := setupweb.Services{Setup: s.Setup, Identity: s.Identity, Projects: s.Projects, Resources: s.Resources, Templates: s.Templates, Engines: s.Engines, PublicURL: s.PublicURL}
 	things := resourceweb.Services{
@@ -131,7 +131,8 @@ func Mount(server *httpx.Server, s Services) {
 	}
 	finders := map[string]webui.Finder{"start": things.Starts}
 	maps.Copy(finders, places.Finders())
-	portal := webui.New(webui.Options{Server: server, Log: s.Log, Nav: navigation, Finders: finders, Subscribe: s.Subscribe, Gallery: s.Gallery, Helpful: feedbackweb.Path})
+	portal := webui.New(webui.Options{Server: server, Log: s.Log, Nav: navigation, Finders: finders, Subscribe: s.Subscribe, Gallery: s.Gallery, Helpful: feedbackweb.Path,
+		Bell: &webui.Bell{Href: notifyweb.FeedPath, Count: s.Notify.Unread, Topic: func(p principal.Principal) string { return notify.FeedTopic(p.ID) }}})
 	identityweb.Mount(portal, identityweb.Services{Identity: s.Identity, Audit: s.Audit, PublicURL: s.PublicURL,
 		Landing: identityweb.Landing{To: setupweb.Path, When: first.Begins}})
 	setupweb.Mount(portal, first)

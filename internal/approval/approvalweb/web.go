@@ -87,7 +87,7 @@ func (w *web) inbox(r *webui.Request) (webui.View, error) {
 
 func (w *web) inboxLive(r *webui.Request) (string, []string, error) {
 	v, err := w.look(r)
-	return v.stamp(), nil, err
+	return v.stamp(), []string{approval.Topic}, err
 }
 
 // approvalView is all that it takes to decide.
@@ -144,7 +144,7 @@ func stamp(a approval.Approval) string {
 
 func (w *web) approvalLive(r *webui.Request) (string, []string, error) {
 	a, err := w.Approvals.Get(r.Context(), r.Path("approval"))
-	topics := []string{}
+	topics := []string{approval.Topic}
 	if a.Kind == approval.KindResource {
 		topics = append(topics, resource.Topic(a.SubjectID))
 	}

@@ -39,6 +39,7 @@ func Register(api huma.API, svc *notify.Service) {
 	registerSecrets(api, svc)
 	registerDeliveries(api, svc)
 	registerEvents(api, svc)
+	registerFeed(api, svc)
 }
 
 const path = "/api/v1/webhooks/{webhook}"

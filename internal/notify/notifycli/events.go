@@ -107,7 +107,7 @@ func printLine(c *clikit.CLI, e happened) error {
 }
 
 func notifications(c *clikit.CLI) *cobra.Command {
-	cmd := &cobra.Command{Use: "notifications", Short: "What you get mail about", GroupID: clikit.GroupSetup}
+	cmd := feedCommand(c)
 	var none bool
 	mute := &cobra.Command{
 		Use: "mute [TYPE]...", Short: "Get no mail about these types of events, such as lease.*; --none gets everything again", Args: clikit.Args(0, 50),
@@ -130,7 +130,7 @@ func notifications(c *clikit.CLI) *cobra.Command {
 		},
 	}
 	mute.Flags().BoolVar(&none, "none", false, "mute nothing any more")
-	cmd.AddCommand(mute, &cobra.Command{
+	cmd.AddCommand(readCommand(c), mute, &cobra.Command{
 		Use: "show", Short: "Show what you get no mail about", Args: clikit.Args(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := c.Session()

@@ -1,3 +1,3 @@
-// Package notifyweb is the pages about webhooks: who is told what happens, and
-// what became of each delivery.
+// Package notifyweb is the pages about who is told what happens: people by the
+// bell and its page, programs by webhooks; and what became of each delivery.
 package notifyweb

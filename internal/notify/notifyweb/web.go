@@ -30,6 +30,7 @@ func Mount(p *webui.Portal, svc *notify.Service) {
 	p.Action("POST /webhooks/{webhook}/delete", w.remove)
 	p.LivePage("GET /deliveries/{delivery}", w.delivery, w.liveDelivery)
 	p.Action("POST /deliveries/{delivery}/again", w.again)
+	w.mountFeed(p)
 }
 
 func failed(err error) bool {

@@ -6,6 +6,8 @@ import (
 
 	"fairlead/internal/approval"
 	"fairlead/internal/audit"
+	"fairlead/internal/compliance"
+	"fairlead/internal/drift"
 	"fairlead/internal/lease"
 	"fairlead/internal/project"
 	"fairlead/internal/resource"
@@ -23,12 +25,16 @@ type homeView struct {
 	approvals    []approval.Approval
 	leases       []lease.Lease
 	attention    []resource.Resource
+	drifts       []drift.Episode
+	violations   []compliance.Violation
 	activity     []webui.Activity
 	templates    []*template.Version
 	steps        setup.List
 }
 
-func (v homeView) waiting() int { return len(v.approvals) + len(v.leases) + len(v.attention) }
+func (v homeView) waiting() int {
+	return len(v.approvals) + len(v.leases) + len(v.attention) + len(v.drifts) + len(v.violations)
+}
 
 func (w *web) home(r *webui.Request) (webui.View, error) {
 	v, err := w.lookHome(r)
@@ -79,6 +85,19 @@ func (w *web) lookHome(r *webui.Request) (v homeView, err error) {
 			v.leases = append(v.leases, l)
 		}
 	}
+	if allowed(err) != nil {
+		return v, err
+	}
+	open, _, err := w.Drifts.List(ctx, drift.Filter{Open: true}, sqldb.Page{Limit: 8})
+	for _, d := range open {
+		if d.Answer != drift.Heal && len(v.drifts) < 4 { // what heals by itself waits for nobody
+			v.drifts = append(v.drifts, d)
+		}
+	}
+	if allowed(err) != nil {
+		return v, err
+	}
+	v.violations, _, err = w.Compliance.List(ctx, compliance.Filter{Sort: "-since"}, sqldb.Page{Limit: 4})
 	return v, allowed(err)
 }
 
@@ -97,12 +116,18 @@ func (v homeView) stamp() string {
 	for _, r := range v.attention {
 		b.WriteString(r.ID + string(r.Phase) + r.Message)
 	}
+	for _, d := range v.drifts {
+		b.WriteString(d.ID + string(d.Answer))
+	}
+	for _, x := range v.violations {
+		b.WriteString(x.ID)
+	}
 	return b.String()
 }
 
 func (w *web) homeLive(r *webui.Request) (string, []string, error) {
 	v, err := w.lookHome(r)
-	topics := []string{lease.Topic}
+	topics := []string{lease.Topic, approval.Topic}
 	for _, res := range v.attention {
 		topics = append(topics, resource.Topic(res.ID))
 	}

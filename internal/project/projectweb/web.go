@@ -6,7 +6,9 @@ import (
 
 	"fairlead/internal/approval"
 	"fairlead/internal/audit"
+	"fairlead/internal/compliance"
 	"fairlead/internal/cost"
+	"fairlead/internal/drift"
 	"fairlead/internal/fault"
 	"fairlead/internal/identity"
 	"fairlead/internal/lease"
@@ -31,6 +33,9 @@ type Services struct {
 	Costs     *cost.Service
 	Quotas    *quota.Service
 	Setup     *setup.Service
+
+	Drifts     *drift.Service
+	Compliance *compliance.Service
 }
 
 type web struct {

@@ -324,14 +324,16 @@
   function connect() {
     clearTimeout(timer);
     source?.close(); source = undefined;
-    const page = $("#page[data-live]");
-    if (!page || document.hidden) return;
+    const page = $("#page[data-live]"), bell = $("#bell");
+    if (!page && !bell || document.hidden) return;
     const url = new URL("/live", location.origin);
     url.searchParams.set("page", location.pathname + location.search);
-    url.searchParams.set("seen", lastId || page.dataset.live);
+    if (page) url.searchParams.set("seen", lastId || page.dataset.live);
+    if (bell) url.searchParams.set("bell", bell.dataset.unread);
     source = new EventSource(url);
     source.addEventListener("open", () => { failures = 0; staleNote(false); });
     source.addEventListener("changed", (e) => { lastId = e.lastEventId; refresh(); });
+    source.addEventListener("bell", (e) => ring(JSON.parse(e.data).unread));
     source.addEventListener("gone", () => { source.close(); staleNote(true); });
     source.addEventListener("signin", () => { source.close(); document.dispatchEvent(new Event("fl:session-over")); });
     source.addEventListener("error", () => {
@@ -340,6 +342,16 @@
       clearTimeout(timer);
       timer = setTimeout(connect, Math.min(30000, 700 * 2 ** failures) * (0.7 + Math.random() * 0.6));
     });
+  }
+  function ring(n) {
+    const bell = $("#bell");
+    if (!bell) return;
+    const more = n > Number(bell.dataset.unread), count = n > 99 ? "99+" : String(n);
+    bell.dataset.unread = n;
+    $(".count", bell).hidden = n === 0;
+    $(".count", bell).textContent = count;
+    $("[data-bell-words]", bell).textContent = n === 0 ? "Notifications: nothing new" : `Notifications: ${count} new`;
+    if (more) say(`${count} new notifications`);
   }
   document.addEventListener("visibilitychange", () => { if (document.hidden) { source?.close(); source = undefined; } else connect(); });
   addEventListener("pagehide", () => source?.close());

@@ -43,7 +43,13 @@ CREATE TABLE notifications (
 CREATE INDEX notifications_unread ON notifications (user_id, event_id) WHERE read_at = 0;
 CREATE INDEX notifications_at ON notifications (at);
 
+-- What is amiss now, however much was before.
+CREATE INDEX drifts_standing ON drifts (id) WHERE resolved_at IS NULL;
+CREATE INDEX guardrail_violations_standing ON guardrail_violations (since, id) WHERE cleared_at IS NULL;
+
 -- +goose Down
+DROP INDEX guardrail_violations_standing;
+DROP INDEX drifts_standing;
 DROP TABLE notifications;
 DROP TABLE feedback;
 DROP INDEX audit_log_backups;
