@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	spareFor  = 5 * time.Second  // an unused launcher waits for a job
-	pipeSize  = 1 << 20          // what a program may be ahead of who reads it
-	pipeRest  = time.Millisecond // between two reads of little
-	pipeDelay = 2 * time.Second  // whatever holds the pipes then was not of the job's group any more
-	pipeRead  = 64 << 10         // at once
+	spareFor  = 5 * time.Second      // an unused launcher waits for a job
+	pipeSize  = 1 << 20              // what a program may be ahead of who reads it
+	pipeRest  = 3 * time.Millisecond // between two reads of little
+	pipeDelay = 2 * time.Second      // whatever holds the pipes then was not of the job's group any more
+	pipeRead  = 64 << 10             // at once
 )
 
 // Pool runs jobs, each in a launcher of its own that is used once. While jobs
