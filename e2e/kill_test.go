@@ -375,7 +375,10 @@ func TestKillSample(t *testing.T) {
 		if name == "postgres" {
 			n = 5
 		}
-		main, other := pick(b, points, n), append(pick(b.other("governance"), governed, 3), pick(b.other("sources"), sourced, 2)...)
+		main, other := pick(b, points, n), pick(b.other("governance"), governed, 3)
+		for i, sc := range pick(b.other("sources"), sourced, 2) {
+			other = slices.Insert(other, 2*i+1, sc)
+		}
 		for i := range main { // a run that is cut short has tried some of both
 			lanes[name] = append(lanes[name], main[i])
 			if i < len(other) {

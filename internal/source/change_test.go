@@ -3,6 +3,8 @@ package source_test
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -224,5 +226,36 @@ func TestAWebhooksSecretEndsWithIt(t *testing.T) {
 	_, second, err := w.Update(as("ada"), "bucket", source.Change{Hooked: &on}, 0)
 	if err != nil || second.Reveal() == first.Reveal() || !errors.Is(push(first), fault.New(fault.Unauthenticated, "push_refused", "")) {
 		t.Error("the secret that was works again", err)
+	}
+}
+
+// TestAFolderIsToldOnce however often somebody asks for a look.
+func TestAFolderIsToldOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "main.tf"), []byte("# one"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, sqldbtest.SQLite(t), accesstest.AllowAll{}, "")
+	if _, _, err := w.Add(as("ada"), source.NewSource{Name: "bucket", Folder: dir, Release: "1.0.0"}); err != nil {
+		t.Fatal(err)
+	}
+	w.look(t, "bucket")
+	for range 2 {
+		if _, err := w.Sync(as("ada"), "bucket"); err != nil {
+			t.Fatal(err)
+		}
+		w.look(t, "bucket")
+	}
+	if got := w.events(t, "template.version_added"); got != 1 || w.tags(t, "bucket")["folder"].Status != source.Imported {
+		t.Errorf("told %d times", got)
+	}
+	release := "1.1.0"
+	if _, _, err := w.Update(as("ada"), "bucket", source.Change{Release: &release}, 0); err != nil {
+		t.Fatal(err)
+	}
+	w.look(t, "bucket")
+	if got := w.events(t, "template.version_added"); got != 2 || w.shelf.count() != 2 {
+		t.Errorf("told %d times of %d versions", got, w.shelf.count())
 	}
 }

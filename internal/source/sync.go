@@ -159,7 +159,7 @@ func problemOf(err error) Problem {
 // candidate is a version that may be taken in, with how its files are read.
 type candidate struct {
 	tag   Tag
-	was   Tag // what it was at the place before; zero: nothing
+	was   Tag // what it was, which is not told again; zero: nothing
 	files func(context.Context) (*bundle.Bundle, error)
 }
 
@@ -322,8 +322,8 @@ func (s *Service) bring(ctx context.Context, v Source, c candidate) error {
 			kind = "template.version_refused"
 		}
 	}
-	if c.was.Status != Broken && c.was.Digest != "" && c.was.Digest == t.Digest {
-		kind = "" // the source has moved, and has what it had
+	if c.was.Status != Broken && c.was.Digest != "" && c.was.Digest == t.Digest && c.was.Release == t.Release {
+		kind = "" // it has what it had, perhaps at another place
 	}
 	return s.note(ctx, v, t, kind, false)
 }
@@ -375,7 +375,7 @@ func (s *Service) takeFolder(ctx context.Context, v Source) error {
 			return err
 		}
 	}
-	return s.bring(ctx, v, candidate{t, v.before(known, t.Name), func(context.Context) (*bundle.Bundle, error) { return b, nil }})
+	return s.bring(ctx, v, candidate{t, known[t.Name], func(context.Context) (*bundle.Bundle, error) { return b, nil }})
 }
 
 func (v Source) folder() string {
