@@ -210,3 +210,34 @@ func TestWhatARetryLeftOutIsTakenBack(t *testing.T) {
 		same(w, r.ID, map[string]string{"a": "reverted up_to_date"})
 	})
 }
+
+// What is pinned while it is being made is left as it is made, and no sooner.
+func TestWhatIsPinnedInItsRunIsWaitedFor(t *testing.T) {
+	rollouttest.Each(t, func(w *rollouttest.World) {
+		w.Go()
+		w.Fleet("dev", "a", "b")
+		hold := resourcetest.NewGate()
+		w.T.Cleanup(hold.Open)
+		w.Engine.Next("apply", hold.Step)
+		r := w.Create(rollout.Settings{Parallel: 1}, true)
+		w.Entered(hold)
+		now, err := w.DB.Now(w.T.Context())
+		w.Must(err)
+		_, err = w.Rollouts.Pin(w.Ctx, resourcetest.Where("a"), "the release", now.Add(time.Hour))
+		w.Must(err)
+		_, err = w.Rollouts.Rollback(w.Ctx, r.ID, rollout.RevertAll, 0)
+		w.Must(err)
+		turns := 0
+		w.When(r.ID, "looked at again", func(rollout.Rollout) bool { // whoever waits looks now and then
+			turns++
+			return turns > 3
+		})
+		same(w, r.ID, map[string]string{"a": "applying", "b": "pending"})
+		hold.Open()
+		w.Until(r.ID, rollout.Reverted)
+		same(w, r.ID, map[string]string{"a": "stuck pinned", "b": "pending"})
+		if is := w.Is(w.Members(r.ID)["a"].ResourceID); is.TemplateVersion != "1.1.0" || is.Phase != resource.Ready {
+			w.T.Errorf("it is %s, %s", is.TemplateVersion, is.Phase)
+		}
+	})
+}

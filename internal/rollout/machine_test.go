@@ -37,11 +37,13 @@ type fleet struct {
 	person   map[string]int64 // the revision that somebody wanted last
 	cut      string           // "before" or "after" the next commit the server is killed
 	kill     func()
+	balks    int // so many changes meet an internal error
 	wrong    []string
 }
 
 func (f *fleet) reset(list []resource.Resource) {
 	f.at, f.versions, f.upgrades, f.person, f.cut, f.wrong = map[string]*resource.Resource{}, map[string][]string{}, map[string]int{}, map[string]int64{}, "", nil
+	f.balks = 0
 	for _, r := range list {
 		f.at[r.ID], f.versions[r.ID] = &r, []string{"1.0.0"}
 	}
@@ -69,6 +71,14 @@ func (f *fleet) ObserveSoon(_ context.Context, tx *sqldb.Tx, id string) error {
 // commit writes with the rollout's records, unless the server is killed before
 // or after that.
 func (f *fleet) commit(ctx context.Context, r *resource.Resource, version string, revise bool) error {
+	if f.balks > 0 {
+		f.balks--
+		return errBroken
+	}
+	var pins int
+	if err := f.w.DB.Read().QueryRowContext(context.WithoutCancel(ctx), `SELECT count(*) FROM rollout_pins WHERE resource_id = $1 AND ended_at IS NULL`, r.ID).Scan(&pins); err != nil || pins > 0 {
+		f.wrong = append(f.wrong, fmt.Sprintf("%s was changed while it was pinned: %v", r.Name, err))
+	}
 	how := f.cut
 	f.cut = ""
 	if how == "before" {
@@ -114,6 +124,9 @@ func (f *fleet) Change(ctx context.Context, w resource.Where, ch resource.Change
 		return *r, nil
 	}
 	err := f.commit(ctx, r, ch.Version, fresh)
+	if errors.Is(err, errBroken) {
+		return *r, err
+	}
 	if err != nil && !errors.Is(err, errCut) || err != nil && r.Phase != resource.Pending {
 		return *r, err
 	}
@@ -243,8 +256,8 @@ func (l *loop) turn(killed func() bool) bool {
 }
 
 // TestMachine rolls out to resources that turn out well or not, while people
-// steer the rollout, change its members, and servers are killed. rapid prints
-// the seed of a failure.
+// steer the rollout, pin and change its members, and servers are killed or meet
+// internal errors. rapid prints the seed of a failure.
 func TestMachine(t *testing.T) {
 	t.Parallel()
 	w := rollouttest.New(t, sqldbtest.SQLite(t), nil)
@@ -259,6 +272,10 @@ func TestMachine(t *testing.T) {
 	killed := false
 	f.kill = func() { killed = true; l.kill() }
 	turn := func() bool {
+		w.Must(w.DB.Write(t.Context(), "test.due", func(tx *sqldb.Tx) error { // nobody waits for what is tried again later
+			_, err := tx.ExecContext(t.Context(), `UPDATE rollout_members SET due_at = 1 WHERE due_at > 1`)
+			return err
+		}))
 		return l.turn(func() bool { was := killed; killed = false; return was })
 	}
 	rapid.Check(t, func(rt *rapid.T) {
@@ -269,7 +286,6 @@ func TestMachine(t *testing.T) {
 		}
 		f.parallel, f.allowed = int(s.Parallel), s.MaxFailures
 		r := w.Create(s, true)
-		pick := func(ids []string) string { return ids[rapid.IntRange(0, len(ids)-1).Draw(rt, "which")] }
 		all := []string{}
 		for _, v := range list {
 			all = append(all, v.ID)
@@ -285,14 +301,23 @@ func TestMachine(t *testing.T) {
 				turn()
 			case "finish":
 				if ids := f.pending(); len(ids) > 0 {
-					f.finish(pick(ids), rapid.IntRange(0, 3).Draw(rt, "well") > 0)
+					f.finish(pick(rt, ids), rapid.IntRange(0, 3).Draw(rt, "well") > 0)
 				}
 			case "person":
-				f.change(pick(all))
+				f.change(pick(rt, all))
 			case "cut":
 				f.cut = rapid.SampledFrom([]string{"before", "after"}).Draw(rt, "when")
 			case "restart":
 				l.restart()
+			case "balk":
+				f.balks = rapid.IntRange(1, 8).Draw(rt, "often")
+			case "pin":
+				now, err := w.DB.Now(w.Ctx)
+				w.Must(err)
+				_, err = l.svc.Pin(w.Ctx, where(pick(rt, list)), "for the test", now.Add(time.Hour))
+				w.Must(err)
+			case "unpin":
+				w.Must(l.svc.Unpin(w.Ctx, where(pick(rt, list))))
 			case "pause":
 				got, err := l.svc.Pause(w.Ctx, r.ID, 0)
 				steer(what, got, err)
@@ -313,20 +338,31 @@ func TestMachine(t *testing.T) {
 		for range 8 { // its plans
 			turn()
 		}
-		steps := []string{"turn", "turn", "turn", "turn", "turn", "finish", "finish", "finish", "person", "cut", "restart", "pause", "resume", "resume", "retry", "rollback"}
+		steps := []string{"turn", "turn", "turn", "turn", "turn", "finish", "finish", "finish", "person", "cut", "restart", "pause", "resume", "resume", "retry", "rollback", "balk", "pin", "unpin"}
 		for range rapid.IntRange(5, 50).Draw(rt, "steps") {
 			do(rapid.SampledFrom(steps).Draw(rt, "step"))
 		}
 		rest(rt, f, turn, r.ID)
 		for range rapid.IntRange(0, 3).Draw(rt, "afterwards") {
-			do(rapid.SampledFrom([]string{"resume", "retry", "rollback", "person"}).Draw(rt, "step"))
+			do(rapid.SampledFrom([]string{"resume", "retry", "rollback", "person", "pin", "unpin", "balk"}).Draw(rt, "step"))
 			rest(rt, f, turn, r.ID)
 		}
 		if _, err := l.svc.Cancel(w.Ctx, r.ID, 0); err != nil && code(err) != "rollout_state" {
 			rt.Fatal(err)
 		}
 		turn()
+		for _, v := range list {
+			w.Must(l.svc.Unpin(w.Ctx, where(v)))
+		}
 	})
+}
+
+func pick[T any](rt *rapid.T, list []T) T {
+	return list[rapid.IntRange(0, len(list)-1).Draw(rt, "which")]
+}
+
+func where(r resource.Resource) resource.Where {
+	return resource.Where{Project: r.ProjectID, Environment: r.EnvironmentID, Name: r.ID}
 }
 
 // rest lets all go on until nothing happens any more, and looks at it. What

@@ -103,11 +103,13 @@ func (s *Service) back(ctx context.Context, r Rollout, m, is Member, as MemberSt
 	}
 	if as == Back {
 		held, err := s.pinned(ctx, r, m)
-		if err != nil || held != nil {
-			if held != nil {
-				return s.put(ctx, m, m.kept(*held))
-			}
+		switch {
+		case err != nil:
 			return err
+		case held != nil && !res.Phase.Settled(): // it is left as it is once it is that
+			return nil
+		case held != nil:
+			return s.put(ctx, m, m.kept(*held))
 		}
 	}
 	failpoint.Hit("rollout.back.before")
