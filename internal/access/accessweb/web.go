@@ -13,10 +13,11 @@ import (
 
 type web struct{ svc *access.Service }
 
-// Mount adds the page.
+// Mount adds the pages.
 func Mount(p *webui.Portal, svc *access.Service) {
 	w := &web{svc}
 	p.Page("GET /access", w.explore)
+	p.Page("GET /access/policies", w.policies)
 }
 
 // question is what is asked, as it is in the page's address.
@@ -25,6 +26,7 @@ type question struct{ who, action, team, project, environment, class, template s
 type view struct {
 	question
 	answer *access.Explanation
+	reads  bool // the policies, as far as a page can tell
 	other  bool // the caller may ask about others, as far as a page can tell
 	err    error
 }
@@ -35,6 +37,7 @@ func (w *web) explore(r *webui.Request) (webui.View, error) {
 	v := view{question: question{who: strings.TrimSpace(r.Query("who")), action: r.Query("action"), team: strings.TrimSpace(r.Query("team")), project: strings.TrimSpace(r.Query("project")),
 		environment: strings.TrimSpace(r.Query("environment")), class: r.Query("class"), template: strings.TrimSpace(r.Query("template"))}}
 	v.other = r.Who().HasOrgRole(principal.PlatformAdmin) || r.Who().HasOrgRole(principal.Auditor)
+	v.reads = v.other
 	cli := "fairlead access why ACTION"
 	if v.action != "" {
 		cli = v.command()
