@@ -104,6 +104,9 @@ func checkQueue(lanes []queue.Depth) Check {
 	}
 	if c.Level != OK {
 		c.Do = "workers of " + oldest.Lane + " do not keep up: see what they work on, whether its engine is slow, and raise workers." + oldest.Lane
+		if strings.HasPrefix(oldest.Lane, "rollout") {
+			c.Do = "rollouts do not go on: see the servers' logs, and whether the store is slow"
+		}
 	}
 	return c
 }

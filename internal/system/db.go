@@ -54,14 +54,18 @@ func (s store) servers(ctx context.Context) ([]Server, error) {
 	}, `SELECT id, host, address, data, version, holder, started_at, seen_at, report FROM replicas ORDER BY started_at DESC, id LIMIT 200`)
 }
 
-// size is how many bytes the store takes, its log not counted.
+// size is how many bytes the store takes, SQLite's log included.
 func (s store) size(ctx context.Context) (int64, error) {
 	if path := s.db.Path(); path != "" {
 		st, err := os.Stat(path)
 		if err != nil {
 			return 0, err
 		}
-		return st.Size(), nil
+		size := st.Size()
+		if log, err := os.Stat(path + "-wal"); err == nil {
+			size += log.Size()
+		}
+		return size, nil
 	}
 	var n int64
 	return n, s.db.Read().QueryRowContext(ctx, `SELECT pg_database_size(current_database())`).Scan(&n)

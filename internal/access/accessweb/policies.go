@@ -73,10 +73,19 @@ func (v policiesView) shown(r *webui.Request) []access.Listed {
 }
 
 func about(l access.Listed) string {
-	switch n := len(l.Actions); n {
-	case 0:
-		return "every action"
-	default:
-		return webui.Count(n, "action")
+	what := "every action"
+	if n := len(l.Actions); n > 0 {
+		what = webui.Count(n, "action")
 	}
+	if l.When {
+		what += ", on a condition"
+	}
+	return what
+}
+
+func noteOf(v access.Version) string {
+	if v.Note == "" {
+		return ""
+	}
+	return " · " + v.Note
 }
