@@ -26,6 +26,8 @@ func TestBrowserEveryPageOnEveryScreen(t *testing.T) {
 		{"quotas", "/quotas"}, {"quota", "/quotas/" + e.params["quota"]}, {"leases", "/leases"},
 		{"costs", "/costs"}, {"costs-resources", "/costs?by=resource&since=all"}, {"calendar", "/calendar"}, {"calendar-windows", "/calendar?show=windows"}, {"calendar-schedules", "/calendar?show=schedules"},
 		{"guardrails", "/guardrails"}, {"guardrail", "/guardrails/baseline"}, {"compliance", "/compliance"}, {"access", "/access?action=resource:reveal&project=" + e.params["project"]},
+		{"first-run", "/start?step=place"}, {"first-run-request", "/start?step=request"}, {"first-run-colleague", "/start?step=colleague"},
+		{"feedback", "/feedback"}, {"feedback-said", "/feedback?show=said"}, {"notifications", "/notifications"},
 		{"search", "/search?q=" + mark}, {"nothing-there", "/nothing-there"},
 		{"error", "/projects/nobodys"}, {"gallery", "/gallery"},
 	}

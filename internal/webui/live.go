@@ -242,8 +242,11 @@ func (p *Portal) liveOf(r *http.Request) (watched, *Request, error) {
 	of.URL, of.Method, of.RequestURI = u, http.MethodGet, u.RequestURI()
 	h, pattern := p.pages.Handler(of)
 	pg, ok := h.(pageHandler)
-	if !ok || pg.live == nil && p.o.Bell == nil {
+	switch {
+	case p.o.Bell == nil && (!ok || pg.live == nil):
 		return watched{}, nil, none
+	case !ok: // what a form answered, or an error: the bell rings there, too
+		return watched{}, &Request{of}, nil
 	}
 	setPathValues(of, pattern)
 	return watched{pg.live}, &Request{of}, nil
