@@ -30,14 +30,15 @@ type Spent struct {
 	micros, monthly int64
 }
 
-// groups are the ways to sum: what a line is, and its name.
-var groups = map[string]struct{ id, name string }{
-	"resource":    {"s.resource_id", "max(s.resource)"},
-	"environment": {"s.environment_id", "COALESCE(max(p.name), '') || ' ' || COALESCE(max(e.name), '')"},
-	"project":     {"s.project_id", "COALESCE(max(p.name), '')"},
-	"team":        {"s.team_id", "COALESCE(max(t.name), '')"},
-	"template":    {"s.template", "s.template"},
-	"currency":    {"s.currency", "s.currency"},
+// groups are the ways to sum: what a line is of, what is said of it in the sum,
+// and where its name is looked up afterwards: once a line, not once a span.
+var groups = map[string]struct{ id, label, name, names string }{
+	"resource":    {"s.resource_id", "max(s.resource)", "i.label", ""},
+	"environment": {"s.environment_id", "''", "COALESCE(p.name, '') || ' ' || COALESCE(e.name, '')", " LEFT JOIN environments e ON e.id = i.id LEFT JOIN projects p ON p.id = e.project_id"},
+	"project":     {"s.project_id", "''", "COALESCE(p.name, '')", " LEFT JOIN projects p ON p.id = i.id"},
+	"team":        {"s.team_id", "''", "COALESCE(t.name, '')", " LEFT JOIN teams t ON t.id = i.id"},
+	"template":    {"s.template", "''", "i.id", ""},
+	"currency":    {"s.currency", "''", "i.id", ""},
 }
 
 // Report sums what was spent. To is now at the latest; From is the beginning
@@ -72,13 +73,13 @@ func (s *Service) Report(ctx context.Context, f Filter, page sqldb.Page) (items 
 	var w sqldb.Where // $1 and $2 are the time
 	w.And("s.started_at < ? AND (s.ended_at IS NULL OR s.ended_at > ?)", f.To.UnixMicro(), from)
 	scope.Narrow(&w, s.db, access.Columns{Team: "s.team_id", Project: "s.project_id", Environment: "s.environment_id"})
-	for _, part := range []struct{ alias, column, ref string }{{"t", "s.team_id", f.Team}, {"p", "s.project_id", f.Project}, {"e", "s.environment_id", f.Environment}} {
+	for _, part := range []struct{ table, column, ref string }{{"teams", "s.team_id", f.Team}, {"projects", "s.project_id", f.Project}, {"environments", "s.environment_id", f.Environment}} {
 		switch {
 		case part.ref == "":
 		case !ident.IsRef(part.ref):
 			w.And("1 = 0")
 		default:
-			w.And("("+part.column+" = ? OR "+part.alias+".name = ?)", part.ref)
+			w.And(part.column+" IN (SELECT id FROM "+part.table+" WHERE id = ? OR name = ?)", part.ref)
 		}
 	}
 	if f.Template != "" {
@@ -90,14 +91,26 @@ func (s *Service) Report(ctx context.Context, f Filter, page sqldb.Page) (items 
 	}
 	inner, args := w.SQL()
 	list := spent
-	list.Select = `SELECT g.id, g.name, g.currency, g.spent, g.monthly, g.resources FROM (SELECT ` + by.id + ` AS id, ` + by.name + ` AS name, s.currency AS currency,
-		CAST(COALESCE(sum(` + spentMicros + `), 0) AS BIGINT) AS spent,
-		CAST(COALESCE(sum(CASE WHEN s.ended_at IS NULL THEN s.monthly ELSE 0 END), 0) AS BIGINT) AS monthly, count(DISTINCT s.resource_id) AS resources
-		FROM cost_spans s LEFT JOIN environments e ON e.id = s.environment_id LEFT JOIN projects p ON p.id = s.project_id LEFT JOIN teams t ON t.id = s.team_id` +
-		inner + ` GROUP BY ` + by.id + `, s.currency) g`
+	list.Select = `SELECT g.id, g.name, g.currency, g.spent, g.monthly, g.resources FROM (SELECT i.id AS id, ` + by.name + ` AS name, i.currency AS currency,
+		i.spent AS spent, i.monthly AS monthly, i.resources AS resources FROM (` + sums(f.By, by.id, by.label, inner) + `) i` + by.names + `) g`
 	var outer sqldb.Where
 	outer.And("1 = 1", args...)
 	return list.Page(ctx, s.db.Read(), outer, f.Sort, page)
+}
+
+// sums is the sum of spans by a column. What can be is summed by environment
+// first: spans are found in that order, and little is left to sort.
+func sums(by, id, label, where string) string {
+	const open = `CASE WHEN s.ended_at IS NULL THEN s.monthly ELSE 0 END`
+	if by == "resource" || by == "template" {
+		return `SELECT ` + id + ` AS id, ` + label + ` AS label, s.currency AS currency, CAST(COALESCE(sum(` + spentMicros + `), 0) AS BIGINT) AS spent,
+			CAST(COALESCE(sum(` + open + `), 0) AS BIGINT) AS monthly, count(DISTINCT s.resource_id) AS resources
+			FROM cost_spans s` + where + ` GROUP BY ` + id + `, s.currency`
+	}
+	return `SELECT ` + id + ` AS id, ` + label + ` AS label, s.currency AS currency, CAST(sum(s.spent) AS BIGINT) AS spent, CAST(sum(s.monthly) AS BIGINT) AS monthly,
+		CAST(sum(s.resources) AS BIGINT) AS resources FROM (SELECT s.environment_id, s.project_id, s.team_id, s.currency, COALESCE(sum(` + spentMicros + `), 0) AS spent,
+		COALESCE(sum(` + open + `), 0) AS monthly, count(DISTINCT s.resource_id) AS resources
+		FROM cost_spans s` + where + ` GROUP BY s.environment_id, s.project_id, s.team_id, s.currency) s GROUP BY ` + id + `, s.currency`
 }
 
 // spentMicros is what a span cost within the time of the report, $2 to $1, in

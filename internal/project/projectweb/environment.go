@@ -72,7 +72,7 @@ func (w *web) environment(r *webui.Request) (webui.View, error) {
 			v.quotas = append(v.quotas, l)
 		}
 	}
-	records, _, err := w.Audit.Search(ctx, audit.Filter{Environment: v.ID}, sqldb.Page{Limit: 8})
+	records, _, err := w.Audit.Search(ctx, audit.Filter{Team: v.TeamID, Environment: v.ID}, sqldb.Page{Limit: 8})
 	if allowed(err) != nil {
 		return webui.View{}, err
 	}

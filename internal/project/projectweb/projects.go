@@ -84,7 +84,7 @@ func (w *web) showProject(r *webui.Request, form environmentForm) (webui.View, e
 		v.monthly += s.Monthly
 		v.currency = s.Currency
 	}
-	records, _, err := w.Audit.Search(ctx, audit.Filter{Project: p.ID}, sqldb.Page{Limit: 8})
+	records, _, err := w.Audit.Search(ctx, audit.Filter{Team: p.TeamID, Project: p.ID}, sqldb.Page{Limit: 8})
 	if allowed(err) != nil {
 		return webui.View{}, err
 	}
