@@ -9,5 +9,5 @@ func disk(path string) (free, total int64) {
 	if syscall.Statfs(path, &st) != nil {
 		return 0, 0
 	}
-	return int64(st.Bavail) * int64(st.Bsize), int64(st.Blocks) * int64(st.Bsize) //nolint:gosec,unconvert // types differ by system
+	return int64(st.Bavail) * int64(st.Bsize), int64(st.Blocks) * int64(st.Bsize) //nolint:unconvert // types differ by system
 }

@@ -232,9 +232,7 @@ func moment(text, field string) (time.Time, error) {
 func (w *web) addFreeze(r *webui.Request) (webui.Answer, error) {
 	f := read(r)
 	in := calendar.Freeze{Name: f.Name, Place: f.Place, Reason: f.Reason}
-	for _, team := range strings.FieldsFunc(f.Except, func(c rune) bool { return c == ',' || c == ' ' }) {
-		in.ExceptNames = append(in.ExceptNames, team)
-	}
+	in.ExceptNames = strings.FieldsFunc(f.Except, func(c rune) bool { return c == ',' || c == ' ' })
 	var err error
 	if in.From, err = moment(f.From, "/from"); err == nil {
 		in.Until, err = moment(f.Until, "/until")

@@ -60,12 +60,11 @@ func (w *web) give(r *webui.Request) (webui.Answer, error) {
 }
 
 type view struct {
-	shelf    string
-	sums     []feedback.Sum
-	said     []feedback.Said
-	next     string
-	page     string
-	versions []string
+	shelf string
+	sums  []feedback.Sum
+	said  []feedback.Said
+	next  string
+	page  string
 }
 
 func (v view) tabs() []webui.Tab {

@@ -100,12 +100,12 @@ func (v backtestView) share() float64 {
 }
 
 func (v backtestView) tone() webui.Tone {
-	switch {
-	case v.Status == replay.Running:
+	switch v.Status {
+	case replay.Running:
 		return webui.Busy
-	case v.Status == replay.Failed:
+	case replay.Failed:
 		return webui.Bad
-	case v.Status == replay.Canceled:
+	case replay.Canceled:
 		return webui.Idle
 	}
 	return webui.OK

@@ -199,7 +199,7 @@ func (w *web) watch(r *webui.Request, v *view) error {
 // setPassword takes the password of who came by a link.
 func (w *web) setPassword(r *webui.Request) (webui.Answer, error) {
 	next := r.PostForm.Get("next")
-	err := error(nil)
+	var err error
 	if next != r.PostForm.Get("again") {
 		err = fault.New(fault.Invalid, "passwords_differ", "the two passwords are not the same").WithHint("type the new one twice")
 	} else {

@@ -23,7 +23,7 @@ const named = "git.example.org" // which no resolver leads to the loopback
 // over is a repository at a real sshd, by a name that the address was judged
 // for.
 func over(s *sourcetest.SSHD, r *sourcetest.Repo, key sourcetest.SSHKey, known string) gitrepo.Remote {
-	return gitrepo.Remote{Transport: gitrepo.SSH, URL: s.URL(named, r), Host: named, Port: uint16(s.Addr.Port), //nolint:gosec // a port
+	return gitrepo.Remote{Transport: gitrepo.SSH, URL: s.URL(named, r), Host: named, Port: uint16(s.Addr.Port),
 		Address: s.Addr.AddrPort(), Key: redact.New(key.Private), Known: known}
 }
 
