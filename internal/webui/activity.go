@@ -30,7 +30,7 @@ var verbs = map[string]string{
 var doings = map[string]string{
 	"session:create": "signed in", "session:revoke": "signed out", "run:succeed": "made ready", "run:fail": "could not make ready", "gate:deny": "was refused", "resource:gone": "saw to be gone",
 	"approval:request": "asks for approval of", "approval:approve": "approved", "approval:reject": "rejected", "resource:destroyed": "saw to be gone", "run:cancel": "stopped a run of",
-	"feedback:give": "said what they think of the page", "user:dismiss-first-steps": "put away the first steps of", "token:create": "made a token", "lease:begin": "began the lease of", "calendar:manage": "changed the calendar of", "lease:proof": "proved the end of", "link:create": "made a sign-in link for", "team:grant": "gave a role in",
+	"user:read-notifications": "read the notifications of", "feedback:give": "said what they think of the page", "user:dismiss-first-steps": "put away the first steps of", "token:create": "made a token", "lease:begin": "began the lease of", "calendar:manage": "changed the calendar of", "lease:proof": "proved the end of", "link:create": "made a sign-in link for", "team:grant": "gave a role in",
 }
 
 // verb says an action as a word.

@@ -1,6 +1,7 @@
 package projectweb
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,10 @@ import (
 	"fairlead/internal/template"
 	"fairlead/internal/webui"
 )
+
+// unremarkable are what people do for themselves alone: in the audit log, and no
+// news to anybody.
+var unremarkable = []string{"user:read-notifications", "user:dismiss-first-steps", "feedback:give"}
 
 // homeView is what the home page shows: a handful of each.
 type homeView struct {
@@ -47,11 +52,12 @@ func (w *web) home(r *webui.Request) (webui.View, error) {
 		return webui.View{}, err
 	}
 	v.templates = list.Items
-	records, _, err := w.Audit.Search(ctx, audit.Filter{}, sqldb.Page{Limit: 8})
+	records, _, err := w.Audit.Search(ctx, audit.Filter{}, sqldb.Page{Limit: 24})
 	if err = allowed(err); err != nil {
 		return webui.View{}, err
 	}
-	v.activity = webui.ActivitiesOf(records)
+	records = slices.DeleteFunc(records, func(r audit.Record) bool { return slices.Contains(unremarkable, r.Action) })
+	v.activity = webui.ActivitiesOf(records[:min(len(records), 8)])
 	if v.steps, err = w.Setup.List(ctx); allowed(err) != nil {
 		return webui.View{}, err
 	}
