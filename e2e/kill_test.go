@@ -163,7 +163,7 @@ func (b bed) killAt(t testing.TB, point string) bool {
 
 // periodic points come by the clock, not by what is asked for.
 func periodic(point string) bool {
-	for _, p := range []string{"loop.", "touch", "checkpoint", "forget-key", "observe", "renew"} {
+	for _, p := range []string{"loop.", "touch", "checkpoint", "forget-key", "observe", "renew", "write.system."} {
 		if strings.Contains(point, p) {
 			return true
 		}
