@@ -142,7 +142,7 @@ func (tb *tab) accessible(name string) {
 	tb.t.Helper()
 	source, err := axeSource()
 	tb.must(err)
-	tb.must(chromedp.Do(tb.ctx, chromedp.Evaluate[chromedp.Void](`window.axe || (() => {`+source+`})()`)))
+	tb.must(chromedp.Do(tb.ctx, chromedp.Evaluate[chromedp.Void](`void (window.axe || (() => {`+source+`})())`)))
 	found := js[string](tb, `axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then((r) => JSON.stringify(
 		r.violations.map((v) => v.id + ": " + v.nodes.slice(0, 3).map((n) => n.html.slice(0, 160) + " " + (n.any[0]?.message || n.all[0]?.message || n.none[0]?.message || "")).join(" | "))))`)
 	var list []string

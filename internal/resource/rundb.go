@@ -157,10 +157,5 @@ func (s store) appendLog(ctx context.Context, tx *sqldb.Tx, runID string, lines 
 }
 
 func (s store) log(ctx context.Context, runID string, after int64, limit int) ([]LogLine, error) {
-	return sqldb.Collect(ctx, s.db.Read(), func(r sqldb.Row) (v LogLine, err error) {
-		var at int64
-		err = r.Scan(&v.Seq, &at, &v.Phase, &v.Level, &v.Message)
-		v.At = sqldb.Time(at)
-		return v, err
-	}, `SELECT seq, at, phase, level, message FROM run_log WHERE run_id = $1 AND seq > $2 ORDER BY seq LIMIT $3`, runID, after, limit)
+	return sqldb.Collect(ctx, s.db.Read(), scanLine, `SELECT seq, at, phase, level, message FROM run_log WHERE run_id = $1 AND seq > $2 ORDER BY seq LIMIT $3`, runID, after, limit)
 }

@@ -185,10 +185,8 @@ func (s *Service) retry(ctx context.Context, l located) (Resource, error) {
 
 // LastLine gives the number of the newest line of a run's log; 0 is none.
 func (s *Service) LastLine(ctx context.Context, runID string) (int64, error) {
-	if _, _, err := s.locateRun(ctx, runID, access.ResourceView); err != nil {
+	if err := s.mayReadRun(ctx, runID); err != nil {
 		return 0, err
 	}
-	var last int64
-	err := s.DB.Read().QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) FROM run_log WHERE run_id = $1`, runID).Scan(&last)
-	return last, err
+	return s.db.lastLine(ctx, runID)
 }

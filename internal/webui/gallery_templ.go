@@ -361,7 +361,7 @@ func gallery(r *Request) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Log("/gallery/log", []Line{{1, time.Now(), "plan", "info", "create database d_01"}, {2, time.Now(), "apply", "warn", "slow: 2.1 s"}, {3, time.Now(), "apply", "error", "connection refused"}}, "/gallery").Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Log(LogView{Src: "/gallery/log", Page: "/gallery", Download: "/gallery", Last: 3, Lines: []Line{{1, time.Now(), "plan", "info", "create database d_01"}, {2, time.Now(), "apply", "warn", "slow: 2.1 s"}, {3, time.Now(), "apply", "error", "connection refused"}}}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

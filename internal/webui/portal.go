@@ -252,6 +252,11 @@ func (p *Portal) Download(pattern string, h http.Handler) {
 	p.raw(pattern, httpx.PageOptions{Stream: true}, h)
 }
 
+// Stream is Raw for what may take its time, such as a large download.
+func (p *Portal) Stream(pattern string, h http.Handler) {
+	p.raw(pattern, httpx.PageOptions{Stream: true}, h)
+}
+
 // Fail shows an error as a page.
 func (p *Portal) Fail(w http.ResponseWriter, r *http.Request, err error) { p.fail(w, r, err) }
 

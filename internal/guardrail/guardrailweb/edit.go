@@ -42,10 +42,16 @@ type checked struct {
 	err    error
 }
 
+// fresh stands for the small example in the choice of what to begin with.
+const fresh = "example"
+
 // begin opens the editor on a bundle that is not there yet.
 func (w *web) begin(r *webui.Request) (webui.Answer, error) {
-	name := r.Field("name")
-	if _, err := w.Guardrails.Draft(r.Context(), name, r.Field("from")); err != nil {
+	name, from := r.Field("name"), r.Field("from")
+	if from == fresh {
+		from = ""
+	}
+	if _, err := w.Guardrails.Draft(r.Context(), name, from); err != nil {
 		if !shownAgain(err) && !fault.Is(err, fault.NotFound) {
 			return webui.Answer{}, err
 		}
@@ -56,7 +62,7 @@ func (w *web) begin(r *webui.Request) (webui.Answer, error) {
 		return webui.Answer{View: &v}, verr
 	}
 	to := webui.To("guardrails", name, "edit")
-	if from := r.Field("from"); from != "" {
+	if from != "" {
 		to += "?from=" + from
 	}
 	return webui.Answer{To: to}, nil

@@ -91,7 +91,7 @@ func newBundle(list []guardrail.Summary) templ.Component {
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
-			templ_7745c5c3_Err = webui.Select(webui.Field{ID: "bundle-from", Name: "from", Label: "Begin with", Required: true}, "", beginnings(list), nil).Render(ctx, templ_7745c5c3_Buffer)
+			templ_7745c5c3_Err = webui.Select(webui.Field{ID: "bundle-from", Name: "from", Label: "Begin with", Required: true}, fresh, beginnings(list), nil).Render(ctx, templ_7745c5c3_Buffer)
 			if templ_7745c5c3_Err != nil {
 				return templ_7745c5c3_Err
 			}
@@ -110,7 +110,7 @@ func newBundle(list []guardrail.Summary) templ.Component {
 }
 
 func beginnings(list []guardrail.Summary) []webui.Option {
-	out := []webui.Option{{Value: "", Title: "A small example with tests"}}
+	out := []webui.Option{{Value: fresh, Title: "A small example with tests"}}
 	for _, b := range list {
 		title := "A copy of " + b.Name
 		if b.Title != "" {

@@ -2262,7 +2262,7 @@ func runPage(v runView) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = webui.Log("/runs/"+v.ID+"/log", v.lines, "/runs/"+v.ID+"/log.txt").Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = webui.Log(v.log).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

@@ -11,14 +11,14 @@ import (
 	"fairlead/internal/webui"
 )
 
-// shownLines is how much of a log a page has when it is opened; the script
-// asks for what follows, the file has all of it.
+// shownLines is how much of a log a page has at a time; the script asks for
+// what is before and behind it, the file has all of it.
 const shownLines = 300
 
 type runView struct {
 	resource.Run
-	of    resource.Resource
-	lines []webui.Line
+	of  resource.Resource
+	log webui.LogView
 }
 
 func (w *web) run(r *webui.Request) (webui.View, error) {
@@ -31,14 +31,15 @@ func (w *web) run(r *webui.Request) (webui.View, error) {
 	if err != nil {
 		return webui.View{}, err
 	}
-	lines, _, err := w.Resources.Lines(ctx, run.ID, 0, shownLines)
+	ask := askOf(r)
+	slice, err := w.Resources.RunLines(ctx, run.ID, ask)
 	if err != nil {
 		return webui.View{}, err
 	}
 	title := "Run " + strconv.FormatInt(run.Number, 10)
 	return webui.View{Title: title + " of " + res.Name, Project: res.Project, Env: res.Environment, Stamp: runStamp(run, res),
 		Crumbs: crumbs(res, webui.Crumb{Title: "Runs", Href: href(res, "runs")}, webui.Crumb{Title: title}),
-		Body:   runPage(runView{run, res, linesOf(lines)}), API: "GET /api/v1/runs/" + run.ID, CLI: "fairlead logs " + run.ID}, nil
+		Body:   runPage(runView{run, res, logView(r, run.ID, ask, slice)}), API: "GET /api/v1/runs/" + run.ID, CLI: "fairlead logs " + run.ID}, nil
 }
 
 func linesOf(lines []resource.LogLine) []webui.Line {
@@ -67,14 +68,34 @@ func (w *web) runLive(r *webui.Request) (string, []string, error) {
 	return runStamp(run, res) + strconv.FormatInt(last, 10), []string{resource.Topic(res.ID)}, err
 }
 
-// runLog is the lines of a log after one that the page has.
-func (w *web) runLog(r *webui.Request) (templ.Component, error) {
-	after, err := strconv.ParseInt(r.Query("after"), 10, 64)
-	if err != nil || after < 0 {
-		after = 0
+// askOf reads which piece of a log is asked for: the end, if nothing is said.
+func askOf(r *webui.Request) resource.LogAsk {
+	number := func(name string) int64 {
+		n, err := strconv.ParseInt(r.Query(name), 10, 64)
+		if err != nil || n < 0 {
+			return 0
+		}
+		return n
 	}
-	lines, _, err := w.Resources.Lines(r.Context(), r.Path("run"), after, shownLines)
-	return webui.LogLines(linesOf(lines)), err
+	ask := resource.LogAsk{After: number("after"), Before: number("before"), Search: r.Query("q"), Limit: shownLines}
+	ask.Tail = ask.Search == "" && ask.Before == 0 && r.Query("after") == ""
+	return ask
+}
+
+func logView(r *webui.Request, run string, ask resource.LogAsk, s resource.LogSlice) webui.LogView {
+	v := webui.LogView{Src: "/runs/" + run + "/log", Page: "/runs/" + run, Download: "/runs/" + run + "/log.txt", Search: ask.Search, Lines: linesOf(s.Lines), Last: s.Last,
+		Note: "Lines longer than " + webui.Number(resource.LogLineMost) + " bytes are cut. Where lines came faster than they could be kept, the log says how many."}
+	if ask.Search != "" && s.Reached < s.Last {
+		v.More = s.Reached
+	}
+	return v
+}
+
+// runLog is a piece of a log.
+func (w *web) runLog(r *webui.Request) (templ.Component, error) {
+	ask := askOf(r)
+	slice, err := w.Resources.RunLines(r.Context(), r.Path("run"), ask)
+	return webui.LogLines(logView(r, r.Path("run"), ask, slice)), err
 }
 
 // logFile gives a whole log as text, a piece at a time.
@@ -92,12 +113,18 @@ func (f logFile) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	out := bufio.NewWriter(rw)
 	defer func() { _ = out.Flush() }()
 	for after := int64(0); ; {
-		lines, _, err := f.Resources.Lines(r.Context(), id, after, 1000)
-		if err != nil || len(lines) == 0 {
+		s, err := f.Resources.RunLines(r.Context(), id, resource.LogAsk{After: after})
+		if err != nil {
+			_, _ = out.WriteString("--- the rest of the log could not be read: get it again\n")
 			return
 		}
-		for _, l := range lines {
-			_, _ = out.WriteString(l.At.UTC().Format("2006-01-02T15:04:05.000Z") + " " + l.Level + " " + l.Phase + " " + l.Message + "\n")
+		if len(s.Lines) == 0 {
+			return
+		}
+		for _, l := range s.Lines {
+			if _, err := out.WriteString(l.At.UTC().Format("2006-01-02T15:04:05.000Z") + " " + l.Level + " " + l.Phase + " " + l.Message + "\n"); err != nil {
+				return // nobody reads it any more
+			}
 			after = l.Seq
 		}
 	}

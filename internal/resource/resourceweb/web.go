@@ -54,7 +54,7 @@ func Mount(p *webui.Portal, s Services) {
 	}
 	p.LivePage("GET /runs/{run}", w.run, w.runLive)
 	p.Part("GET /runs/{run}/log", w.runLog)
-	p.Raw("GET /runs/{run}/log.txt", false, logFile{w})
+	p.Stream("GET /runs/{run}/log.txt", logFile{w})
 	p.Action("POST /runs/{run}/cancel", w.cancel)
 	w.mountVersions()
 	w.mountRequests()

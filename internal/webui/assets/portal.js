@@ -367,56 +367,82 @@
     }
   }
 
-  // --- a run's log -------------------------------------------------------------------------------
-  function logs(of = document) {
-    for (const log of $$(".log[data-src]", of)) {
-      if (log.dataset.bound) continue;
-      log.dataset.bound = "yes";
-      log.dataset.follow = "yes";
-      log.scrollTop = log.scrollHeight;
-      let busy = false, more = false;
-      const pull = async () => {
-        if (busy) { more = true; return; }
-        busy = true;
-        try {
-          for (let n = 0; n < 40; n++) { // a page keeps so many lines; the file has all
-            const list = $("ol", log), last = list.lastElementChild?.dataset.seq || "0";
-            const answer = await fetch(`${log.dataset.src}?after=${last}`, { headers: { "HX-Request": "true" } });
-            if (!answer.ok) break;
-            const html = await answer.text();
-            if (!html.trim()) break;
-            list.insertAdjacentHTML("beforeend", html);
-            $(".none", log)?.remove();
-            while (list.childElementCount > 5000) list.firstElementChild.remove();
-            times(list); search(log);
-            if (log.dataset.follow === "yes") log.scrollTop = log.scrollHeight;
-          }
-        } finally { busy = false; if (more) { more = false; pull(); } }
-      };
-      document.addEventListener("fl:changed", () => { if (log.isConnected) pull(); });
-      log.addEventListener("scroll", () => {
-        const end = log.scrollHeight - log.scrollTop - log.clientHeight < 30;
-        if (!end) setFollow(log, false);
-      }, { passive: true });
-      pull();
-    }
+  // --- a run's log: a window on it, that is moved ---------------------------------------------------
+  const keptLines = 2000;
+  const logState = new WeakMap(), logOf = (el) => $(".log", el.closest("[data-logbox]"));
+  function logs(of = document) { for (const log of $$(".log[data-src]", of)) if (!logState.has(log)) logState.set(log, logWindow(log)); }
+  function logWindow(log) {
+    const list = $("ol", log), box = log.closest("[data-logbox]");
+    const seq = (li) => Number(li?.dataset.seq || 0), lines = () => $$("li[data-seq]", list);
+    let follow = log.dataset.following === "true", query = $("[data-log-search]", box)?.value || "", cut = !follow, busy = false, again = false, turn = 0;
+    const ask = async (params) => {
+      const mine = turn, url = new URL(log.dataset.src, location.origin);
+      for (const [k, v] of Object.entries(params)) url.searchParams.set(k, v);
+      const answer = await fetch(url, { headers: { "HX-Request": "true" } });
+      return answer.ok && mine === turn ? await answer.text() : "";
+    };
+    const none = (text) => { let p = $(".none", log); if (!text) { p?.remove(); return; } if (!p) { p = document.createElement("p"); p.className = "none"; log.append(p); } p.textContent = text; };
+    const setFollow = (yes) => { follow = yes; $("[data-log-follow]", box)?.setAttribute("aria-pressed", String(yes)); if (yes) { if (cut || query) go("last"); else log.scrollTop = log.scrollHeight; } };
+    const add = (html, before) => {
+      if (!html.trim()) return 0;
+      const n = list.childElementCount, height = log.scrollHeight, top = log.scrollTop;
+      list.insertAdjacentHTML(before ? "afterbegin" : "beforeend", html);
+      times(list); none("");
+      if (before) { log.scrollTop = top + log.scrollHeight - height; while (list.childElementCount > keptLines) { list.lastElementChild.remove(); cut = true; } }
+      else { const over = list.childElementCount - keptLines; for (let i = 0; i < over; i++) list.firstElementChild.remove(); }
+      return list.childElementCount - n;
+    };
+    const once = async (f) => { if (busy) { again = true; return; } busy = true; try { await f(); } finally { busy = false; if (again) { again = false; pull(); } } };
+    const pull = () => once(async () => { // what came at the end
+      if (query || cut) return;
+      for (let n = 0; n < 20; n++) {
+        const html = await ask({ after: seq(list.lastElementChild) });
+        if (!html.trim()) break;
+        add(html);
+        if (follow) log.scrollTop = log.scrollHeight;
+      }
+    });
+    const later = () => once(async () => { if (!query && cut && !add(await ask({ after: seq(list.lastElementChild) }))) cut = false; });
+    const earlier = () => once(async () => { if (!query && seq(list.firstElementChild) > 1) add(await ask({ before: seq(list.firstElementChild) }), true); });
+    const go = async (where) => {
+      turn++; query = ""; const input = $("[data-log-search]", box); if (input) input.value = "";
+      const html = await ask(where === "first" ? { after: 0 } : {});
+      list.innerHTML = html; times(list); none(html.trim() ? "" : "Nothing has been written yet.");
+      cut = where === "first"; follow = where !== "first";
+      $("[data-log-follow]", box)?.setAttribute("aria-pressed", String(follow));
+      log.scrollTop = where === "first" ? 0 : log.scrollHeight;
+    };
+    const seek = async (after) => { // some of it at a time, until there is enough to look at
+      const mine = turn;
+      for (let found = 0, at = after; ;) {
+        const html = await ask({ q: query, after: at });
+        if (mine !== turn) return;
+        $(".more", list)?.remove();
+        add(html);
+        const more = $(".more", list);
+        found = lines().length;
+        say(`${found} lines match`);
+        if (!more) { if (!found) none("Nothing in the log is like that."); return; }
+        if (found >= 200 || !log.isConnected) return;
+        at = Number(more.dataset.more);
+      }
+    };
+    const search = (text) => { query = text; turn++; if (!query) { go("last"); return; } follow = false; $("[data-log-follow]", box)?.setAttribute("aria-pressed", "false"); list.innerHTML = ""; none("Searching…"); seek(0); };
+    document.addEventListener("fl:changed", () => { if (log.isConnected) pull(); });
+    log.addEventListener("scroll", () => {
+      if (log.scrollHeight - log.scrollTop - log.clientHeight > 30) { if (follow && !busy) { follow = false; $("[data-log-follow]", box)?.setAttribute("aria-pressed", "false"); } } else if (cut) later();
+      if (log.scrollTop < 200) earlier();
+    }, { passive: true });
+    if (follow) { log.scrollTop = log.scrollHeight; pull(); }
+    return { setFollow, go, search, seek, following: () => follow };
   }
-  const logOf = (el) => $(".log", el.closest("[data-logbox]"));
-  function setFollow(log, yes) {
-    log.dataset.follow = yes ? "yes" : "no";
-    const b = $("[data-log-follow]", log.closest("[data-logbox]"));
-    b?.setAttribute("aria-pressed", String(yes));
-    if (yes) log.scrollTop = log.scrollHeight;
-  }
-  function search(log) {
-    const q = ($("[data-log-search]", log.closest("[data-logbox]"))?.value || "").toLowerCase();
-    let n = 0;
-    $$("li", log).forEach((li) => { const hit = !q || li.textContent.toLowerCase().includes(q); li.hidden = !hit; if (hit) n++; });
-    if (q) say(`${n} lines match`);
-  }
-  on("input", "[data-log-search]", (e, el) => search(logOf(el)));
+  let searching;
+  on("input", "[data-log-search]", (e, el) => { clearTimeout(searching); searching = setTimeout(() => logState.get(logOf(el))?.search(el.value.trim()), 250); });
+  on("submit", "[data-log-form]", (e, el) => e.preventDefault());
+  on("click", "[data-log-go]", (e, el) => { const log = logState.get(logOf(el)); if (log) { e.preventDefault(); log.go(el.dataset.logGo); } });
+  on("click", "[data-log-more]", (e, el) => { const log = logState.get(logOf(el)); if (log) { e.preventDefault(); log.seek(Number(el.closest("li").dataset.more)); } });
   on("click", "[data-log-wrap]", (e, el) => el.setAttribute("aria-pressed", String(logOf(el).classList.toggle("wrap"))));
-  on("click", "[data-log-follow]", (e, el) => { const log = logOf(el); setFollow(log, log.dataset.follow !== "yes"); });
+  on("click", "[data-log-follow]", (e, el) => { const log = logState.get(logOf(el)); log?.setFollow(!log.following()); });
 
   // --- graphs: zoom, pan, find, and what belongs to what -----------------------------------------------
   const graphs = new Map(); // id -> how somebody has it: kept while the page renews itself
