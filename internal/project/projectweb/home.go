@@ -20,7 +20,7 @@ import (
 
 // unremarkable are what people do for themselves alone: in the audit log, and no
 // news to anybody.
-var unremarkable = []string{"user:read-notifications", "user:dismiss-first-steps", "feedback:give"}
+var unremarkable = []string{"session:create", "session:revoke", "user:read-notifications", "user:dismiss-first-steps", "feedback:give"}
 
 // homeView is what the home page shows: a handful of each.
 type homeView struct {
