@@ -388,9 +388,14 @@
       const n = list.childElementCount, height = log.scrollHeight, top = log.scrollTop;
       list.insertAdjacentHTML(before ? "afterbegin" : "beforeend", html);
       times(list); none("");
+      const came = list.childElementCount - n;
       if (before) { log.scrollTop = top + log.scrollHeight - height; while (list.childElementCount > keptLines) { list.lastElementChild.remove(); cut = true; } }
-      else { const over = list.childElementCount - keptLines; for (let i = 0; i < over; i++) list.firstElementChild.remove(); }
-      return list.childElementCount - n;
+      else { // what is looked at stays where it is, or who is at the end could not scroll on
+        const over = list.childElementCount - keptLines, tall = log.scrollHeight;
+        for (let i = 0; i < over; i++) list.firstElementChild.remove();
+        if (over > 0) log.scrollTop = top - (tall - log.scrollHeight);
+      }
+      return came;
     };
     const once = async (f) => { if (busy) { again = true; return; } busy = true; try { await f(); } finally { busy = false; if (again) { again = false; pull(); } } };
     const pull = () => once(async () => { // what came at the end
