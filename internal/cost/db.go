@@ -33,7 +33,14 @@ var tables = sqldb.List[Table]{
 var spent = sqldb.List[Spent]{
 	Scan: func(r sqldb.Row) (Spent, error) {
 		var s Spent
-		err := r.Scan(&s.ID, &s.Name, &s.Currency, &s.micros, &s.monthly, &s.Resources)
+		var all sql.NullInt64
+		var allMonthly int64
+		var sum Sum
+		err := r.Scan(&s.ID, &s.Name, &s.Currency, &s.micros, &s.monthly, &s.Resources, &all, &allMonthly, &sum.Resources, &sum.Only)
+		if all.Valid {
+			sum.Spent, sum.Monthly = float64(all.Int64)/1e6, float64(allMonthly)/1e6
+			s.All = &sum
+		}
 		s.Name = strings.ReplaceAll(s.Name, " ", "/") // a slash would part a page's key
 		s.Spent, s.Monthly = float64(s.micros)/1e6, float64(s.monthly)/1e6
 		return s, err

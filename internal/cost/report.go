@@ -26,8 +26,16 @@ type Spent struct {
 	Spent     float64 // within the time of the report
 	Monthly   float64 // what it costs a month now
 	Resources int64   // that it is the sum of
+	All       *Sum    // what this is a part of, except for a resource
 
 	micros, monthly int64
+}
+
+// Sum is all of a report's lines of one currency, those of other pages too.
+type Sum struct {
+	Spent, Monthly float64
+	Resources      int64
+	Only           bool // there is no other currency
 }
 
 // groups are the ways to sum: what a line is of, what is said of it in the sum,
@@ -70,8 +78,8 @@ func (s *Service) Report(ctx context.Context, f Filter, page sqldb.Page) (items 
 	if f.From.IsZero() {
 		from = 0
 	}
-	var w sqldb.Where // $1 and $2 are the time
-	w.And("s.started_at < ? AND (s.ended_at IS NULL OR s.ended_at > ?)", f.To.UnixMicro(), from)
+	var w sqldb.Where // $1 and $2 are the time; what is summed asks for $2
+	w.And("s.started_at < ?", f.To.UnixMicro(), from)
 	scope.Narrow(&w, s.db, access.Columns{Team: "s.team_id", Project: "s.project_id", Environment: "s.environment_id"})
 	for _, part := range []struct{ table, column, ref string }{{"teams", "s.team_id", f.Team}, {"projects", "s.project_id", f.Project}, {"environments", "s.environment_id", f.Environment}} {
 		switch {
@@ -91,26 +99,42 @@ func (s *Service) Report(ctx context.Context, f Filter, page sqldb.Page) (items 
 	}
 	inner, args := w.SQL()
 	list := spent
-	list.Select = `SELECT g.id, g.name, g.currency, g.spent, g.monthly, g.resources FROM (SELECT i.id AS id, ` + by.name + ` AS name, i.currency AS currency,
-		i.spent AS spent, i.monthly AS monthly, i.resources AS resources FROM (` + sums(f.By, by.id, by.label, inner) + `) i` + by.names + `) g`
+	all := `, sum(i.spent) OVER c AS all_spent, sum(i.monthly) OVER c AS all_monthly, sum(i.resources) OVER c AS all_resources,
+		min(i.currency) OVER () = max(i.currency) OVER () AS only_currency`
+	window := " WINDOW c AS (PARTITION BY i.currency)"
+	if f.By == "resource" { // too many lines
+		all, window = `, CAST(NULL AS BIGINT) AS all_spent, 0 AS all_monthly, 0 AS all_resources, 1 = 0 AS only_currency`, ""
+	}
+	list.Select = `SELECT g.id, g.name, g.currency, g.spent, g.monthly, g.resources, g.all_spent, g.all_monthly, g.all_resources, g.only_currency FROM (SELECT i.id AS id, ` + by.name + ` AS name, i.currency AS currency,
+		i.spent AS spent, i.monthly AS monthly, i.resources AS resources` + all + ` FROM (` + sums(f.By, by.id, by.label, inner) + `) i` + by.names + window + `) g`
 	var outer sqldb.Where
 	outer.And("1 = 1", args...)
 	return list.Page(ctx, s.db.Read(), outer, f.Sort, page)
 }
 
-// sums is the sum of spans by a column. What can be is summed by environment
-// first: spans are found in that order, and little is left to sort.
+// sums is the sum of spans by a column. Resources have a line each, as many as
+// there are spans. All else is summed by environment first, apart what goes on
+// and what ended within the time: each from an index that holds all that is
+// asked for, so that what ended earlier costs nothing.
 func sums(by, id, label, where string) string {
-	const open = `CASE WHEN s.ended_at IS NULL THEN s.monthly ELSE 0 END`
-	if by == "resource" || by == "template" {
+	if by == "resource" {
 		return `SELECT ` + id + ` AS id, ` + label + ` AS label, s.currency AS currency, CAST(COALESCE(sum(` + spentMicros + `), 0) AS BIGINT) AS spent,
-			CAST(COALESCE(sum(` + open + `), 0) AS BIGINT) AS monthly, count(DISTINCT s.resource_id) AS resources
-			FROM cost_spans s` + where + ` GROUP BY ` + id + `, s.currency`
+			CAST(COALESCE(sum(CASE WHEN s.ended_at IS NULL THEN s.monthly ELSE 0 END), 0) AS BIGINT) AS monthly, count(DISTINCT s.resource_id) AS resources
+			FROM cost_spans s` + where + ` AND (s.ended_at IS NULL OR s.ended_at > $2) GROUP BY ` + id + `, s.currency`
 	}
+	const (
+		columns = `s.team_id, s.project_id, s.environment_id, s.currency, s.template`
+		// A resource counts once: where it goes on at the same place, there. The
+		// plus has SQLite look for its one open span, not among all of its spans.
+		gone = `count(DISTINCT CASE WHEN NOT EXISTS (SELECT 1 FROM cost_spans o WHERE o.resource_id = s.resource_id AND o.ended_at IS NULL AND +o.started_at < $1
+			AND o.team_id = s.team_id AND o.currency = s.currency) THEN s.resource_id END)`
+	)
 	return `SELECT ` + id + ` AS id, ` + label + ` AS label, s.currency AS currency, CAST(sum(s.spent) AS BIGINT) AS spent, CAST(sum(s.monthly) AS BIGINT) AS monthly,
-		CAST(sum(s.resources) AS BIGINT) AS resources FROM (SELECT s.environment_id, s.project_id, s.team_id, s.currency, COALESCE(sum(` + spentMicros + `), 0) AS spent,
-		COALESCE(sum(` + open + `), 0) AS monthly, count(DISTINCT s.resource_id) AS resources
-		FROM cost_spans s` + where + ` GROUP BY s.environment_id, s.project_id, s.team_id, s.currency) s GROUP BY ` + id + `, s.currency`
+		CAST(sum(s.resources) AS BIGINT) AS resources FROM (
+		SELECT ` + columns + `, sum(` + spentMicros + `) AS spent, sum(s.monthly) AS monthly, count(*) AS resources
+			FROM cost_spans s` + where + ` AND s.ended_at IS NULL GROUP BY ` + columns + `
+		UNION ALL SELECT ` + columns + `, sum(` + spentMicros + `), 0, ` + gone + `
+			FROM cost_spans s` + where + ` AND s.ended_at > $2 GROUP BY ` + columns + `) s GROUP BY ` + id + `, s.currency`
 }
 
 // spentMicros is what a span cost within the time of the report, $2 to $1, in

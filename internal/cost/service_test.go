@@ -355,3 +355,47 @@ func TestNewPricesReachWhatLives(t *testing.T) {
 		}
 	})
 }
+
+func TestSumsCountAResourceOnce(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		eur := func(v float64) *gate.Cost { return &gate.Cost{Currency: "EUR", Monthly: v} }
+		repriced, gone, cache := w.facts("res_1", nil), w.facts("res_2", nil), w.facts("res_3", nil)
+		cache.Template.Name = "redis"
+		w.meter(repriced, eur(73))
+		w.meter(gone, eur(73))
+		w.ago(10 * time.Hour)
+		w.meter(repriced, eur(146))
+		w.meter(gone, eur(7.3))
+		w.ago(10 * time.Hour)
+		w.meter(gone, nil)
+		w.meter(cache, eur(73))
+		w.ago(10 * time.Hour)
+		report := func(f cost.Filter, limit int) []cost.Spent {
+			items, _, err := w.svc.Report(w.As("olga"), f, sqldb.Page{Limit: limit})
+			w.Must(err)
+			return items
+		}
+		// 1 + 2 + 2 of what was repriced, 1 + 0.1 of what is gone, 1 of the cache
+		for _, by := range []string{"currency", "team", "project", "environment"} {
+			if got := report(cost.Filter{By: by}, 10); len(got) != 1 || !near(got[0].Spent, 7.1) || !near(got[0].Monthly, 219) || got[0].Resources != 3 {
+				t.Errorf("by %s: %+v; want 7.1, 219 a month of 3", by, got)
+			}
+		}
+		got := report(cost.Filter{By: "template"}, 1)
+		if len(got) != 1 || got[0].Resources != 2 || !near(got[0].Spent, 6.1) || !near(got[0].Monthly, 146) {
+			t.Errorf("by template: %+v; want 6.1, 146 a month of 2", got)
+		}
+		if all := got[0].All; all == nil || !near(all.Spent, 7.1) || !near(all.Monthly, 219) || all.Resources != 3 || !all.Only {
+			t.Errorf("a page's line is a part of %+v; want 7.1, 219 a month of 3", all)
+		}
+		moved := cache
+		w.Must(w.DB.Read().QueryRowContext(t.Context(), `SELECT id FROM teams WHERE name = 'strangers'`).Scan(&moved.Environment.TeamID))
+		w.meter(moved, &gate.Cost{Currency: "USD", Monthly: 73})
+		w.ago(10 * time.Hour)
+		items, _, err := w.svc.Report(w.Admin, cost.Filter{By: "team"}, sqldb.Page{})
+		w.Must(err)
+		if len(items) != 2 || items[0].Resources != 3 || items[1].Resources != 1 || !near(items[1].Spent, 1) || items[0].All.Only || !near(items[1].All.Monthly, 73) {
+			t.Errorf("what moved counts where it was and where it is: %+v", items)
+		}
+	})
+}

@@ -106,9 +106,13 @@ func (w *web) show(r *webui.Request, v view) (webui.View, error) {
 	if v.list, v.next, err = w.Costs.Report(ctx, v.Filter, page); err != nil {
 		return webui.View{}, err
 	}
-	if v.next == "" && page.After == "" {
+	switch {
+	case v.next == "" && page.After == "":
 		v.totals = sum(v.list)
-	} else {
+	case len(v.list) > 0 && v.list[0].All != nil && v.list[0].All.Only:
+		all := v.list[0].All
+		v.totals = []cost.Spent{{Currency: v.list[0].Currency, Spent: all.Spent, Monthly: all.Monthly, Resources: all.Resources}}
+	default:
 		all := v.Filter
 		all.By, all.Sort = "currency", ""
 		if v.totals, _, err = w.Costs.Report(ctx, all, sqldb.Page{Limit: 5}); err != nil {
