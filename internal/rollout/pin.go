@@ -229,7 +229,7 @@ func (s *Service) Upgrade(ctx context.Context, w resource.Where, to string, set 
 	if len(held) > 0 && v.Version != r.TemplateVersion {
 		p := held[0]
 		return r, fault.New(fault.Conflict, "pinned", "%s is pinned until %s by %s: %s", r.Name, p.Until.UTC().Format("2006-01-02 15:04 MST"), p.CreatedByName, p.Reason).
-			WithHint("take the pin away first: fairlead unpin %s", r.Name)
+			WithHint("take the pin away first: fairlead unpin %s -e %s/%s", r.Name, r.Project, r.Environment)
 	}
 	return s.Names.Change(ctx, resource.Where{Project: r.ProjectID, Environment: r.EnvironmentID, Name: r.ID}, resource.Change{Version: v.Version, Set: set, Note: note, IfMatch: ifMatch})
 }

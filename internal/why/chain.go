@@ -193,17 +193,17 @@ func (c *chain) underWay(ctx context.Context, r resource.Resource) error {
 	if r.Reason != "" {
 		c.add(Link{Kind: kindOf(r.Reason), State: Failing, Code: r.Reason, Since: r.UpdatedAt, Text: r.Message, Ref: r.RunID, Who: whoCan(r.Reason, r), Next: hint(r)})
 	}
-	l := Link{Kind: "run", State: Waiting, Since: r.UpdatedAt, Ref: r.RunID, Next: []string{"fairlead logs " + r.Name + " -f"}}
+	l := Link{Kind: "run", State: Waiting, Since: r.UpdatedAt, Ref: r.RunID, Next: []string{"fairlead logs " + place(r) + " -f"}}
 	switch {
 	case turn.Held:
 		l.Text = "a worker is at it now"
 	case turn.Attempts > 0 && !turn.Due.IsZero():
 		l.Until = turn.Due
 		l.Text = fmt.Sprintf("%d attempts failed; the next one comes by itself", turn.Attempts)
-		l.Next = append(l.Next, "fairlead retry "+r.Name)
+		l.Next = append(l.Next, "fairlead retry "+place(r))
 	case turn.Due.IsZero():
 		l.Text = "nothing is queued for it"
-		l.Next = append(l.Next, "fairlead retry "+r.Name)
+		l.Next = append(l.Next, "fairlead retry "+place(r))
 	default:
 		l.Text = fmt.Sprintf("it is queued; %d are due before it", turn.Ahead)
 	}
@@ -230,9 +230,9 @@ func (c *chain) over(ctx context.Context, r resource.Resource) error {
 		}
 		c.add(Link{Kind: "run", State: Done, Since: run.CreatedAt, Ref: run.ID, Text: fmt.Sprintf("run %d (%s) was asked for by %s and tried %d times", run.Number, run.Kind, run.RequestedByName, run.Attempts)})
 	}
-	l.Next = append(l.Next, "fairlead logs "+r.Name)
+	l.Next = append(l.Next, "fairlead logs "+place(r))
 	if r.Phase != resource.Lost {
-		l.Next = append(l.Next, "fairlead retry "+r.Name)
+		l.Next = append(l.Next, "fairlead retry "+place(r))
 	}
 	c.add(l)
 	return nil
@@ -245,7 +245,7 @@ var causes = map[engine.Cause]string{
 }
 
 func (c *chain) drift(r resource.Resource) {
-	place := r.Name + " -e " + r.Project + "/" + r.Environment
+	at := place(r)
 	for _, d := range r.Drift {
 		l := Link{Kind: "drift", State: Waiting, Since: r.ObservedAt, Text: fmt.Sprintf("%s of %s is %v, wanted is %v", d.Field, d.Address, d.Got, d.Want),
 			Who: "nobody needs to: it is repaired by itself"}
@@ -258,9 +258,9 @@ func (c *chain) drift(r resource.Resource) {
 			l.Text += "; somebody said that this is fine"
 		case r.Reason == "drift_asks", r.Reason == "repair_does_not_hold":
 			l.Who = whoMends(r) + ": heal it, or say that it is fine"
-			l.Next = []string{"fairlead drift heal " + place, "fairlead drift accept " + place + " --reason TEXT"}
+			l.Next = []string{"fairlead drift heal " + at, "fairlead drift accept " + at + " --reason TEXT"}
 		case d.Severity == engine.Alert:
-			l.State, l.Who, l.Next = Failing, whoMends(r), []string{"fairlead drift show " + place, "fairlead drift heal " + place}
+			l.State, l.Who, l.Next = Failing, whoMends(r), []string{"fairlead drift show " + at, "fairlead drift heal " + at}
 		}
 		c.add(l)
 	}
@@ -278,7 +278,7 @@ func (c *chain) lease(ctx context.Context, r resource.Resource) error {
 	if lease.Can != "" {
 		l.Text += "; " + lease.Can
 	}
-	command, name := "fairlead lease extend ", r.Name
+	command, name := "fairlead lease extend ", place(r)
 	if lease.Of != "resource" {
 		name = "-e " + r.Project + "/" + r.Environment
 	}
@@ -330,3 +330,6 @@ func whoCan(code string, r resource.Resource) string {
 }
 
 func whoMends(r resource.Resource) string { return "the team " + r.Team }
+
+// place names r in a command that works wherever it is typed.
+func place(r resource.Resource) string { return r.Name + " -e " + r.Project + "/" + r.Environment }

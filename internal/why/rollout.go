@@ -17,14 +17,14 @@ func (c *chain) rollout(ctx context.Context, r resource.Resource) error {
 	}
 	if p := h.Pin; p != nil {
 		c.add(Link{Kind: "pin", State: Done, Since: p.CreatedAt, Until: p.Until, Ref: p.ID, Who: p.CreatedByName,
-			Text: "it is pinned at " + p.TemplateVersion + ", and no rollout changes it: " + p.Reason, Next: []string{"fairlead unpin " + r.Name}})
+			Text: "it is pinned at " + p.TemplateVersion + ", and no rollout changes it: " + p.Reason, Next: []string{"fairlead unpin " + place(r)}})
 	}
 	if p := h.Expired; p != nil {
 		c.add(Link{Kind: "pin", State: Done, Since: p.Until, Ref: p.ID, Text: "its pin ran out: " + p.Reason})
 	}
 	for _, p := range h.Exempted {
 		c.add(Link{Kind: "pin", State: Done, Since: p.CreatedAt, Until: p.Until, Ref: p.ID, Who: p.CreatedByName,
-			Text: "it is exempted from rollout " + p.RolloutID + " to " + p.RolloutTo + ": " + p.Reason, Next: []string{"fairlead exempt " + r.Name + " --rollout " + p.RolloutID + " --end"}})
+			Text: "it is exempted from rollout " + p.RolloutID + " to " + p.RolloutTo + ": " + p.Reason, Next: []string{"fairlead exempt " + place(r) + " --rollout " + p.RolloutID + " --end"}})
 	}
 	if h.Member != nil {
 		c.add(memberLink(h))

@@ -95,9 +95,9 @@ func TestEveryStateHasItsCauseAndWhatToDo(t *testing.T) {
 	}{
 		{"ready", records{byName: one(orders(resource.Ready, "", "", ""))}, why.Link{Kind: "observation", State: why.Done}, "", "as wanted", 2},
 		{"failed by its inputs", records{byName: one(orders(resource.Failed, "invalid_inputs", "size is too large", "")), run: resource.Run{ID: "run_1", FinishedAt: then}},
-			why.Link{Kind: "engine", State: why.Failing, Code: "invalid_inputs", Who: "the team alpha"}, "fairlead retry orders", "size is too large", 3},
+			why.Link{Kind: "engine", State: why.Failing, Code: "invalid_inputs", Who: "the team alpha"}, "fairlead retry orders -e shop/dev", "size is too large", 3},
 		{"the engine's server is down: not the developer's to mend", records{byName: one(orders(resource.Retrying, "server_unavailable", "no connection", "")), turn: queue.Turn{Due: now, Attempts: 3}},
-			why.Link{Kind: "run", State: why.Waiting}, "fairlead logs orders -f", "3 attempts failed", 3},
+			why.Link{Kind: "run", State: why.Waiting}, "fairlead logs orders -e shop/dev -f", "3 attempts failed", 3},
 		{"waits for an approval", records{byName: one(orders(resource.Waiting, "awaiting_approval", "waits", "")), approval: &why.Approval{ID: "apr_1", Who: "needs 1 approver", Since: then, Until: now}},
 			why.Link{Kind: "approval", State: why.Waiting, Who: "needs 1 approver", Ref: "apr_1"}, "fairlead approvals approve apr_1", "apr_1", 2},
 		{"denied at the plan", records{byName: one(orders(resource.Failed, "guardrail_denied", "no", "")), run: resource.Run{ID: "run_1"},
