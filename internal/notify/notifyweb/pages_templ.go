@@ -351,7 +351,7 @@ func newForm(v listView, id string) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = webui.Fault(v.err).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = webui.Fault(above(v.err)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
@@ -550,7 +550,7 @@ func onePage(r *webui.Request, v view) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = webui.Fault(v.err).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = webui.Fault(above(v.err)).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

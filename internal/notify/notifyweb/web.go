@@ -58,10 +58,24 @@ func wrong(err error, field string) string {
 	if err == nil {
 		return ""
 	}
-	if f := fault.From(err); f.Field == field {
-		return f.Message
+	f := fault.From(err)
+	switch {
+	case f.Field != field:
+		return ""
+	case f.Hint != "":
+		return f.Message + "; " + f.Hint
 	}
-	return ""
+	return f.Message
+}
+
+// above is what a form says before its fields: nothing where a field says it.
+func above(err error) error {
+	for _, field := range []string{"/url", "/types", "/description"} {
+		if wrong(err, field) != "" {
+			return nil
+		}
+	}
+	return err
 }
 
 type listView struct {
