@@ -72,6 +72,8 @@ func (w *web) environment(r *webui.Request) (webui.View, error) {
 			v.quotas = append(v.quotas, l)
 		}
 	}
+	// By its team too, which is what the log has an index for: what happened
+	// before the project came to this team is in the audit log alone.
 	records, _, err := w.Audit.Search(ctx, audit.Filter{Team: v.TeamID, Environment: v.ID}, sqldb.Page{Limit: 8})
 	if allowed(err) != nil {
 		return webui.View{}, err

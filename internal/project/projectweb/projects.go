@@ -84,6 +84,8 @@ func (w *web) showProject(r *webui.Request, form environmentForm) (webui.View, e
 		v.monthly += s.Monthly
 		v.currency = s.Currency
 	}
+	// By its team too, which is what the log has an index for: what happened
+	// before the project came to this team is in the audit log alone.
 	records, _, err := w.Audit.Search(ctx, audit.Filter{Team: p.TeamID, Project: p.ID}, sqldb.Page{Limit: 8})
 	if allowed(err) != nil {
 		return webui.View{}, err
