@@ -63,6 +63,8 @@ type view struct {
 type form struct {
 	quota.Setting
 	most, warn string // as they wrote them; warn in percent
+	id         string // of the budget that they change; "" is a new one
+	version    int64  // that they saw of it
 }
 
 func (w *web) costs(r *webui.Request) (webui.View, error) {
@@ -172,7 +174,13 @@ func forecast(s cost.Spent, now time.Time) float64 {
 func (w *web) setBudget(r *webui.Request) (webui.Answer, error) {
 	f, err := read(r)
 	if err == nil {
-		_, err = w.Quotas.Set(r.Context(), f.Setting, 0)
+		_, err = w.Quotas.Set(r.Context(), f.Setting, f.version)
+	}
+	if fault.Is(err, fault.Stale) && f.id != "" {
+		if _, gone := w.Quotas.Get(r.Context(), f.id); gone != nil {
+			return webui.Answer{}, gone
+		}
+		return webui.Answer{To: webui.To("quotas", f.id), Flash: "Somebody else changed this budget meanwhile, and yours (" + f.most + ") was not saved. It is shown as it is now."}, nil
 	}
 	switch fault.KindOf(err) {
 	case fault.Invalid, fault.Conflict, fault.Stale, fault.Denied, fault.NotFound:
@@ -185,7 +193,12 @@ func (w *web) setBudget(r *webui.Request) (webui.Answer, error) {
 }
 
 func read(r *webui.Request) (f form, err error) {
-	f = form{most: r.Field("max"), warn: r.Field("warn")}
+	f = form{most: r.Field("max"), warn: r.Field("warn"), id: r.Field("id")}
+	if f.id != "" {
+		if f.version, err = strconv.ParseInt(r.Field("version"), 10, 64); err != nil {
+			return f, fault.New(fault.Invalid, "invalid_quota", "the form does not say which budget it changes").WithHint("load the page again")
+		}
+	}
 	f.Setting = quota.Setting{Team: r.Field("team"), Project: r.Field("project"), Environment: r.Field("environment"), Class: r.Field("class"),
 		Template: r.Field("template"), Metric: quota.MonthlyCost, Enforce: r.Field("effect") != "warn"}
 	if f.Max, err = strconv.ParseFloat(f.most, 64); err != nil {
@@ -203,7 +216,7 @@ func read(r *webui.Request) (f form, err error) {
 
 // formOf is a budget as a form to change it.
 func formOf(l quota.Limit) form {
-	f := form{Setting: quota.Setting{Team: l.Team, Project: l.Project, Environment: l.EnvironmentID, Class: l.Class, Template: l.Template, Enforce: l.Enforce}, most: l.Max.String()}
+	f := form{Setting: quota.Setting{Team: l.Team, Project: l.Project, Environment: l.EnvironmentID, Class: l.Class, Template: l.Template, Enforce: l.Enforce}, most: l.Max.String(), id: l.ID, version: l.Version}
 	if l.WarnAt > 0 {
 		f.warn = strconv.FormatFloat(l.WarnAt*100, 'f', -1, 64)
 	}

@@ -1,6 +1,7 @@
 package leaseweb
 
 import (
+	"strconv"
 	"time"
 
 	"fairlead/internal/fault"
@@ -55,14 +56,18 @@ func (w *web) extend(r *webui.Request) (webui.Answer, error) {
 	if text := r.Field("by"); text != "" {
 		by, err = gate.ParseLength(text)
 	}
+	version, verr := strconv.ParseInt(r.Field("version"), 10, 64)
+	if verr != nil {
+		version = 0
+	}
 	var l lease.Lease
-	if err == nil {
-		l, err = w.svc.Extend(r.Context(), r.Path("lease"), by, 0)
+	if err == nil { // once, when two extend what both saw; the list then shows the new end
+		l, err = w.svc.Extend(r.Context(), r.Path("lease"), by, version)
 	}
 	switch {
 	case err == nil:
 		return webui.Answer{To: "/leases", Flash: l.Subject + " now ends " + webui.Ago(l.EndsAt) + "."}, nil
-	case fault.Is(err, fault.Invalid), fault.Is(err, fault.Conflict), fault.Is(err, fault.Denied):
+	case fault.Is(err, fault.Invalid), fault.Is(err, fault.Conflict), fault.Is(err, fault.Stale), fault.Is(err, fault.Denied):
 		v, verr := w.show(r, err)
 		return webui.Answer{View: &v}, verr
 	}

@@ -216,3 +216,15 @@ func used(l quota.Limit) string {
 }
 
 func percent(l quota.Limit) string { return strconv.FormatInt(l.Share/10000, 10) + " %" }
+
+// now says what somebody else made of a limit.
+func now(l quota.Limit) string {
+	s := "at most " + l.Max.String()
+	if l.WarnAt > 0 {
+		s += ", warns at " + strconv.FormatFloat(l.WarnAt*100, 'f', -1, 64) + " %"
+	}
+	if l.Enforce {
+		return s + ", and refuses what would pass it"
+	}
+	return s + ", and only warns"
+}
