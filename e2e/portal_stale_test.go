@@ -66,3 +66,14 @@ func TestPortalFormsOfTwoPeople(t *testing.T) {
 		t.Errorf("it does not say so: %.300s", body)
 	}
 }
+
+// TestPortalRefusedWebhookSaysWhyOnce: at the field, and nowhere else.
+func TestPortalRefusedWebhookSaysWhyOnce(t *testing.T) {
+	t.Parallel()
+	e := newEstate(t)
+	v := e.visit(t, "administrator")
+	status, _, body := v.ask(t, "POST", "/webhooks", url.Values{"url": {"https://example.org/hook"}, "types": {"nothing.at.all"}, "team": {e.params["team"]}})
+	if n := strings.Count(strings.ToLower(body), "there is no event of the type"); status != http.StatusUnprocessableEntity || n != 1 {
+		t.Errorf("%d, said %d times: %.2000s", status, n, body)
+	}
+}
