@@ -15,6 +15,7 @@ func TestBrowserEveryPageOnEveryScreen(t *testing.T) {
 	e := newEstate(t)
 	in := "/projects/" + e.params["project"] + "/" + e.params["environment"]
 	one := in + "/" + e.params["resource"]
+	e.backtest(t, e.visit(t, "administrator"))
 	list := []struct{ name, path string }{
 		{"home", "/"}, {"projects", "/projects"}, {"project-new", "/projects/new"}, {"project", "/projects/" + e.params["project"]}, {"environment", in},
 		{"environment-graph", in + "?view=graph"}, {"compare", "/projects/" + e.params["project"] + "/compare"},
@@ -25,7 +26,7 @@ func TestBrowserEveryPageOnEveryScreen(t *testing.T) {
 		{"template-use", "/templates/null/use"}, {"template-pins", "/templates/null/pins"}, {"pins", "/pins?rollout=" + e.params["rollout"]}, {"sources", "/sources"}, {"source", "/sources/" + mark + "-source"}, {"source-add", "/add-source"}, {"rollouts", "/rollouts"}, {"rollout", "/rollouts/" + e.params["rollout"]}, {"audit", "/audit"}, {"account", "/account"}, {"teams", "/teams"}, {"team", "/teams/" + e.params["team"]}, {"tokens", "/tokens?whose=all"},
 		{"quotas", "/quotas"}, {"quota", "/quotas/" + e.params["quota"]}, {"leases", "/leases"},
 		{"costs", "/costs"}, {"costs-resources", "/costs?by=resource&since=all"}, {"calendar", "/calendar"}, {"calendar-windows", "/calendar?show=windows"}, {"calendar-schedules", "/calendar?show=schedules"},
-		{"guardrails", "/guardrails"}, {"guardrail", "/guardrails/baseline"}, {"guardrail-edit", "/guardrails/baseline/edit"}, {"run-log-searched", "/runs/" + e.params["run"] + "?q=e"}, {"compliance", "/compliance"}, {"access", "/access?action=resource:reveal&project=" + e.params["project"]},
+		{"guardrails", "/guardrails"}, {"guardrail", "/guardrails/baseline"}, {"guardrail-edit", "/guardrails/baseline/edit"}, {"run-log-searched", "/runs/" + e.params["run"] + "?q=e"}, {"backtest", "/backtests/" + e.params["backtest"]}, {"compliance", "/compliance"}, {"access", "/access?action=resource:reveal&project=" + e.params["project"]},
 		{"first-run", "/start?step=place"}, {"first-run-request", "/start?step=request"}, {"first-run-colleague", "/start?step=colleague"},
 		{"feedback", "/feedback"}, {"feedback-said", "/feedback?show=said"}, {"notifications", "/notifications"},
 		{"search", "/search?q=" + mark}, {"nothing-there", "/nothing-there"},
