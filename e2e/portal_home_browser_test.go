@@ -41,6 +41,7 @@ func TestBrowserHomeShowsWhatWaits(t *testing.T) {
 	tb.says("say it quietly")
 	tb.open("/")
 	tb.click(`a[href="/projects/web/dev/orders/drift"]`)
+	tb.until("its own page", `document.querySelector("#reason")`)
 	tb.fill("#reason", "for the sale")
 	tb.click(`form[action$="/drift/accept"] .btn`)
 	tb.until("accepted", `!document.querySelector("form[action$='/drift/accept']")`)
