@@ -19,7 +19,7 @@ func TestBrowserEveryPageOnEveryScreen(t *testing.T) {
 	list := []struct{ name, path string }{
 		{"home", "/"}, {"projects", "/projects"}, {"project-new", "/projects/new"}, {"project", "/projects/" + e.params["project"]}, {"environment", in},
 		{"environment-graph", in + "?view=graph"}, {"compare", "/projects/" + e.params["project"] + "/compare"},
-		{"resources", "/resources"}, {"resource", one}, {"resource-runs", one + "/runs"}, {"resource-revisions", one + "/revisions"}, {"resource-drift", one + "/drift"}, {"resource-version", in + "/" + mark + "-fleet/version"}, {"resource-upgrade", in + "/" + mark + "-fleet/upgrade"}, {"resource-settings", one + "/settings"},
+		{"resources", "/resources"}, {"resource", one}, {"resource-runs", one + "/runs"}, {"resource-revisions", one + "/revisions"}, {"resource-drift", one + "/drift"}, {"resource-version", in + "/" + mark + "-fleet/version"}, {"resource-upgrade", in + "/" + mark + "-fleet/upgrade"}, {"resource-activity", one + "/activity"}, {"resource-settings", one + "/settings"},
 		{"resource-change", one + "/change"}, {"waiting", in + "/" + mark + "-waits"}, {"run", "/runs/" + e.params["run"]}, {"create", "/create"},
 		{"create-postgres", "/create/postgres?in=" + url.QueryEscape(e.params["project"]+"/"+e.params["environment"])}, {"approvals", "/approvals?show=all"},
 		{"approval", "/approvals/" + e.params["approval"]}, {"drift", "/drift"}, {"templates", "/templates"}, {"template", "/templates/postgres"}, {"template-versions", "/templates/postgres/versions"},
@@ -103,6 +103,9 @@ func TestBrowserFirstRunToDestroyed(t *testing.T) {
 	tb.click("#back-1 .btn.primary")
 	tb.until("the third revision", `location.pathname === "/projects/shop/dev/orders" && document.querySelector(".head .sub").innerText.includes("revision 3")`)
 	tb.says("v1")
+	tb.open("/projects/shop/dev/orders/activity")
+	tb.says("administrator changed orders")
+	tb.says("looked at the credentials")
 
 	tb.open("/projects/shop/dev/orders/settings")
 	if !js[bool](tb, `document.querySelector(".btn.danger.solid").disabled`) {

@@ -127,7 +127,7 @@ func Mount(server *httpx.Server, s Services) {
 	}
 	first := setupweb.Services{Setup: s.Setup, Identity: s.Identity, Projects: s.Projects, Resources: s.Resources, Templates: s.Templates, Engines: s.Engines, PublicURL: s.PublicURL}
 	things := resourceweb.Services{
-		Resources: s.Resources, Templates: s.Templates, Projects: s.Projects, Approvals: s.Approvals, Leases: s.Leases, Costs: s.Costs, Drifts: s.Drifts, Rollouts: s.Rollouts, Why: s.Why,
+		Resources: s.Resources, Templates: s.Templates, Projects: s.Projects, Approvals: s.Approvals, Audit: s.Audit, Leases: s.Leases, Costs: s.Costs, Drifts: s.Drifts, Rollouts: s.Rollouts, Why: s.Why,
 	}
 	finders := map[string]webui.Finder{"start": things.Starts}
 	maps.Copy(finders, places.Finders())

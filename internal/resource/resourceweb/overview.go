@@ -30,7 +30,7 @@ func (v part) tabs() []webui.Tab {
 		}
 		return t
 	}
-	return []webui.Tab{tab("Overview", ""), tab("Runs", "runs"), tab("Revisions", "revisions"), tab("Version", "version"), tab("Drift", "drift"), tab("Settings", "settings")}
+	return []webui.Tab{tab("Overview", ""), tab("Runs", "runs"), tab("Revisions", "revisions"), tab("Version", "version"), tab("Drift", "drift"), tab("Activity", "activity"), tab("Settings", "settings")}
 }
 
 // overviewView is what a resource's own page shows.

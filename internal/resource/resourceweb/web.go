@@ -2,6 +2,7 @@ package resourceweb
 
 import (
 	"fairlead/internal/approval"
+	"fairlead/internal/audit"
 	"fairlead/internal/cost"
 	"fairlead/internal/drift"
 	"fairlead/internal/fault"
@@ -20,6 +21,7 @@ type Services struct {
 	Templates *template.Service
 	Projects  *project.Service
 	Approvals *approval.Service
+	Audit     *audit.Log
 	Leases    *lease.Service
 	Costs     *cost.Service
 	Drifts    *drift.Service
@@ -45,6 +47,7 @@ func Mount(p *webui.Portal, s Services) {
 	p.Action("POST "+one+"/drift/check", w.checkDrift)
 	p.Action("POST "+one+"/drift/heal", w.healDrift)
 	p.Action("POST "+one+"/drift/accept", w.acceptDrift)
+	p.LivePage("GET "+one+"/activity", w.activity, w.live)
 	p.Page("GET "+one+"/settings", w.settings)
 	p.Action("POST "+one+"/reveal", w.reveal)
 	p.Action("POST "+one+"/rollback", w.rollback)
