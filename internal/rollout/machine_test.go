@@ -39,11 +39,14 @@ type fleet struct {
 	kill     func()
 	balks    int // so many changes meet an internal error
 	wrong    []string
+
+	observed sync.Map // when a resource was last looked at; told by commits, which wait for nobody that writes
 }
 
 func (f *fleet) reset(list []resource.Resource) {
 	f.at, f.versions, f.upgrades, f.person, f.cut, f.wrong = map[string]*resource.Resource{}, map[string][]string{}, map[string]int{}, map[string]int64{}, "", nil
 	f.balks = 0
+	f.observed.Clear()
 	for _, r := range list {
 		f.at[r.ID], f.versions[r.ID] = &r, []string{"1.0.0"}
 	}
@@ -52,7 +55,11 @@ func (f *fleet) reset(list []resource.Resource) {
 func (f *fleet) ByID(_ context.Context, id string) (resource.Resource, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return *f.at[id], nil
+	r := *f.at[id]
+	if at, ok := f.observed.Load(id); ok {
+		r.ObservedAt, _ = at.(time.Time)
+	}
+	return r, nil
 }
 
 func (f *fleet) PlanChange(context.Context, resource.Where, resource.Change) (resource.Preview, error) {
@@ -60,11 +67,7 @@ func (f *fleet) PlanChange(context.Context, resource.Where, resource.Change) (re
 }
 
 func (f *fleet) ObserveSoon(_ context.Context, tx *sqldb.Tx, id string) error {
-	tx.After(func() {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		f.at[id].ObservedAt = tx.Now().Add(time.Microsecond)
-	})
+	tx.After(func() { f.observed.Store(id, tx.Now().Add(time.Microsecond)) })
 	return nil
 }
 
