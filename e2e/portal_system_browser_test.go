@@ -160,7 +160,7 @@ func TestBrowserAWebhookIsToldInTheEnd(t *testing.T) {
 	tb.click(`[popovertarget="new-webhook"]`)
 	tb.fill("#new-url", "http://10.1.2.3/hook")
 	tb.click("#new-webhook .btn.primary")
-	tb.until("refused, with what was written", `document.querySelector("#again-url")?.value === "http://10.1.2.3/hook" && document.querySelector("[role=alert]")`)
+	tb.until("refused, with what was written", `document.querySelector("#again-url")?.value === "http://10.1.2.3/hook" && document.querySelector("#again-url").getAttribute("aria-invalid") === "true"`)
 	tb.accessible("a refused webhook")
 	tb.shot("webhook-refused")
 	tb.fill("#again-url", r.URL+"/hook")
