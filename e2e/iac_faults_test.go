@@ -224,9 +224,6 @@ const middle = "the middle of an apply"
 // peer's, and the sleeper's next run starts from what is there.
 func TestAServerThatSleptWhileItsProgramApplied(t *testing.T) {
 	t.Parallel()
-	if !iactest.Here() {
-		t.Skip("NOT TRIED: neither tofu nor terraform is here; make tools builds tofu")
-	}
 	iactest.Each(t, func(t *testing.T, p iactest.Program) { sleeps(t, p, middle, 15*time.Second) })
 }
 
@@ -332,9 +329,6 @@ func (h *shop) ends(j *job, id string, m machine) {
 // follows by itself.
 func TestAProviderThatTakesLongerThanItMay(t *testing.T) {
 	t.Parallel()
-	if !iactest.Here() {
-		t.Skip("NOT TRIED: neither tofu nor terraform is here; make tools builds tofu")
-	}
 	iactest.Each(t, func(t *testing.T, p iactest.Program) {
 		h := newShop(t, p)
 		h.slow("1h")

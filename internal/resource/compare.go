@@ -11,6 +11,7 @@ import (
 	"fairlead/internal/engine"
 	"fairlead/internal/fault"
 	"fairlead/internal/sqldb"
+	"fairlead/internal/yamlx"
 )
 
 // Comparison says how one name stands in two environments.
@@ -150,7 +151,7 @@ func (c *Compared) differ(at string, from, to any, sealed [2]map[string]bool) {
 	switch {
 	case aok && bok, aok && to == nil, bok && from == nil:
 		for _, k := range slices.Sorted(maps.Keys(union(a, b))) {
-			c.differ(at+"/"+pointerEscape.Replace(k), a[k], b[k], sealed)
+			c.differ(at+"/"+yamlx.Escape(k), a[k], b[k], sealed)
 		}
 	case !engine.Same(from, to):
 		c.Inputs = append(c.Inputs, InputDifference{Input: at, From: from, To: to, Secret: secretBelow(at, sealed)})

@@ -132,7 +132,6 @@ func (s store) logBefore(ctx context.Context, runID string, before int64, limit 
 
 // logWith gives lines of a stretch that have a text in them, in small letters.
 func (s store) logWith(ctx context.Context, runID, text string, after, to int64, limit int) ([]LogLine, error) {
-	like := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text) + "%"
 	return sqldb.Collect(ctx, s.db.Read(), scanLine, `SELECT seq, at, phase, level, message FROM run_log
-		WHERE run_id = $1 AND seq > $2 AND seq <= $3 AND lower(message) LIKE $4 ESCAPE '\' ORDER BY seq LIMIT $5`, runID, after, to, like, limit)
+		WHERE run_id = $1 AND seq > $2 AND seq <= $3 AND lower(message) LIKE $4 ESCAPE '\' ORDER BY seq LIMIT $5`, runID, after, to, sqldb.Contains(text), limit)
 }

@@ -11,6 +11,7 @@ import (
 
 	"fairlead/internal/redact"
 	"fairlead/internal/sqldb"
+	"fairlead/internal/yamlx"
 )
 
 // masked stands in for a secret input wherever inputs are recorded or shown.
@@ -72,7 +73,7 @@ func (c checked) toSeal() []string {
 	for _, p := range c.secret {
 		if p == "" { // the whole: each of its parts
 			for k := range c.Inputs {
-				out = append(out, "/"+pointerEscape.Replace(k))
+				out = append(out, "/"+yamlx.Escape(k))
 			}
 			continue
 		}
@@ -92,11 +93,6 @@ func (c checked) isSecret(pointer string) bool {
 	})
 }
 
-var (
-	pointerEscape   = strings.NewReplacer("~", "~0", "/", "~1")
-	pointerUnescape = strings.NewReplacer("~1", "/", "~0", "~")
-)
-
 // editInputs gives a copy of inputs with f applied to the value at a pointer;
 // where nothing is, nothing happens.
 func editInputs(inputs map[string]any, pointer string, f func(v any) (any, error)) (map[string]any, error) {
@@ -113,7 +109,7 @@ func edit(v any, steps []string, f func(v any) (any, error)) (any, error) {
 	if len(steps) == 0 {
 		return f(v)
 	}
-	step := pointerUnescape.Replace(steps[0])
+	step := yamlx.Unescape(steps[0])
 	switch c := v.(type) {
 	case map[string]any:
 		item, ok := c[step]

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"fairlead/internal/fault"
+	"fairlead/internal/yamlx"
 )
 
 // Bounds of a form that is made from a schema. What lies deeper is asked for
@@ -108,7 +109,7 @@ func (f *judge) follow(s map[string]any) map[string]any {
 		var at any = f.root
 		for part := range strings.SplitSeq(strings.TrimPrefix(ref, "#/"), "/") {
 			m, _ := at.(map[string]any)
-			at = m[unescape(part)]
+			at = m[yamlx.Unescape(part)]
 		}
 		target, _ := at.(map[string]any)
 		s = overlay(target, without(s, "$ref"))

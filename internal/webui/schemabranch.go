@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"fairlead/internal/yamlx"
 )
 
 // Bounds of what is decided about a form by asking its schema.
@@ -276,7 +278,7 @@ func (o *objectFields) add(props map[string]any, required []any, when, whenText 
 		if there := o.at[key]; there != nil || child == nil || child["readOnly"] == true {
 			continue
 		}
-		c := o.f.node(child, place{o.n.Name + "/" + nameOf(key), o.pointer + "/" + escape(key), o.values[key], o.fresh && o.values[key] == nil, slices.Contains(required, any(key)), o.depth + 1})
+		c := o.f.node(child, place{o.n.Name + "/" + nameOf(key), o.pointer + "/" + yamlx.Escape(key), o.values[key], o.fresh && o.values[key] == nil, slices.Contains(required, any(key)), o.depth + 1})
 		c.When, c.WhenText = when, whenText
 		o.n.Children, o.at[key] = append(o.n.Children, c), c
 	}

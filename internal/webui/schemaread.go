@@ -63,7 +63,7 @@ func (rd *reader) object(n *Node, pointer string) (out map[string]any, said bool
 		}
 		key := c.Pointer[strings.LastIndexByte(c.Pointer, '/')+1:]
 		if v, ok := rd.value(c, pointer+"/"+key); ok {
-			out[unescape(key)], said = v, said || !c.Settled
+			out[yamlx.Unescape(key)], said = v, said || !c.Settled
 		}
 	}
 	return out, said

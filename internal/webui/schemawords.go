@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"fairlead/internal/yamlx"
 )
 
 func str(v any) string { s, _ := v.(string); return s }
@@ -97,7 +99,7 @@ func labelOf(s map[string]any, pointer string) string {
 	if t := str(s["title"]); t != "" {
 		return t
 	}
-	return Words(unescape(pointer[strings.LastIndexByte(pointer, '/')+1:]))
+	return Words(yamlx.Unescape(pointer[strings.LastIndexByte(pointer, '/')+1:]))
 }
 
 func fieldID(name string) string {
@@ -115,16 +117,8 @@ func fieldID(name string) string {
 	return b.String()
 }
 
-func escape(key string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
-}
-
 // nameOf is a property in the name of a field, where a ? is ours.
-func nameOf(key string) string { return strings.ReplaceAll(escape(key), "?", "~2") }
-
-func unescape(key string) string {
-	return strings.NewReplacer("~1", "/", "~0", "~").Replace(key)
-}
+func nameOf(key string) string { return strings.ReplaceAll(yamlx.Escape(key), "?", "~2") }
 
 // units by how a name ends: a number alone says too little.
 var units = []struct{ suffix, unit string }{

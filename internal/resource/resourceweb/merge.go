@@ -10,6 +10,7 @@ import (
 	"fairlead/internal/fault"
 	"fairlead/internal/resource"
 	"fairlead/internal/webui"
+	"fairlead/internal/yamlx"
 )
 
 // keepPrefix is before the JSON pointer in the name of the choice of a field
@@ -51,7 +52,7 @@ func (m *merging) settled() []mergeRow {
 func (row mergeRow) name() string {
 	parts := strings.Split(strings.TrimPrefix(row.pointer, "/"), "/")
 	for i, p := range parts {
-		parts[i] = strings.NewReplacer("~1", "/", "~0", "~").Replace(p)
+		parts[i] = yamlx.Unescape(p)
 	}
 	return strings.Join(parts, " › ")
 }
@@ -87,7 +88,7 @@ func (w *web) merged(r *webui.Request, f form) (webui.Answer, error) {
 	}
 	mine := f.inputs
 	for key := range base.Inputs { // a secret that was left empty stays as it is
-		if _, there := mine[key]; !there && slices.Contains(f.t.SecretInputs(base.Inputs), "/"+escapePointer(key)) {
+		if _, there := mine[key]; !there && slices.Contains(f.t.SecretInputs(base.Inputs), "/"+yamlx.Escape(key)) {
 			mine = maps.Clone(mine)
 			mine[key] = base.Inputs[key]
 		}
@@ -130,7 +131,7 @@ func (w *web) keepTheirs(r *webui.Request, f *form) error {
 
 // graft gives a copy of into in which what is at a path is as in from.
 func graft(into, from map[string]any, path []string) map[string]any {
-	key := strings.NewReplacer("~1", "/", "~0", "~").Replace(path[0])
+	key := yamlx.Unescape(path[0])
 	out := maps.Clone(into)
 	if out == nil {
 		out = map[string]any{}
@@ -147,8 +148,6 @@ func graft(into, from map[string]any, path []string) map[string]any {
 	}
 	return out
 }
-
-func escapePointer(key string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(key) }
 
 // merge gives what both wrote over what was there, and notes what differs.
 // Objects are looked into; a list is one value.
@@ -167,7 +166,7 @@ func (m *merging) merge(base, theirs, mine map[string]any, at string) map[string
 		bm, isB := b.(map[string]any)
 		tm, isT := t.(map[string]any)
 		vm, isV := v.(map[string]any)
-		pointer := at + "/" + escapePointer(key)
+		pointer := at + "/" + yamlx.Escape(key)
 		if isT && isV && (isB || !hadB) {
 			out[key] = m.merge(bm, tm, vm, pointer)
 			continue

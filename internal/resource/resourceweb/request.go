@@ -17,6 +17,7 @@ import (
 	"fairlead/internal/sqldb"
 	"fairlead/internal/template"
 	"fairlead/internal/webui"
+	"fairlead/internal/yamlx"
 )
 
 func (w *web) mountRequests() {
@@ -217,7 +218,7 @@ func unfilled(inputs map[string]any, parts []string) map[string]any {
 	if len(parts) == 0 {
 		return nil
 	}
-	out, key := maps.Clone(inputs), strings.NewReplacer("~1", "/", "~0", "~").Replace(parts[0])
+	out, key := maps.Clone(inputs), yamlx.Unescape(parts[0])
 	if inner, ok := out[key].(map[string]any); ok && len(parts) > 1 {
 		out[key] = unfilled(inner, parts[1:])
 		return out
