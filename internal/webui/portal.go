@@ -95,7 +95,7 @@ type View struct {
 	Stamp   string // what the page's Live would say now; "" asks it
 	API     string // the page's call of the API, to copy
 	CLI     string // and its command
-	Docs    string // address of its page of the manual
+	Docs    string // address of its page of the manual; the portal's by default
 	Bare    bool   // no shell around it: sign-in
 }
 
