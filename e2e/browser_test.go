@@ -50,6 +50,9 @@ func (b *browser) note(origin string, ev any) {
 	switch e := ev.(type) {
 	case *runtime.EventExceptionThrown:
 		what = "an exception: " + e.ExceptionDetails.Text
+		if of := e.ExceptionDetails.Exception; of != nil {
+			what += " " + of.Description + " in " + e.ExceptionDetails.URL
+		}
 	case *log.EventEntryAdded:
 		if e.Entry.Level == log.EntryLevelError {
 			what = "an error in the log: " + e.Entry.Text + " " + e.Entry.URL
