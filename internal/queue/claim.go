@@ -10,22 +10,38 @@ import (
 
 // claimSQL picks what is due so that teams share a lane: the n-th item of a
 // team ranks as if n-1 of its items ran already, on top of those that do. One
-// team's thousand requests so stand behind another's first.
+// team's thousand requests so stand behind another's first. Of each team only
+// as many are looked at as could be picked: what waits may be a lot.
 func claimSQL(db *sqldb.DB) string {
+	due := `SELECT q.key, q.team, q.due_at, row_number() OVER (PARTITION BY q.team ORDER BY q.due_at, q.key) AS place
+		FROM teams t CROSS JOIN `
+	if db.Dialect() == sqldb.Postgres {
+		due += `LATERAL (` + firstDue(`d.key, d.team, d.due_at`) + `) q`
+	} else {
+		due += `queue q WHERE q.key IN (` + firstDue(`d.key`) + `)`
+	}
 	return `
+	WITH RECURSIVE teams(team) AS (
+		SELECT min(team) FROM queue WHERE lane = $3 AND due_at IS NOT NULL
+		UNION ALL
+		SELECT (SELECT min(n.team) FROM queue n WHERE n.lane = $3 AND n.due_at IS NOT NULL AND n.team > t.team) FROM teams t WHERE t.team IS NOT NULL
+	)
 	UPDATE queue SET holder = $1, lease_until = $2, fence = fence + 1, attempts = attempts + 1, claimed_generation = generation
 	WHERE key IN (
 		SELECT key FROM queue WHERE due_at <= $4 AND lease_until <= $4 AND key IN (
-			SELECT due.key FROM (
-				SELECT key, team, due_at, row_number() OVER (PARTITION BY team ORDER BY due_at, key) AS place
-				FROM queue WHERE lane = $3 AND due_at <= $4 AND lease_until <= $4
-			) due LEFT JOIN (
-				SELECT team, count(*) AS n FROM queue WHERE lane = $3 AND lease_until > $4 GROUP BY team
+			SELECT due.key FROM (` + due + `) due LEFT JOIN (
+				SELECT team, count(*) AS n FROM queue WHERE lane = $3 AND lease_until > $4 AND lease_until > 0 GROUP BY team
 			) held ON held.team = due.team
 			ORDER BY coalesce(held.n, 0) + due.place, due.due_at, due.key LIMIT $5
 		)` + db.SkipLocked() + `
 	)
 	RETURNING key, lane, team, generation, fence, attempts, cancel_requested`
+}
+
+// firstDue is what is due of the team t, as many as could be picked.
+func firstDue(columns string) string {
+	return `SELECT ` + columns + ` FROM queue d WHERE d.lane = $3 AND d.team = t.team AND d.due_at <= $4 AND d.lease_until <= $4
+		ORDER BY d.due_at, d.key LIMIT $5`
 }
 
 // claim takes up to n keys of a lane.

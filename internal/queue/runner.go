@@ -91,6 +91,7 @@ func (r *Runner) lane(ctx, base context.Context, lane string, n int) {
 	free := n
 	var running sync.WaitGroup
 	defer running.Wait()
+	backlog := false // the last claim left nothing free: more may be waiting
 	for {
 		took := 0
 		if free > 0 {
@@ -106,6 +107,7 @@ func (r *Runner) lane(ctx, base context.Context, lane string, n int) {
 				})
 			}
 			took = len(claims)
+			backlog = free == 0
 		}
 		wait := r.o.Poll
 		if free > 0 && took == 0 {
@@ -122,16 +124,34 @@ func (r *Runner) lane(ctx, base context.Context, lane string, n int) {
 		case <-timer.C:
 		}
 		timer.Stop()
-		for drained := true; drained; {
-			select {
-			case <-freed:
-				free++
-			default:
-				drained = false
-			}
+		free += gather(freed, free, n, backlog)
+	}
+}
+
+// gather gives how many more places have fallen free. Behind a backlog it waits
+// a moment until a quarter of them has: what ends together is filled together,
+// and a claim for each place would cost more than the moment does.
+func gather(freed <-chan struct{}, free, all int, backlog bool) (more int) {
+	for {
+		select {
+		case <-freed:
+			more++
+			continue
+		default:
+		}
+		if !backlog || free+more == 0 || free+more >= (all+3)/4 {
+			return more
+		}
+		select {
+		case <-freed:
+			more++
+		case <-time.After(gatherFor):
+			return more
 		}
 	}
 }
+
+const gatherFor = 2 * time.Millisecond
 
 func (r *Runner) handle(base context.Context, c *Claim) {
 	ctx, cancel := context.WithCancelCause(base)

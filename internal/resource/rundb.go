@@ -75,9 +75,14 @@ func (s store) supersede(ctx context.Context, tx *sqldb.Tx, resourceID string, n
 	return n > 0, err
 }
 
+// stillOpen says that a run is not finished, in words that PostgreSQL does not
+// take for the index of all open runs: with no statistics, or with those of a
+// quiet hour, it would read that one through for each run.
+const stillOpen = `coalesce(finished_at, 0) = 0`
+
 // begin notes that an attempt of a run has started.
 func (s store) begin(ctx context.Context, tx *sqldb.Tx, runID string, fence int64) error {
-	return tx.Later(ctx, `UPDATE runs SET attempts = attempts + 1, fence = $2, started_at = coalesce(started_at, $3) WHERE id = $1 AND finished_at IS NULL`,
+	return tx.Later(ctx, `UPDATE runs SET attempts = attempts + 1, fence = $2, started_at = coalesce(started_at, $3) WHERE id = $1 AND `+stillOpen,
 		runID, fence, tx.Now().UnixMicro())
 }
 
@@ -94,12 +99,12 @@ func (s store) enter(ctx context.Context, tx *sqldb.Tx, runID string, fence int6
 		set += `, plan = $6, plan_digest = $7, passed = $8`
 		args = append(args, toJSON(g.plan), g.binding[gate.PartPlan], toJSON(g.passed))
 	}
-	return tx.Later(ctx, `UPDATE runs SET `+set+` WHERE id = $1 AND finished_at IS NULL`, args...)
+	return tx.Later(ctx, `UPDATE runs SET `+set+` WHERE id = $1 AND `+stillOpen, args...)
 }
 
 // waits notes that a run waits at a gate, with the plan to be looked at.
 func (s store) waits(ctx context.Context, tx *sqldb.Tx, runID string, plan engine.Plan) error {
-	return tx.Later(ctx, `UPDATE runs SET phase = 'waiting', plan = $2, plan_digest = $3 WHERE id = $1 AND finished_at IS NULL`, runID, toJSON(plan), PlanDigest(plan))
+	return tx.Later(ctx, `UPDATE runs SET phase = 'waiting', plan = $2, plan_digest = $3 WHERE id = $1 AND `+stillOpen, runID, toJSON(plan), PlanDigest(plan))
 }
 
 // lastPassed gives what the last run that succeeded with a revision passed the
@@ -121,11 +126,11 @@ func (s store) lastPassed(ctx context.Context, resourceID string, revision int64
 // finish closes a run that is still open.
 func (s store) finish(ctx context.Context, tx *sqldb.Tx, runID string, status RunStatus, code, message, hint string) error {
 	return tx.Later(ctx, `UPDATE runs SET status = $2, phase = 'done', error_code = $3, error_message = $4, error_hint = $5, finished_at = $6
-		WHERE id = $1 AND finished_at IS NULL`, runID, status, code, message, hint, tx.Now().UnixMicro())
+		WHERE id = $1 AND `+stillOpen, runID, status, code, message, hint, tx.Now().UnixMicro())
 }
 
 func (s store) askCancel(ctx context.Context, tx *sqldb.Tx, runID string, now time.Time) (bool, error) {
-	res, err := tx.ExecContext(ctx, `UPDATE runs SET cancel_requested_at = $2 WHERE id = $1 AND finished_at IS NULL`, runID, now.UnixMicro())
+	res, err := tx.ExecContext(ctx, `UPDATE runs SET cancel_requested_at = $2 WHERE id = $1 AND `+stillOpen, runID, now.UnixMicro())
 	if err != nil {
 		return false, err
 	}

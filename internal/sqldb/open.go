@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -179,15 +180,19 @@ func (db *DB) openPostgres(ctx context.Context, u string) error {
 		}
 	}
 	db.dialect, db.pgURL = Postgres, u
-	open := func(conns int) *sql.DB {
+	open := func(conns int, more map[string]string) *sql.DB {
+		cfg := cfg.Copy()
+		maps.Copy(cfg.RuntimeParams, more)
 		pool := sql.OpenDB(pipeConnector{stdlib.GetConnector(*cfg)})
 		pool.SetMaxOpenConns(conns)
 		pool.SetMaxIdleConns(conns) // a log-in costs more than a hundred statements
 		pool.SetConnMaxIdleTime(5 * time.Minute)
 		return pool
 	}
-	// The committer does not queue behind sixty readers.
-	db.write, db.read = open(2), open(14)
+	// The committer does not queue behind sixty readers. What it asks for it
+	// names by a key; a plan made while a table had one page, to read it through,
+	// would be kept while it grows to thousands.
+	db.write, db.read = open(2, map[string]string{"enable_seqscan": "off", "jit": "off"}), open(14, nil)
 	if err := db.write.PingContext(ctx); err != nil {
 		_ = db.closePools()
 		return openFailed(err)
