@@ -11,7 +11,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -123,21 +122,6 @@ func up(ctx context.Context, c conf.Server, out, errOut io.Writer) error {
 		err = nil
 	}
 	return err
-}
-
-// hurry lets a start make its garbage without stopping to collect it. What it
-// gives is for when the start is over: it waits until the first rush is too,
-// and hands the memory that nobody needs any more back to the system, once.
-func hurry() (calm func(context.Context)) {
-	percent := debug.SetGCPercent(400)
-	return func(ctx context.Context) {
-		debug.SetGCPercent(percent)
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Second):
-			debug.FreeOSMemory()
-		}
-	}
 }
 
 // firstLink prints the first administrator's sign-in link while nobody has
