@@ -75,7 +75,7 @@ func scanResource(row sqldb.Row) (Resource, error) {
 	var errs [5]error // values and not addresses of r, which would put each row of a list on the heap by itself
 	r.Inputs, errs[0] = readInputs(inputs)
 	r.Outputs, errs[1] = readOutputs(outputs)
-	r.Objects, errs[2] = array[engine.Object](objects)
+	r.Objects, errs[2] = readObjects(objects)
 	r.Drift, errs[3] = array[engine.Drift](drift)
 	r.sealed, errs[4] = array[string](sealed)
 	return r, errors.Join(errs[:]...)
@@ -107,10 +107,11 @@ func (f *fields) number() int64 {
 // readInputs reads recorded inputs with numbers as a template's Check gives
 // them.
 func readInputs(s string) (map[string]any, error) {
-	m := map[string]any{}
-	if s == "{}" {
+	m, ok := storedInputs(s)
+	if ok {
 		return m, nil
 	}
+	m = map[string]any{}
 	err := fromJSON(s, &m)
 	if m == nil {
 		m = map[string]any{}
@@ -119,16 +120,28 @@ func readInputs(s string) (map[string]any, error) {
 }
 
 func readOutputs(s string) (map[string]Output, error) {
-	m := map[string]Output{}
-	if s == "{}" {
+	m, ok := storedOutputs(s)
+	if ok {
 		return m, nil
 	}
+	m = map[string]Output{}
 	err := fromJSON(s, &m)
+	return numbered(m), err
+}
+
+func numbered(m map[string]Output) map[string]Output {
 	for name, o := range m {
 		o.Value = yamlx.Numbers(o.Value)
 		m[name] = o
 	}
-	return m, err
+	return m
+}
+
+func readObjects(s string) ([]engine.Object, error) {
+	if list, ok := storedObjects(s); ok {
+		return list, nil
+	}
+	return array[engine.Object](s)
 }
 
 // array reads a JSON array; most are empty, and a list has many.
