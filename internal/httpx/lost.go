@@ -46,7 +46,7 @@ func (i *idempotency) recover(rt *route, x *exchange, r *http.Request, body []by
 			x.problem(err, 0)
 			return
 		}
-	case r.Method == http.MethodDelete && rt.op.DefaultStatus == http.StatusNoContent:
+	case r.Method == http.MethodDelete && rt.described().DefaultStatus == http.StatusNoContent:
 		x.WriteHeader(http.StatusNoContent)
 		return
 	case found.Path == "" && (r.Method == http.MethodPatch || r.Method == http.MethodPut):
@@ -54,7 +54,7 @@ func (i *idempotency) recover(rt *route, x *exchange, r *http.Request, body []by
 	}
 	if rep := i.srv.show(found, x, r); rep != nil {
 		if rep.status = found.Status; rep.status == 0 {
-			rep.status = max(rt.op.DefaultStatus, http.StatusOK)
+			rep.status = max(rt.described().DefaultStatus, http.StatusOK)
 		}
 		x.location = c.header.Get("Location")
 		rep.write(x)

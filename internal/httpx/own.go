@@ -105,6 +105,8 @@ func writeJSON(w http.ResponseWriter, status int, v any) {
 // metrics are the server's own. Operations are labelled by id, so that their
 // number is known and no name of a resource becomes a label.
 type metrics struct {
+	mu       sync.Mutex
+	all      []*observer
 	took     *prometheus.HistogramVec
 	inFlight prometheus.Gauge
 	limited  prometheus.Counter
@@ -123,25 +125,51 @@ func newMetrics(reg *prometheus.Registry) *metrics {
 		panics:   prometheus.NewCounter(prometheus.CounterOpts{Name: "fairlead_http_panics_total", Help: "Handlers that panicked."}),
 		replayed: prometheus.NewCounter(prometheus.CounterOpts{Name: "fairlead_http_idempotent_replays_total", Help: "Replies given again for an Idempotency-Key."}),
 	}
-	reg.MustRegister(m.took, m.inFlight, m.limited, m.panics, m.replayed)
+	reg.MustRegister(m, m.inFlight, m.limited, m.panics, m.replayed)
 	return m
 }
 
-// observer is one operation's histograms by class of status, found once.
-type observer [6]prometheus.Observer
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(to chan<- *prometheus.Desc) { m.took.Describe(to) }
+
+// Collect implements prometheus.Collector. What nobody has asked for yet is
+// shown with zeros: a rate over a series that begins with its first request
+// would miss that one.
+func (m *metrics) Collect(to chan<- prometheus.Metric) {
+	m.mu.Lock()
+	all := m.all
+	m.mu.Unlock()
+	for _, o := range all {
+		o.find()
+	}
+	m.took.Collect(to)
+}
+
+// observer is one operation's histograms by class of status, found once: when
+// there is something to observe or somebody looks.
+type observer struct {
+	find  func()
+	class [6]prometheus.Observer
+}
 
 func (m *metrics) of(operation string) *observer {
 	o := &observer{}
-	for class, label := range []string{"", "1xx", "2xx", "3xx", "4xx", "5xx"} {
-		if label != "" {
-			o[class] = m.took.WithLabelValues(operation, label)
+	o.find = sync.OnceFunc(func() {
+		for class, label := range []string{"", "1xx", "2xx", "3xx", "4xx", "5xx"} {
+			if label != "" {
+				o.class[class] = m.took.WithLabelValues(operation, label)
+			}
 		}
-	}
+	})
+	m.mu.Lock()
+	m.all = append(m.all, o)
+	m.mu.Unlock()
 	return o
 }
 
 func (o *observer) observe(status int, took time.Duration) {
 	if class := status / 100; class >= 1 && class <= 5 {
-		o[class].Observe(took.Seconds())
+		o.find()
+		o.class[class].Observe(took.Seconds())
 	}
 }

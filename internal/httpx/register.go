@@ -25,14 +25,24 @@ func Register[I, O any](api huma.API, op huma.Operation, handler func(context.Co
 	})
 	// The gate has read the body by then, within its own limits.
 	op.MaxBodyBytes, op.BodyReadTimeout = -1, -1
-	describe(&op)
-	huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {
-		out, err := handler(ctx, in)
-		if err != nil {
-			return nil, Err(ctx, err)
-		}
-		return out, nil
+	serverOf(api).declare(op, func(api huma.API, op huma.Operation) {
+		describe(&op)
+		huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {
+			out, err := handler(ctx, in)
+			if err != nil {
+				return nil, Err(ctx, err)
+			}
+			return out, nil
+		})
 	})
+}
+
+func serverOf(api huma.API) *Server {
+	d, ok := api.(*declared)
+	if !ok {
+		panic("httpx: this API was not made by httpx.New")
+	}
+	return d.srv
 }
 
 // Public marks an operation that needs no credentials.

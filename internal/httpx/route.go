@@ -15,13 +15,36 @@ import (
 	"fairlead/internal/principal"
 )
 
-// adapter lets huma register on our mux, each operation behind its own gate.
+// adapter hands what huma makes of an operation to the route that asked for it.
 type adapter struct{ srv *Server }
 
 // Handle implements huma.Adapter.
 func (a *adapter) Handle(op *huma.Operation, handler func(huma.Context)) {
-	s := a.srv
-	rt := &route{srv: s, op: op, name: op.OperationID, handle: handler, maxBody: s.o.MaxBody, timeout: s.o.RequestTimeout}
+	a.srv.reads.full, a.srv.reads.handle = op, handler
+}
+
+// ServeHTTP implements huma.Adapter.
+func (a *adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.srv.ServeHTTP(w, r) }
+
+// route is one operation and the gate before it.
+type route struct {
+	srv      *Server
+	op       huma.Operation // as declared
+	name     string
+	read     func()             // has huma read it, once
+	full     *huma.Operation    // as huma completed it; see described
+	handle   func(huma.Context) // after read
+	public   bool
+	mutation bool
+	maxBody  int64
+	timeout  time.Duration
+	traits   traits
+	seen     *observer
+}
+
+func newRoute(s *Server, op huma.Operation) *route {
+	op.Method = strings.ToUpper(op.Method)
+	rt := &route{srv: s, op: op, name: op.OperationID, maxBody: s.o.MaxBody, timeout: s.o.RequestTimeout}
 	if rt.name == "" {
 		rt.name = strings.ToLower(op.Method) + " " + op.Path
 	}
@@ -35,25 +58,7 @@ func (a *adapter) Handle(op *huma.Operation, handler func(huma.Context)) {
 	}
 	rt.mutation = op.Method != http.MethodGet && op.Method != http.MethodHead && op.Method != http.MethodOptions
 	rt.seen = s.metrics.of(rt.name)
-	s.routes = append(s.routes, rt)
-	s.mux.Handle(strings.ToUpper(op.Method)+" "+op.Path, rt)
-}
-
-// ServeHTTP implements huma.Adapter.
-func (a *adapter) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.srv.ServeHTTP(w, r) }
-
-// route is one operation and the gate before it.
-type route struct {
-	srv      *Server
-	op       *huma.Operation
-	name     string
-	handle   func(huma.Context)
-	public   bool
-	mutation bool
-	maxBody  int64
-	timeout  time.Duration
-	traits   traits
-	seen     *observer
+	return rt
 }
 
 // ServeHTTP is the way of every operation: who are you, not too much, how big,
@@ -114,7 +119,8 @@ func (rt *route) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (rt *route) call(w http.ResponseWriter, r *http.Request) {
-	rt.handle(humago.NewContext(rt.op, r, w))
+	op := rt.described()
+	rt.handle(humago.NewContext(op, r, w))
 }
 
 // admit finds out who asks, counts the request against them and refuses
@@ -202,12 +208,9 @@ type Route struct {
 // Routes lists every operation of an API made by New, hidden ones too, by path
 // and method.
 func Routes(api huma.API) []Route {
-	a, ok := api.Adapter().(*adapter)
-	if !ok {
-		panic("httpx.Routes: this API was not made by httpx.New")
-	}
-	out := make([]Route, 0, len(a.srv.routes))
-	for _, rt := range a.srv.routes {
+	s := serverOf(api)
+	out := make([]Route, 0, len(s.routes))
+	for _, rt := range s.routes {
 		out = append(out, Route{
 			Method: rt.op.Method, Path: rt.op.Path, OperationID: rt.op.OperationID, Public: rt.public,
 			Stream: rt.traits.stream, Sensitive: rt.traits.sensitive, Hidden: rt.op.Hidden,

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -58,7 +59,9 @@ type Server struct {
 	o         Options
 	log       *slog.Logger
 	mux       *http.ServeMux
-	api       huma.API
+	api       *declared
+	reading   sync.Mutex // of operations by huma, one after the other
+	reads     *route     // the one that is being read
 	routes    []*route
 	pages     []PageRoute
 	lost      func(http.ResponseWriter, *http.Request, error)
@@ -95,7 +98,7 @@ func New(o Options) (huma.API, *Server) {
 	s.idem = newIdempotency(s, o.DB)
 	s.other = &route{srv: s, name: "other", public: true, seen: s.metrics.of("other")}
 	useOurErrors()
-	s.api = huma.NewAPI(config(o), &adapter{s})
+	s.api = &declared{huma.NewAPI(config(o), &adapter{s}), s}
 	s.mountOwn()
 	return s.api, s
 }
@@ -143,6 +146,7 @@ func config(o Options) huma.Config {
 	c.RejectUnknownQueryParameters = true
 	c.Info.Description = o.Description
 	c.Servers = []*huma.Server{{URL: "/"}}
+	c.Components.Schemas = &schemas{Registry: c.Components.Schemas}
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"token":   {Type: "http", Scheme: "bearer", Description: "An API token, made with `fairlead token create`"},
 		"session": {Type: "apiKey", In: "cookie", Name: SessionCookie, Description: "A session, made by signing in"},

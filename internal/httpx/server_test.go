@@ -413,6 +413,9 @@ func TestHealthReadinessMetrics(t *testing.T) {
 	}
 	ask(t, ts, "GET", "/api/v1/things/some-name", "", "Authorization", "Bearer ann")
 	_, body := ask(t, ts, "GET", "/metrics", "")
+	if !strings.Contains(body, `fairlead_http_request_duration_seconds_count{operation="get-thing",status="5xx"} 0`) || !strings.Contains(body, `{operation="create-thing",status="2xx"} 0`) {
+		t.Errorf("what nobody asked for is not shown as zero: %s", body)
+	}
 	if !strings.Contains(body, `fairlead_http_request_duration_seconds_count{operation="get-thing",status="2xx"} 1`) || strings.Contains(body, "some-name") {
 		t.Error(body)
 	}

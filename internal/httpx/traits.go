@@ -20,6 +20,7 @@ type traits struct {
 	recovered FindLost
 	maxBody   int64
 	timeout   time.Duration
+	amend     func(*huma.Operation, huma.Registry)
 }
 
 const traitsKey = "fairlead.traits"
@@ -69,6 +70,12 @@ func Repeatable(op huma.Operation) huma.Operation {
 // Within sets the time limit of an operation that takes longer than others.
 func Within(op huma.Operation, d time.Duration) huma.Operation {
 	return with(op, func(t *traits) { t.timeout = d })
+}
+
+// Amended has f change what huma made of an operation's types, before the
+// operation is asked for the first time.
+func Amended(op huma.Operation, f func(op *huma.Operation, schemas huma.Registry)) huma.Operation {
+	return with(op, func(t *traits) { t.amend = f })
 }
 
 // describe adds to the document what the gate does for every operation.

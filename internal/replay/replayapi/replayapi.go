@@ -72,15 +72,18 @@ type BacktestSummary struct {
 
 // Register adds the operation.
 func Register(api huma.API, svc *replay.Service) {
-	line := api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[BacktestLine](), true, "BacktestLine")
 	op := huma.Operation{
 		OperationID: "backtest-guardrails", Method: http.MethodPost, Path: "/api/v1/guardrails/backtest", Tags: []string{"Guardrails"},
 		Summary: "Try what a bundle would have decided",
 		Description: "Replays recorded decisions, and looks at what stands there, with a stored version (?name) or a folder that is not pushed (a tar as the body). " +
 			"Nothing is changed; that it was done is in the audit log. The answer is lines of JSON: progress, then what would be different, then a summary.",
 		DefaultStatus: http.StatusOK, MaxBodyBytes: bundle.MaxArchive, RequestBody: &huma.RequestBody{Description: "The folder, when it is not pushed"},
-		Responses: map[string]*huma.Response{"200": {Description: "Lines of JSON", Content: map[string]*huma.MediaType{"application/x-ndjson": {Schema: line}}}},
 	}
+	op = httpx.Amended(op, func(op *huma.Operation, schemas huma.Registry) {
+		line := schemas.Schema(reflect.TypeFor[BacktestLine](), true, "BacktestLine")
+		op.Responses["200"] = &huma.Response{Description: "Lines of JSON", Content: map[string]*huma.MediaType{"application/x-ndjson": {Schema: line}}}
+		op.RequestBody.Required = false // huma takes every raw body for required
+	})
 	httpx.Register(api, httpx.Repeatable(op), func(ctx context.Context, in *input) (*huma.StreamResponse, error) {
 		ask, err := in.ask()
 		if err != nil {
@@ -88,7 +91,6 @@ func Register(api huma.API, svc *replay.Service) {
 		}
 		return start(ctx, svc, ask)
 	})
-	op.RequestBody.Required = false // huma takes every raw body for required
 }
 
 type input struct {
