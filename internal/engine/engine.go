@@ -156,6 +156,14 @@ type Pauser interface {
 	CanPause(t Template) bool
 }
 
+// Asker is an Engine whose Apply may be called before its caller has recorded
+// that it is: until the request's Fenced has answered, Apply takes what keeps
+// others out and looks, changes nothing, and says nothing to Progress. The
+// caller's Fenced answers when the record is durable.
+type Asker interface {
+	AsksBeforeItActs()
+}
+
 // Runner is an Engine that works with a program: one that it runs, or a server.
 type Runner interface {
 	// Program tells of it, as far as it can: an error says why the engine

@@ -34,6 +34,8 @@ func (w *work) apply(ctx context.Context) error {
 	if w.destructive(req, plan) {
 		return w.refuseRepair(ctx, shown)
 	}
+	call := w.begin(ctx, req, plan)
+	defer call.stop()
 	if on, err := w.enter(ctx, "run.apply", Applying, shown); !on {
 		return err
 	}
@@ -42,7 +44,7 @@ func (w *work) apply(ctx context.Context) error {
 	}
 	var result engine.Result
 	err = w.external(ctx, "applying", "engine.apply", func() error {
-		result, err = w.eng.Apply(ctx, req, plan, w.log)
+		result, err = call.finish()
 		return err
 	})
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -244,6 +245,63 @@ func (s *suite) fencedOff(t *testing.T) {
 		}
 	}
 }
+
+// asks calls an engine early, if it is one that can be: until it may act it
+// changes nothing and says nothing, and what it is told then is its answer.
+func (s *suite) asks(t *testing.T) {
+	e, req := s.New(t, nil), s.fresh(t)
+	if _, ok := e.(engine.Asker); !ok {
+		return
+	}
+	before, refused := s.world(t), errors.New("it may not")
+	for _, answer := range []error{refused, nil} {
+		asked, may, said := make(chan struct{}), make(chan error, 1), &steps{}
+		early := req
+		early.Fenced = func(ctx context.Context) error {
+			close(asked)
+			select {
+			case err := <-may:
+				return err
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		var res engine.Result
+		over := make(chan error, 1)
+		go func() {
+			var err error
+			res, err = e.Apply(t.Context(), early, engine.Plan{}, said)
+			over <- err
+		}()
+		<-asked
+		if got := s.world(t); got != before {
+			t.Fatalf("it changed something before it was allowed to:\n%s\n%s", before, got)
+		}
+		if n := said.n.Load(); n > 0 {
+			t.Fatalf("it said %d things before it was allowed to act", n)
+		}
+		may <- answer
+		if err := <-over; !errors.Is(err, answer) {
+			t.Fatalf("it was told %v and says %v", answer, err)
+		}
+		if got := s.world(t); answer != nil && got != before {
+			t.Fatalf("it was not allowed to, and changed something:\n%s\n%s", before, got)
+		}
+		if answer == nil {
+			if o := s.observe(t, e, after(req, res)); o.Err != nil || o.Presence != engine.Present {
+				t.Fatalf("it was allowed to, and what it made is %+v", o)
+			}
+		}
+	}
+	if s.World != nil && s.world(t) == before {
+		t.Fatal("the world's picture does not show what was made, so no comparison of it means anything")
+	}
+}
+
+// steps counts what an engine says.
+type steps struct{ n atomic.Int64 }
+
+func (s *steps) Step(string, ...any) { s.n.Add(1) }
 
 func (s *suite) destroyTwice(t *testing.T) {
 	e, req := s.New(t, nil), s.fresh(t)

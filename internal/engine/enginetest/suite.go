@@ -82,6 +82,7 @@ func Run(t *testing.T, h Harness) {
 		{"LostIsNeverMadeAgain", s.lost, h.Lose != nil},
 		{"DestroyTwice", s.destroyTwice, true},
 		{"FencedOffChangesNothing", s.fencedOff, true},
+		{"AsksBeforeItActs", s.asks, true},
 		{"DestroyCutOffAnywhere", s.destroyCutOff, true},
 		{"ObserveKeepsOrder", s.observeOrder, true},
 		{"ObserveSeesTampering", s.tampers, len(h.Tampers) > 0},

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"fairlead/internal/engine"
@@ -24,9 +25,12 @@ func (e *Engine) Apply(ctx context.Context, req engine.Request, _ engine.Plan, p
 	if err != nil {
 		return engine.Result{}, err
 	}
-	job := &applying{want: w, progress: p, recorded: previousPassword(req.Previous, w)}
+	job := newApplying(w, p, previousPassword(req.Previous, w))
+	if job.recorded.Empty() && !job.mayTake() {
+		go job.draft() // while the lock is taken and the server is looked at
+	}
 	var res engine.Result
-	err = w.server.locked(ctx, lockKey(w.ref.Installation, w.ref.ID), req.Check, func(ses *session) error {
+	err = w.server.lockedFirst(ctx, lockKey(w.ref.Installation, w.ref.ID), req.Check, func(ses *session) error {
 		if err := job.converge(ses); err != nil {
 			return err
 		}
@@ -41,12 +45,12 @@ func (e *Engine) Apply(ctx context.Context, req engine.Request, _ engine.Plan, p
 				return err
 			}
 		}
+		if job.took {
+			ses.unlocked = e.lostOne // only then: the sweep leaves alone what is still locked
+		}
 		res, err = job.next.result(w, job.password)
 		return err
 	})
-	if job.took {
-		e.lostOne() // only now: the sweep leaves alone what is still locked
-	}
 	if err != nil {
 		return engine.Result{}, err
 	}
@@ -70,8 +74,29 @@ type applying struct {
 	progress engine.Progress
 	recorded redact.Secret // password of the active log-in, as it was noted; empty when it was not
 	password redact.Secret // the one that works after this
+	draft    func() drafted
 	next     state
 	took     bool // a prepared database
+}
+
+// drafted is a new password with its verifier, which takes a millisecond to make.
+type drafted struct {
+	password redact.Secret
+	verifier string
+	err      error
+}
+
+func newApplying(w *want, p engine.Progress, recorded redact.Secret) *applying {
+	return &applying{want: w, progress: p, recorded: recorded, draft: sync.OnceValue(func() drafted {
+		d := drafted{password: newPassword()}
+		d.verifier, d.err = verifier(d.password)
+		return d
+	})}
+}
+
+// mayTake tells whether the resource may have a database of the pool.
+func (a *applying) mayTake() bool {
+	return a.pool && a.server.e.opt.Pool > 0 && a.ref.Installation == a.server.e.opt.Installation && a.state.Active == "a" && !a.paused
 }
 
 // converge makes roles and database as wanted.
@@ -92,14 +117,20 @@ func (a *applying) attempt(ses *session, first bool) error {
 	if err != nil {
 		return err
 	}
+	if err := ses.allowed(); err != nil {
+		return err
+	}
 	if err := a.check(wd); err != nil {
 		return err
 	}
-	if wd.db == nil {
-		if len(a.extensions) > 0 {
-			if err := ses.query("available", a.available); err != nil {
-				return err
-			}
+	if wd.db == nil && len(a.extensions) > 0 {
+		if err := ses.query("available", a.available); err != nil {
+			return err
+		}
+	}
+	if first && wd.db == nil && len(wd.roles) == 0 && a.mayTake() {
+		if done, err := a.fromPool(ses, wd); done || err != nil {
+			return err
 		}
 	}
 	set, err := a.choosePassword(wd)
@@ -115,11 +146,6 @@ func (a *applying) attempt(ses *session, first bool) error {
 		}
 		early, late := script(changes)
 		return a.finish(ses, early, late)
-	}
-	if first && len(wd.roles) == 0 && !a.paused {
-		if done, err := a.fromPool(ses, wd, set); done || err != nil {
-			return err
-		}
 	}
 	wd.db = a.fresh(wd.facts)
 	a.progress.Step("creating database %s on %s", a.names.Database, a.server.Name)
@@ -149,44 +175,52 @@ func script(changes []change) (early, late string) {
 // is no such role, no recorded password, or one that someone else changed.
 func (a *applying) choosePassword(wd *world) (verifiers, error) {
 	login := a.names.login(a.state.Active)
-	a.password = a.recorded
+	a.carryOn()
+	if wd.roles[login] != nil && !a.recorded.Empty() && !a.passwordDrifted(wd, login) {
+		a.password = a.recorded
+		return nil, nil
+	}
+	var d drafted
+	if a.recorded.Empty() {
+		d = a.draft()
+	} else {
+		d.password = a.recorded
+		d.verifier, d.err = verifier(a.recorded)
+	}
+	if d.err != nil {
+		return nil, fault.New(fault.Internal, "verifier_failed", "the password's verifier could not be made").WithCause(d.err)
+	}
+	a.password, a.next.Verifiers[login] = d.password, hashed(d.verifier)
+	return verifiers{login: d.verifier}, nil
+}
+
+// carryOn begins the state that is noted after this with the one before.
+func (a *applying) carryOn() {
 	a.next = a.state
 	a.next.Server = a.server.Name
 	a.next.Verifiers = maps.Clone(a.state.Verifiers)
 	if a.next.Verifiers == nil {
 		a.next.Verifiers = map[string]string{}
 	}
-	if wd.roles[login] != nil && !a.password.Empty() && !a.passwordDrifted(wd, login) {
-		return nil, nil
-	}
-	if a.password.Empty() {
-		a.password = newPassword()
-	}
-	v, err := verifier(a.password)
-	if err != nil {
-		return nil, fault.New(fault.Internal, "verifier_failed", "the password's verifier could not be made").WithCause(err)
-	}
-	a.next.Verifiers[login] = hashed(v)
-	return verifiers{login: v}, nil
 }
 
 // fromPool takes a prepared database and its roles by renaming them, and tells
 // whether there was one.
-func (a *applying) fromPool(ses *session, wd *world, set verifiers) (bool, error) {
-	if !a.pool || a.server.e.opt.Pool == 0 || a.ref.Installation != a.server.e.opt.Installation || a.state.Active != "a" {
-		return false, nil
-	}
+func (a *applying) fromPool(ses *session, wd *world) (bool, error) {
 	taken, err := ses.take()
 	if err != nil || taken == "" {
 		return false, err
 	}
 	a.took = true
 	a.progress.Step("taking a prepared database")
-	mark := a.marker.String()
+	var set verifiers
 	if sp, ok := a.server.e.spare(taken); ok {
-		a.password, set = sp.password, nil
-		a.next.Verifiers[a.names.A] = sp.hash
+		a.carryOn()
+		a.password, a.next.Verifiers[a.names.A] = sp.password, sp.hash
+	} else if set, err = a.choosePassword(wd); err != nil {
+		return true, err
 	}
+	mark := a.marker.String()
 	wd.db = &seenDatabase{name: a.names.Database, owner: a.names.Owner, ownerACL: 3}
 	wd.roles[a.names.Owner] = &seenRole{name: a.names.Owner, comment: []byte(mark), limit: -1, members: []string{a.names.A}}
 	wd.roles[a.names.A] = &seenRole{name: a.names.A, comment: []byte(mark), limit: -1, memberOf: []string{a.names.Owner}, verifier: a.state.Verifiers[a.names.A]}
@@ -239,6 +273,10 @@ func (a *applying) create(ses *session, changes []change) error {
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ses.ctx), time.Second)
 		defer cancel()
 		_ = second.conn.Conn().Close(closing) // rolls back
+		return err
+	}
+	if !a.paused {
+		a.server.greet(a.names.Database)
 	}
 	return err
 }

@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"fairlead/internal/engine"
@@ -37,7 +38,7 @@ func deleting(t enginetest.Tamper) enginetest.Tamper {
 
 func harness(change func(*postgres.Options)) enginetest.Harness {
 	prefix := unique("c")
-	prefix = "c" + prefix[len(prefix)-6:]
+	prefix = "c" + strings.ReplaceAll(prefix[len(prefix)-6:], "-", "x") // as it is in the objects' names
 	tamper := func(name, format string) enginetest.Tamper {
 		return enginetest.Tamper{Name: name, Severity: engine.Heal, Do: func(t *testing.T, res engine.Result) {
 			db := text(res, "database")

@@ -78,6 +78,10 @@ type Engine struct {
 	wake    chan struct{} // the pool lost one
 	closing sync.Once
 
+	life     context.Context // ends with Close
+	end      context.CancelFunc
+	greeting sync.WaitGroup
+
 	mu     sync.Mutex
 	spares map[string]spare // prepared database -> its log-in's password
 	taken  time.Time        // when the pool last lost one
@@ -89,6 +93,7 @@ var (
 	_ engine.Validator  = (*Engine)(nil)
 	_ engine.DryPlanner = (*Engine)(nil)
 
+	_ engine.Asker       = (*Engine)(nil)
 	_ engine.Snapshotter = (*Engine)(nil)
 	_ engine.Pauser      = (*Engine)(nil)
 	_ engine.Ejector     = (*Engine)(nil)
@@ -106,6 +111,7 @@ func New(opt Options) (*Engine, error) {
 		return nil, fault.New(fault.Invalid, "postgres_options_invalid", "no PostgreSQL server is given")
 	}
 	e := &Engine{opt: opt, servers: map[string]*server{}, allowed: map[string]bool{}, wake: make(chan struct{}, 1), spares: map[string]spare{}}
+	e.life, e.end = context.WithCancel(context.Background())
 	for _, x := range opt.Extensions {
 		if !extensionName.MatchString(x) {
 			return nil, fault.New(fault.Invalid, "postgres_options_invalid", "%q is not the name of an extension", x)
@@ -153,11 +159,17 @@ func setDefaults(opt *Options) {
 // Close ends the connections. Calls in flight fail.
 func (e *Engine) Close() {
 	e.closing.Do(func() {
+		e.end()
+		e.greeting.Wait()
 		for _, s := range e.servers {
 			s.pool.Close()
 		}
 	})
 }
+
+// AsksBeforeItActs implements engine.Asker: Apply asks when it has the lock and
+// has looked.
+func (e *Engine) AsksBeforeItActs() {}
 
 // hit marks a point before or after a call to a server.
 func (e *Engine) hit(point string) {

@@ -6,6 +6,7 @@ import (
 
 	"fairlead/internal/engine"
 	"fairlead/internal/fault"
+	"fairlead/internal/redact"
 )
 
 // Rotate implements engine.Rotator. The two log-in roles take turns: the idle
@@ -28,7 +29,7 @@ func (e *Engine) Rotate(ctx context.Context, req engine.Request, rotation string
 		w.state.Former = "" // the rotation before this one ended it
 	}
 	w.state.Active, w.state.Overlap, w.state.Rotation = other(w.state.Active), true, rotation
-	job := &applying{want: w, progress: p}
+	job := newApplying(w, p, redact.Secret{})
 	login := w.names.login(w.state.Active)
 	var res engine.Result
 	err = w.server.locked(ctx, lockKey(w.ref.Installation, w.ref.ID), req.Check, func(ses *session) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -139,38 +140,69 @@ func (s *server) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 // resource goes through it, so that losing the lock means losing the hand.
 type session struct {
 	*server
-	ctx  context.Context // of the caller
-	conn *pgxpool.Conn
+	ctx      context.Context // of the caller
+	conn     *pgxpool.Conn
+	allowed  func() error // waits for the answer whether the caller is still the one to act
+	unlocked func()       // called when the locks are let go; may be nil
 }
 
 // locked runs f while holding the advisory lock key, when check says then that
 // the caller is still the one to act.
 func (s *server) locked(ctx context.Context, key int64, check func(context.Context) error, f func(*session) error) error {
-	return s.with2(ctx, func(call context.Context, conn *pgxpool.Conn) error {
-		ses := &session{server: s, ctx: ctx, conn: conn}
-		if err := ses.lock(key, check); err != nil {
-			return err
-		}
-		defer ses.unlock()
-		// Whoever has a newer claim comes to this lock later, and finds our
-		// work done or our session at its mercy.
-		if err := check(ctx); err != nil {
+	return s.lockedFirst(ctx, key, check, func(ses *session) error {
+		if err := ses.allowed(); err != nil {
 			return err
 		}
 		return f(ses)
 	})
 }
 
+// lockedFirst runs f while holding the advisory lock key, and check meanwhile:
+// f may look, and changes nothing before allowed has given no error. Whoever
+// has a newer claim comes to this lock later, and finds our work done or our
+// session at its mercy. The lock is let go behind the caller's back: nobody
+// waits for that but who wants the lock next.
+func (s *server) lockedFirst(ctx context.Context, key int64, check func(context.Context) error, f func(*session) error) error {
+	conn, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	asking, stop := context.WithCancel(ctx)
+	defer stop()
+	ses := &session{server: s, ctx: ctx, conn: conn, allowed: sync.OnceValue(func() error { return check(asking) })}
+	if err := ses.lock(key, check); err != nil {
+		conn.Release()
+		return err
+	}
+	defer func() {
+		go func() {
+			ses.unlock()
+			conn.Release()
+			if ses.unlocked != nil {
+				ses.unlocked()
+			}
+		}()
+	}()
+	go ses.allowed() //nolint:errcheck // f asks for the answer
+	return f(ses)
+}
+
 // with2 is with, without a bound on the whole: each statement has its own.
 func (s *server) with2(ctx context.Context, f func(context.Context, *pgxpool.Conn) error) error {
-	call, cancel := context.WithTimeout(ctx, s.e.opt.StatementTimeout)
-	conn, err := s.acquire(call)
-	cancel()
+	conn, err := s.connect(ctx)
 	if err != nil {
-		return s.fault(ctx, "connect", err)
+		return err
 	}
 	defer conn.Release()
 	return f(ctx, conn)
+}
+
+// connect is acquire, within the statement timeout.
+func (s *server) connect(ctx context.Context) (*pgxpool.Conn, error) {
+	call, cancel := context.WithTimeout(ctx, s.e.opt.StatementTimeout)
+	defer cancel()
+	conn, err := s.acquire(call)
+	return conn, s.fault(ctx, "connect", err)
 }
 
 // lock takes the resource's lock for the session, and waits until no second
@@ -231,24 +263,40 @@ func (ses *session) query(op string, f func(context.Context, *pgx.Conn) error) e
 func (s *server) inside(ctx context.Context, op, database string, statements ...string) error {
 	call, cancel := context.WithTimeout(ctx, s.e.opt.StatementTimeout+5*time.Second)
 	defer cancel()
-	cfg := s.pool.Config().ConnConfig
-	cfg.Database = database
 	s.e.hit("postgres." + op + ".before")
-	err := func() error {
-		conn, err := pgx.ConnectConfig(call, cfg)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = conn.Close(context.WithoutCancel(call)) }()
-		for _, sql := range statements {
-			if _, err := conn.PgConn().Exec(call, sql).ReadAll(); err != nil {
-				return err
-			}
-		}
-		return nil
-	}()
+	err := s.visit(call, database, statements...)
 	s.e.hit("postgres." + op + ".after")
 	return s.fault(ctx, op, err)
+}
+
+// visit connects to a database and runs statements there.
+func (s *server) visit(ctx context.Context, database string, statements ...string) error {
+	cfg := s.pool.Config().ConnConfig
+	cfg.Database = database
+	conn, err := pgx.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	for _, sql := range statements {
+		if _, err := conn.PgConn().Exec(ctx, sql).ReadAll(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// greet visits a database that was just made, so that PostgreSQL's caches for
+// it are on the disk when its tenant comes, who would else wait for them. It
+// goes on behind the caller's back, and does no harm when it fails.
+func (s *server) greet(database string) {
+	s.e.greeting.Go(func() {
+		ctx, cancel := context.WithTimeout(s.e.life, 2*time.Second)
+		defer cancel()
+		if err := s.visit(ctx, database); err != nil {
+			s.e.opt.Log.DebugContext(ctx, "a new database could not be visited", "server", s.Name, "database", database, "error", err)
+		}
+	})
 }
 
 func hasCode(err error, codes ...string) bool {
