@@ -40,9 +40,14 @@
 // after a Destroy looked. A worker that waits too long ends the holder's
 // session: it has the fenced claim, so the holder is stale.
 //
+// Apply may be called early (engine.Asker): it takes the lock and looks while
+// its caller still records that the run goes on, and then asks.
+//
 // A new database's roles are made on a second connection while the server
 // copies the files; its transaction holds a second lock, waits for the database,
-// finishes it and commits once. Setting a stale worker aside ends both.
+// finishes it and commits once. Setting a stale worker aside ends both. Then
+// the database is visited, in the background: the first connection to one fills
+// PostgreSQL's caches for it on the disk, which takes longer than to log in.
 //
 // # The pool
 //
