@@ -34,7 +34,7 @@ func (w *work) apply(ctx context.Context) error {
 	if w.destructive(req, plan) {
 		return w.refuseRepair(ctx, shown)
 	}
-	call := w.begin(ctx, req, plan)
+	call := w.begin(ctx, req, plan, adoption == nil) // an adoption takes the engine's locks itself
 	defer call.stop()
 	if on, err := w.enter(ctx, "run.apply", Applying, shown); !on {
 		return err

@@ -10,7 +10,8 @@ import (
 
 // early is an Apply that is begun while it is still being recorded that the
 // run goes on, with an engine that asks before it acts: it takes its locks and
-// looks meanwhile. With other engines it begins when it may act.
+// looks meanwhile. With other engines, or when something else is to be done
+// with the engine first, it begins when it may act.
 type early struct {
 	call    func() (engine.Result, error)
 	allowed chan struct{} // closed when it may act
@@ -20,12 +21,14 @@ type early struct {
 	err     error
 }
 
-func (w *work) begin(ctx context.Context, req engine.Request, plan engine.Plan) *early {
+// begin makes the call; now says that it may begin.
+func (w *work) begin(ctx context.Context, req engine.Request, plan engine.Plan, now bool) *early {
 	a := &early{allowed: make(chan struct{})}
 	ctx, a.end = context.WithCancelCause(ctx)
 	_, asks := w.eng.(engine.Asker)
 	fenced := req.Fenced
-	if asks && fenced != nil {
+	now = now && asks && fenced != nil
+	if now {
 		req.Fenced = func(ctx context.Context) error {
 			select {
 			case <-a.allowed:
@@ -36,7 +39,7 @@ func (w *work) begin(ctx context.Context, req engine.Request, plan engine.Plan) 
 		}
 	}
 	a.call = func() (engine.Result, error) { return w.eng.Apply(ctx, req, plan, w.log) }
-	if asks && fenced != nil {
+	if now {
 		a.done = make(chan struct{})
 		go a.run()
 	}
