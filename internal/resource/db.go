@@ -206,11 +206,11 @@ func (s store) find(ctx context.Context, q sqldb.Querier, envID, name string) (R
 	if strings.Contains(name, "_") { // an id: names have no underscore
 		which = `r.id = $2`
 	}
-	return scanResource(q.QueryRowContext(ctx, `SELECT `+resourceColumns+` WHERE r.environment_id = $1 AND `+which, envID, name))
+	return scanResource(q.QueryRowContext(s.db.Brief(ctx), `SELECT `+resourceColumns+` WHERE r.environment_id = $1 AND `+which, envID, name))
 }
 
 func (s store) byID(ctx context.Context, q sqldb.Querier, id string) (Resource, error) {
-	return scanResource(q.QueryRowContext(ctx, `SELECT `+resourceColumns+` WHERE r.id = $1`, id))
+	return scanResource(q.QueryRowContext(s.db.Brief(ctx), `SELECT `+resourceColumns+` WHERE r.id = $1`, id))
 }
 
 // lock gives the resource for a change; others wait until the commit.

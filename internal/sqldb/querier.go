@@ -27,6 +27,18 @@ type Reader struct {
 // used on PostgreSQL: writes go through Write.
 func (db *DB) Read() Reader { return Reader{db.read, db.readPrepared} }
 
+// Brief is ctx for a statement that an index answers at once: it is over sooner
+// than it could be stopped, and to be able to costs it two goroutines. On
+// PostgreSQL, which may be out of reach, and once ctx has ended, it is ctx.
+// Whoever waits for a connection with it does not give up: use it for nothing
+// that is asked for while rows of another statement are open.
+func (db *DB) Brief(ctx context.Context) context.Context {
+	if db.dialect != SQLite || ctx.Err() != nil {
+		return ctx
+	}
+	return context.WithoutCancel(ctx)
+}
+
 // ExecContext implements Querier.
 func (r Reader) ExecContext(context.Context, string, ...any) (sql.Result, error) {
 	return nil, errors.New("sqldb: Exec on the read pool; use DB.Write")
