@@ -140,7 +140,7 @@ func (o Options) withDefaults() Options {
 func config(o Options) huma.Config {
 	c := huma.DefaultConfig(o.Title, o.Version)
 	c.CreateHooks = nil
-	c.Formats = map[string]huma.Format{"application/json": {Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: readJSON}}
+	c.Formats = map[string]huma.Format{"application/json": {Marshal: marshal, Unmarshal: readJSON}}
 	c.Formats["json"] = c.Formats["application/json"]
 	c.OpenAPIPath, c.DocsPath, c.SchemasPath = "", "", ""
 	c.RejectUnknownQueryParameters = true

@@ -46,6 +46,54 @@ type Resource struct {
 	Verdicts []gateapi.Verdict `json:"verdicts,omitempty" doc:"What the gates had to say of the request that this answers"`
 }
 
+// AppendJSON implements httpx.Appender.
+func (v Resource) AppendJSON(b []byte) ([]byte, error) {
+	o := httpx.NewObject(b)
+	o.Text("id", v.ID)
+	o.Text("name", v.Name)
+	o.Text("project", v.Project)
+	o.Text("environment", v.Environment)
+	o.Text("team", v.Team)
+	o.Text("template", v.Template)
+	o.Text("templateVersion", v.TemplateVersion)
+	o.Text("phase", v.Phase)
+	o.Bool("settled", v.Settled)
+	o.TextUnlessEmpty("reason", v.Reason)
+	o.TextUnlessEmpty("message", v.Message)
+	o.TextUnlessEmpty("hint", v.Hint)
+	o.Int("revision", v.Revision)
+	o.Int("appliedRevision", v.AppliedRevision)
+	o.Any("inputs", v.Inputs)
+	o.Any("outputs", v.Outputs)
+	o.Any("secretOutputs", v.SecretOutputs)
+	httpx.Items(&o, "objects", v.Objects)
+	httpx.Items(&o, "drift", v.Drift)
+	o.TimeUnlessNil("observedAt", v.ObservedAt)
+	o.TextUnlessEmpty("runId", v.RunID)
+	if v.Paused {
+		o.Bool("paused", true)
+	}
+	o.TimeUnlessNil("credentialsRetireAt", v.CredentialsRetireAt)
+	o.Time("createdAt", v.CreatedAt)
+	o.Text("createdBy", v.CreatedBy)
+	o.Time("updatedAt", v.UpdatedAt)
+	o.TimeUnlessNil("destroyedAt", v.DestroyedAt)
+	o.Int("version", v.Version)
+	if len(v.Verdicts) > 0 {
+		o.Any("verdicts", v.Verdicts)
+	}
+	return o.End()
+}
+
+// AppendJSON implements httpx.Appender.
+func (v ResourceObject) AppendJSON(b []byte) ([]byte, error) {
+	o := httpx.NewObject(b)
+	o.Text("kind", v.Kind)
+	o.Text("name", v.Name)
+	o.TextUnlessEmpty("host", v.Host)
+	return o.End()
+}
+
 // ResourceObject is one external object of a resource.
 type ResourceObject struct {
 	Kind string `json:"kind" example:"database"`
