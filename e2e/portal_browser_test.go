@@ -28,7 +28,7 @@ func TestBrowserEveryPageOnEveryScreen(t *testing.T) {
 		{"costs", "/costs"}, {"costs-resources", "/costs?by=resource&since=all"}, {"calendar", "/calendar"}, {"calendar-windows", "/calendar?show=windows"}, {"calendar-schedules", "/calendar?show=schedules"},
 		{"guardrails", "/guardrails"}, {"guardrail", "/guardrails/baseline"}, {"guardrail-edit", "/guardrails/baseline/edit"}, {"run-log-searched", "/runs/" + e.params["run"] + "?q=e"}, {"backtest", "/backtests/" + e.params["backtest"]}, {"compliance", "/compliance"}, {"access", "/access?action=resource:reveal&project=" + e.params["project"]},
 		{"first-run", "/start?step=place"}, {"first-run-request", "/start?step=request"}, {"first-run-colleague", "/start?step=colleague"},
-		{"feedback", "/feedback"}, {"feedback-said", "/feedback?show=said"}, {"notifications", "/notifications"},
+		{"feedback", "/feedback"}, {"feedback-said", "/feedback?show=said"}, {"notifications", "/notifications"}, {"told", "/account/notifications"}, {"mail", "/mail"},
 		{"search", "/search?q=" + mark}, {"nothing-there", "/nothing-there"},
 		{"error", "/projects/nobodys"}, {"gallery", "/gallery"},
 	}

@@ -89,6 +89,27 @@ func TestBrowserIsThisPageHelpful(t *testing.T) {
 	tb.click(`td a.name`)
 	tb.says("where is <b>the</b> button?") // as text
 	tb.clean()
+
+	// The manual asks the same, without a script.
+	tb.bare("/docs/portal")
+	tb.accessible("the manual, signed in")
+	tb.shot("docs-portal")
+	tb.click(`footer button[value="no"]`)
+	tb.until("it asks why, on a page of its own", `location.pathname === "/feedback" && document.querySelector("#feedback-words")`)
+	tb.fill("#feedback-words", "a picture of the mast")
+	tb.click(`#page .narrow form .btn`)
+	tb.says("Thank you. The platform team reads it.")
+	tb.accessible("thanks")
+	tb.shot("docs-thanks")
+	tb.click(`#page a[href="/docs/portal"]`)
+	tb.until("back at the manual", `location.pathname === "/docs/portal"`)
+	tb.open("/feedback?show=said&page=%2Fdocs%2Fportal")
+	tb.says("a picture of the mast")
+	out := &tab{newBrowser(t, e.s.url()), t, e.s.url()}
+	out.bare("/docs/portal")
+	if js[bool](out, `!!document.querySelector("form")`) {
+		t.Error("nobody is asked")
+	}
 }
 
 // TestBrowserTheBellRings on whatever page somebody is, while another acts; and

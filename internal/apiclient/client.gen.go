@@ -1251,6 +1251,30 @@ func (e NewTokenOwnerKind) Valid() bool {
 	}
 }
 
+// Defines values for NotificationKindBell.
+const (
+	NotificationKindBellAlways NotificationKindBell = "always"
+	NotificationKindBellNone   NotificationKindBell = "none"
+	NotificationKindBellOff    NotificationKindBell = "off"
+	NotificationKindBellOn     NotificationKindBell = "on"
+)
+
+// Valid indicates whether the value is a known member of the NotificationKindBell enum.
+func (e NotificationKindBell) Valid() bool {
+	switch e {
+	case NotificationKindBellAlways:
+		return true
+	case NotificationKindBellNone:
+		return true
+	case NotificationKindBellOff:
+		return true
+	case NotificationKindBellOn:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for PlannedChangeAction.
 const (
 	PlannedChangeActionCreate  PlannedChangeAction = "create"
@@ -4764,6 +4788,9 @@ type Delivery struct {
 	Attempts  int64     `json:"attempts"`
 	CreatedAt time.Time `json:"createdAt"`
 
+	// Email Their address, as it is now
+	Email *string `json:"email,omitempty"`
+
 	// EventID Also the webhook-id that the receiver sees
 	EventID string `json:"eventId"`
 	ID      string `json:"id"`
@@ -4783,7 +4810,10 @@ type Delivery struct {
 	Status    DeliveryStatus `json:"status"`
 	Type      string         `json:"type"`
 	UpdatedAt time.Time      `json:"updatedAt"`
-	Webhook   *string        `json:"webhook,omitempty"`
+
+	// User Their name
+	User    *string `json:"user,omitempty"`
+	Webhook *string `json:"webhook,omitempty"`
 }
 
 // DeliveryStatus defines model for Delivery.Status.
@@ -4793,6 +4823,9 @@ type DeliveryStatus string
 type DeliveryDetail struct {
 	Attempts  int64     `json:"attempts"`
 	CreatedAt time.Time `json:"createdAt"`
+
+	// Email Their address, as it is now
+	Email *string `json:"email,omitempty"`
 
 	// Event The CloudEvent
 	Event map[string]interface{} `json:"event"`
@@ -4816,7 +4849,10 @@ type DeliveryDetail struct {
 	Status    DeliveryDetailStatus `json:"status"`
 	Type      string               `json:"type"`
 	UpdatedAt time.Time            `json:"updatedAt"`
-	Webhook   *string              `json:"webhook,omitempty"`
+
+	// User Their name
+	User    *string `json:"user,omitempty"`
+	Webhook *string `json:"webhook,omitempty"`
 }
 
 // DeliveryDetailStatus defines model for DeliveryDetail.Status.
@@ -5949,10 +5985,33 @@ type Notification struct {
 	Type    string  `json:"type"`
 }
 
+// NotificationKind defines model for NotificationKind.
+type NotificationKind struct {
+	// Bell none: there is no bell for it
+	Bell NotificationKindBell `json:"bell"`
+
+	// Mail Where this installation sends any
+	Mail  bool   `json:"mail"`
+	Title string `json:"title"`
+	Type  string `json:"type"`
+}
+
+// NotificationKindBell none: there is no bell for it
+type NotificationKindBell string
+
 // Notifications defines model for Notifications.
 type Notifications struct {
-	// Muted Patterns of event types
+	// Kinds Every type that can concern somebody, and how the caller is told
+	Kinds []NotificationKind `json:"kinds"`
+
+	// Mailed Event types: mail about these, which nobody gets by default
+	Mailed []string `json:"mailed"`
+
+	// Muted Patterns of event types: no mail about these
 	Muted []string `json:"muted"`
+
+	// Quiet Patterns of event types: the bell does not ring for these, which are in the list all the same; what always rings does
+	Quiet []string `json:"quiet"`
 }
 
 // PageAccessPolicyVersion defines model for PageAccessPolicyVersion.
@@ -6565,6 +6624,18 @@ type Project struct {
 // PutFirstStepsRequest defines model for Put-first-stepsRequest.
 type PutFirstStepsRequest struct {
 	Dismissed bool `json:"dismissed"`
+}
+
+// PutNotificationsRequest defines model for Put-notificationsRequest.
+type PutNotificationsRequest struct {
+	// Mailed Event types: mail about these, which nobody gets by default
+	Mailed *[]string `json:"mailed,omitempty"`
+
+	// Muted Patterns of event types: no mail about these
+	Muted *[]string `json:"muted,omitempty"`
+
+	// Quiet Patterns of event types: the bell does not ring for these
+	Quiet *[]string `json:"quiet,omitempty"`
 }
 
 // PutPricesRequest defines model for Put-pricesRequest.
@@ -8828,6 +8899,9 @@ type ListMailDeliveriesParams struct {
 
 	// Sort created; with - before it the newest first
 	Sort *string `form:"sort,omitempty" json:"sort,omitempty"`
+
+	// To A user's name or id
+	To *string `form:"to,omitempty" json:"to,omitempty"`
 }
 
 // ListMailDeliveriesParamsStatus defines parameters for ListMailDeliveries.
@@ -9754,7 +9828,7 @@ type UpdateMeJSONRequestBody = UpdateMeRequest
 type PutFirstStepsJSONRequestBody = PutFirstStepsRequest
 
 // PutNotificationsJSONRequestBody defines body for PutNotifications for application/json ContentType.
-type PutNotificationsJSONRequestBody = Notifications
+type PutNotificationsJSONRequestBody = PutNotificationsRequest
 
 // SetMyPasswordJSONRequestBody defines body for SetMyPassword for application/json ContentType.
 type SetMyPasswordJSONRequestBody = SetMyPasswordRequest
@@ -10737,7 +10811,7 @@ type ClientInterface interface {
 	// Corresponds with POST /api/v1/login (the `Login` operationId).
 	Login(ctx context.Context, body LoginJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// ListMailDeliveries What went by e-mail
+	// ListMailDeliveries What went by e-mail and is to go
 	//
 	// Corresponds with GET /api/v1/mail/deliveries (the `ListMailDeliveries` operationId).
 	ListMailDeliveries(ctx context.Context, params *ListMailDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -10784,19 +10858,23 @@ type ClientInterface interface {
 	// Corresponds with PUT /api/v1/me/first-steps (the `PutFirstSteps` operationId).
 	PutFirstSteps(ctx context.Context, body PutFirstStepsJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetNotifications What the caller gets no mail about
+	// GetNotifications What the caller is told, by the bell and by mail
 	//
 	// Corresponds with GET /api/v1/me/notifications (the `GetNotifications` operationId).
 	GetNotifications(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PutNotificationsWithBody Say what the caller wants no mail about
+	// PutNotificationsWithBody Say what the caller wants to be told, by the bell and by mail
+	//
+	// What is absent stays as it is. The bell always rings for what waits for the caller or has failed.
 	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with PUT /api/v1/me/notifications (the `PutNotifications` operationId).
 	PutNotificationsWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// PutNotifications Say what the caller wants no mail about
+	// PutNotifications Say what the caller wants to be told, by the bell and by mail
+	//
+	// What is absent stays as it is. The bell always rings for what waits for the caller or has failed.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -14060,7 +14138,7 @@ func (c *Client) Login(ctx context.Context, body LoginJSONRequestBody, reqEditor
 	return c.Client.Do(req)
 }
 
-// ListMailDeliveries What went by e-mail
+// ListMailDeliveries What went by e-mail and is to go
 //
 // Corresponds with GET /api/v1/mail/deliveries (the `ListMailDeliveries` operationId).
 func (c *Client) ListMailDeliveries(ctx context.Context, params *ListMailDeliveriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -14177,7 +14255,7 @@ func (c *Client) PutFirstSteps(ctx context.Context, body PutFirstStepsJSONReques
 	return c.Client.Do(req)
 }
 
-// GetNotifications What the caller gets no mail about
+// GetNotifications What the caller is told, by the bell and by mail
 //
 // Corresponds with GET /api/v1/me/notifications (the `GetNotifications` operationId).
 func (c *Client) GetNotifications(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -14192,7 +14270,9 @@ func (c *Client) GetNotifications(ctx context.Context, reqEditors ...RequestEdit
 	return c.Client.Do(req)
 }
 
-// PutNotificationsWithBody Say what the caller wants no mail about
+// PutNotificationsWithBody Say what the caller wants to be told, by the bell and by mail
+//
+// What is absent stays as it is. The bell always rings for what waits for the caller or has failed.
 //
 // Takes any type of body and a specified content type.
 //
@@ -14209,7 +14289,9 @@ func (c *Client) PutNotificationsWithBody(ctx context.Context, contentType strin
 	return c.Client.Do(req)
 }
 
-// PutNotifications Say what the caller wants no mail about
+// PutNotifications Say what the caller wants to be told, by the bell and by mail
+//
+// What is absent stays as it is. The bell always rings for what waits for the caller or has failed.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -22833,6 +22915,18 @@ func NewListMailDeliveriesRequest(server string, params *ListMailDeliveriesParam
 		if params.Sort != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "sort", *params.Sort, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.To != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "to", *params.To, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -33071,7 +33165,7 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /api/v1/login (the `Login` operationId).
 	LoginWithResponse(ctx context.Context, body LoginJSONRequestBody, reqEditors ...RequestEditorFn) (*LoginReply, error)
 
-	// ListMailDeliveriesWithResponse What went by e-mail
+	// ListMailDeliveriesWithResponse What went by e-mail and is to go
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -33124,21 +33218,25 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with PUT /api/v1/me/first-steps (the `PutFirstSteps` operationId).
 	PutFirstStepsWithResponse(ctx context.Context, body PutFirstStepsJSONRequestBody, reqEditors ...RequestEditorFn) (*PutFirstStepsReply, error)
 
-	// GetNotificationsWithResponse What the caller gets no mail about
+	// GetNotificationsWithResponse What the caller is told, by the bell and by mail
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /api/v1/me/notifications (the `GetNotifications` operationId).
 	GetNotificationsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetNotificationsReply, error)
 
-	// PutNotificationsWithBodyWithResponse Say what the caller wants no mail about
+	// PutNotificationsWithBodyWithResponse Say what the caller wants to be told, by the bell and by mail
+	//
+	// What is absent stays as it is. The bell always rings for what waits for the caller or has failed.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with PUT /api/v1/me/notifications (the `PutNotifications` operationId).
 	PutNotificationsWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PutNotificationsReply, error)
 
-	// PutNotificationsWithResponse Say what the caller wants no mail about
+	// PutNotificationsWithResponse Say what the caller wants to be told, by the bell and by mail
+	//
+	// What is absent stays as it is. The bell always rings for what waits for the caller or has failed.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -46461,7 +46559,7 @@ func (c *ClientWithResponses) LoginWithResponse(ctx context.Context, body LoginJ
 	return ParseLoginReply(rsp)
 }
 
-// ListMailDeliveriesWithResponse What went by e-mail
+// ListMailDeliveriesWithResponse What went by e-mail and is to go
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -46556,7 +46654,7 @@ func (c *ClientWithResponses) PutFirstStepsWithResponse(ctx context.Context, bod
 	return ParsePutFirstStepsReply(rsp)
 }
 
-// GetNotificationsWithResponse What the caller gets no mail about
+// GetNotificationsWithResponse What the caller is told, by the bell and by mail
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -46569,7 +46667,9 @@ func (c *ClientWithResponses) GetNotificationsWithResponse(ctx context.Context, 
 	return ParseGetNotificationsReply(rsp)
 }
 
-// PutNotificationsWithBodyWithResponse Say what the caller wants no mail about
+// PutNotificationsWithBodyWithResponse Say what the caller wants to be told, by the bell and by mail
+//
+// What is absent stays as it is. The bell always rings for what waits for the caller or has failed.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -46582,7 +46682,9 @@ func (c *ClientWithResponses) PutNotificationsWithBodyWithResponse(ctx context.C
 	return ParsePutNotificationsReply(rsp)
 }
 
-// PutNotificationsWithResponse Say what the caller wants no mail about
+// PutNotificationsWithResponse Say what the caller wants to be told, by the bell and by mail
+//
+// What is absent stays as it is. The bell always rings for what waits for the caller or has failed.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -45,16 +45,19 @@ func JSON30(api huma.API) ([]byte, error) { return api.OpenAPI().Downgrade() }
 
 // Mount adds /openapi.json, /openapi.yaml, /docs/api, /docs/errors and the pages to a
 // server. Operations registered later are in the document too, as long as they
-// are registered before its first request.
-func Mount(s *httpx.Server) {
+// are registered before its first request. At the foot of the manual's pages
+// who is signed in is asked whether it helps; helpful is where the answer goes,
+// "" asks nobody.
+func Mount(s *httpx.Server, helpful string) {
+	m := &manual{server: s, helpful: helpful}
 	s.Handle("GET /openapi.json", lazily("application/json", func() ([]byte, error) { return JSON(s.API()) }))
 	s.Handle("GET /openapi.yaml", lazily("application/yaml", func() ([]byte, error) { return YAML(s.API()) }))
 	s.Handle("GET /docs/api", http.HandlerFunc(reference))
 	s.Handle("GET /docs/assets/{name}", http.HandlerFunc(asset))
-	s.Handle("GET /docs/errors", http.HandlerFunc(errorIndex))
-	s.Handle("GET /docs/{page}", http.HandlerFunc(page))
-	s.Handle("GET /docs/pictures/{name}", http.HandlerFunc(picture))
-	s.Handle("GET /docs/errors/{code}", http.HandlerFunc(errorPage))
+	s.Handle("GET /docs/errors", http.HandlerFunc(m.errorIndex))
+	s.Handle("GET /docs/{page}", http.HandlerFunc(m.page))
+	s.Handle("GET /docs/pictures/{name}", http.HandlerFunc(m.picture))
+	s.Handle("GET /docs/errors/{code}", http.HandlerFunc(m.errorPage))
 }
 
 // lazily serves what is made once, at the first request.

@@ -26,7 +26,7 @@ import (
 func server(t *testing.T) *httpx.Server {
 	t.Helper()
 	api, s := httpx.New(httpx.Options{})
-	apidoc.Mount(s)
+	apidoc.Mount(s, "")
 	httpx.Register(api, huma.Operation{OperationID: "greet", Method: "GET", Path: "/api/v1/hello", Security: httpx.Public},
 		func(context.Context, *struct{}) (*httpx.Body[struct {
 			Hello string `json:"hello"`

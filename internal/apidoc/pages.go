@@ -25,8 +25,7 @@ var markdown = sync.OnceValue(func() goldmark.Markdown {
 
 var pageShell = template.Must(template.Must(errorPages.Clone()).Parse(`{{define "page"}}{{template "head" .Title}}
 {{.Body}}
-</main></body></html>
-{{end}}`))
+{{template "foot" .}}{{end}}`))
 
 // links makes links between pages of the manual lead where the server has
 // them; what it does not have (the repository's other files) stays as text.
@@ -68,10 +67,10 @@ func (links) Transform(doc *ast.Document, _ text.Reader, _ parser.Context) {
 }
 
 // picture gives one picture of the pages.
-func picture(w http.ResponseWriter, r *http.Request) {
+func (m *manual) picture(w http.ResponseWriter, r *http.Request) {
 	b, err := fs.ReadFile(docs.Pictures, "pictures/"+r.PathValue("name"))
 	if err != nil {
-		show(w, http.StatusNotFound, "none", nil)
+		show(w, http.StatusNotFound, "none", shown{})
 		return
 	}
 	(&file{contentType: "image/webp", etag: tag(b), plain: b}).serve(w, r)
@@ -79,11 +78,11 @@ func picture(w http.ResponseWriter, r *http.Request) {
 
 // page shows one page of the manual, as /docs/guardrails. Verdicts and the
 // guardrails that are shipped link to its headings.
-func page(w http.ResponseWriter, r *http.Request) {
+func (m *manual) page(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("page")
 	source, err := fs.ReadFile(docs.Pages, name+".md")
 	if err != nil || !fs.ValidPath(name) || strings.Contains(name, "/") {
-		show(w, http.StatusNotFound, "none", nil)
+		show(w, http.StatusNotFound, "none", shown{})
 		return
 	}
 	var body bytes.Buffer
@@ -93,11 +92,13 @@ func page(w http.ResponseWriter, r *http.Request) {
 	}
 	title, _, _ := strings.Cut(strings.TrimPrefix(string(source), "# "), "\n")
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", docsCSP)
+	asks := m.asks(w, r, "/docs/"+name)
+	w.Header().Set("Content-Security-Policy", asks.csp())
 	err = pageShell.ExecuteTemplate(w, "page", struct {
 		Title string
 		Body  template.HTML
-	}{title, template.HTML(body.String())}) //nolint:gosec // rendered from what is in the binary, without raw HTML
+		Asks  *question
+	}{title, template.HTML(body.String()), asks}) //nolint:gosec // rendered from what is in the binary, without raw HTML
 	if err != nil {
 		panic(http.ErrAbortHandler) // the client is gone
 	}

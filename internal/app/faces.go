@@ -32,7 +32,7 @@ func (a *App) buildFaces(context.Context) error {
 	known := engines.New(engines.Options{Access: a.access, Engines: a.engines})
 	steps := setup.New(setup.Options{DB: a.db, Access: a.access})
 	said := feedback.New(feedback.Options{DB: a.db, Access: a.access, Version: Version, Known: func(page string) bool {
-		return slices.ContainsFunc(web.Pages(), func(r httpx.PageRoute) bool { return r.Method == http.MethodGet && webui.Route(r.Path) == page })
+		return apidoc.IsPage(page) || slices.ContainsFunc(web.Pages(), func(r httpx.PageRoute) bool { return r.Method == http.MethodGet && webui.Route(r.Path) == page })
 	}})
 	api.Register(operations, api.Services{
 		Setup: steps, Feedback: said,
@@ -41,7 +41,7 @@ func (a *App) buildFaces(context.Context) error {
 		Projects: a.projects, Resources: a.resources, Rollouts: a.rollouts, Templates: a.templates, Sources: a.sources, States: a.states, System: a.system, Engines: known, Approvals: a.approvals, Quotas: a.quotas, Costs: a.costs, Gates: a.gates, Guardrails: a.guardrails, Backtests: a.backtests, Compliance: a.compliance, Why: a.why, Secure: secure,
 	})
 	a.registerMetrics(web.Registry())
-	apidoc.Mount(web)
+	apidoc.Mount(web, pages.Helpful)
 	pages.Mount(web, pages.Services{
 		Engines: known, Setup: steps, Feedback: said,
 		Access: a.access, Backtests: a.backtests, Calendar: a.calendar, Compliance: a.compliance, Guardrails: a.guardrails,

@@ -203,7 +203,7 @@ func (s *Service) replayed(ctx context.Context, tx *sqldb.Tx, a *Approval, p pri
 	}
 	switch {
 	case a.Status == Pending && !tx.Now().Before(a.ExpiresAt), a.Status == Expired:
-		return false, fault.New(fault.Conflict, "approval_expired", "nobody decided on the approval in time").WithHint("whoever asked can ask again: fairlead retry %s", a.Title)
+		return false, fault.New(fault.Conflict, "approval_expired", "nobody decided on the approval in time").WithHint("%s", a.again())
 	case a.Status == Pending:
 		return false, nil
 	case said && (a.Status == Approved && b.Decision == Approve || a.Status == Rejected && b.Decision == Reject):
@@ -275,4 +275,12 @@ func (s *Service) cast(ctx context.Context, tx *sqldb.Tx, a *Approval, p princip
 		}
 	}
 	return s.emit(ctx, tx, kind, *a, []string{a.RequestedBy}, map[string]any{"voter": p.Name, "comment": b.Comment, "onBehalfOf": behalf})
+}
+
+// again says how to ask once more for what was not agreed to.
+func (a Approval) again() string {
+	if a.Kind == KindResource {
+		return "whoever asked can ask again: fairlead retry " + a.Title + " -e " + a.Project + "/" + a.Environment
+	}
+	return "whoever asked can ask again, by the same command"
 }

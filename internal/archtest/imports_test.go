@@ -76,7 +76,7 @@ var (
 		"internal/queue":     {"internal/ident", "internal/sqldb"},
 		"internal/clikit":    {"internal/apiclient", "internal/fault", "internal/keyfile", "internal/redact", "internal/yamlx"},
 		"internal/apiclient": {"internal/redact"},
-		"internal/apidoc":    {"internal/fault", "internal/httpx", "docs"},
+		"internal/apidoc":    {"internal/fault", "internal/httpx", "internal/principal", "docs"},
 		"internal/httpx":     {"internal/audit", "internal/fault", "internal/failpoint", "internal/ident", "internal/loop", "internal/principal", "internal/redact", "internal/sqldb"},
 		"internal/engine":    {"internal/fault", "internal/redact"},
 		"internal/event":     {"internal/ident", "internal/sqldb"},

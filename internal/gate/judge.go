@@ -278,11 +278,11 @@ func (s *Service) Pass(ctx context.Context, tx *sqldb.Tx, j Judgement, b Binding
 		return p, nil
 	case "rejected":
 		p.Refused = fault.New(fault.Denied, "approval_rejected", "%s", join("the approval was rejected by "+a.By, a.Comment)).
-			WithHint("change the request, or ask again: fairlead retry %s", f.Resource)
+			WithHint("change the request, or ask again: fairlead retry %s -e %s/%s", f.Resource, f.Environment.Project, f.Environment.Name)
 		return p, nil
 	case "expired":
 		p.Refused = fault.New(fault.Denied, "approval_expired", "nobody decided on the approval in time").
-			WithHint("ask again: fairlead retry %s", f.Resource)
+			WithHint("ask again: fairlead retry %s -e %s/%s", f.Resource, f.Environment.Project, f.Environment.Name)
 		return p, nil
 	}
 	if f.Window.Closed && a.Status != "bypassed" {

@@ -33,7 +33,7 @@ func (s *Service) claim(ctx context.Context, n int) ([]Delivery, time.Time, erro
 	var at time.Time
 	err := s.DB.Write(ctx, "notify.claim", func(tx *sqldb.Tx) error {
 		at = tx.Now()
-		found, err := sqldb.Collect(ctx, tx, scanDelivery, `
+		found, err := sqldb.Collect(ctx, tx, func(r sqldb.Row) (Delivery, error) { return scanDelivery(r) }, `
 			UPDATE deliveries SET lease_until = $1, fence = fence + 1, attempts = attempts + 1, updated_at = $2 WHERE id IN (
 				SELECT id FROM deliveries WHERE status = 'pending' AND next_at <= $2 AND lease_until <= $2 AND id IN (
 					SELECT due.id FROM (

@@ -109,24 +109,33 @@ func (s store) team(ctx context.Context, ref string) (id, name string, err error
 const deliveryColumns = `d.id, d.target, d.recipient, d.event_id, d.event_type, d.payload, d.status, d.attempts, d.next_at, d.expires_at,
 	d.last_code, d.last_error, d.last_body, d.created_at, d.updated_at, d.fence`
 
-func scanDelivery(r sqldb.Row) (Delivery, error) {
+// scanDelivery reads deliveryColumns, and what follows them.
+func scanDelivery(r sqldb.Row, more ...any) (Delivery, error) {
 	var d Delivery
 	var next, expires, created, updated int64
-	err := r.Scan(&d.ID, &d.Target, &d.Recipient, &d.EventID, &d.EventType, &d.Payload, &d.Status, &d.Attempts, &next, &expires,
-		&d.LastCode, &d.LastError, &d.LastBody, &created, &updated, &d.fence)
+	err := r.Scan(append([]any{&d.ID, &d.Target, &d.Recipient, &d.EventID, &d.EventType, &d.Payload, &d.Status, &d.Attempts, &next, &expires,
+		&d.LastCode, &d.LastError, &d.LastBody, &created, &updated, &d.fence}, more...)...)
 	d.NextAt, d.ExpiresAt, d.CreatedAt, d.UpdatedAt = sqldb.Time(next), sqldb.Time(expires), sqldb.Time(created), sqldb.Time(updated)
 	return d, err
 }
 
 var deliveries = sqldb.List[Delivery]{
-	Select: `SELECT ` + deliveryColumns + ` FROM deliveries d`, Scan: scanDelivery, Default: "-created",
+	Select: `SELECT ` + deliveryColumns + `, coalesce(o.name, ''), coalesce(o.email, '') FROM deliveries d LEFT JOIN principals o ON o.id = d.recipient`, Scan: scanListed, Default: "-created",
 	Orders: map[string]sqldb.Order[Delivery]{
 		"created": {Columns: []string{"d.id"}, Key: func(d Delivery) []any { return []any{d.ID} }},
 	},
 }
 
+// scanListed reads a delivery with whose it is.
+func scanListed(r sqldb.Row) (Delivery, error) {
+	var name, email string
+	d, err := scanDelivery(r, &name, &email)
+	d.User, d.Email = name, email
+	return d, err
+}
+
 func (s store) delivery(ctx context.Context, q sqldb.Querier, id string) (Delivery, error) {
-	return scanDelivery(q.QueryRowContext(ctx, deliveries.Select+` WHERE d.id = $1`, id))
+	return scanListed(q.QueryRowContext(ctx, deliveries.Select+` WHERE d.id = $1`, id))
 }
 
 // add makes a delivery of an event, once for each receiver.

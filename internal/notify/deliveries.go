@@ -15,7 +15,8 @@ import (
 // DeliveryFilter narrows a list of deliveries.
 type DeliveryFilter struct {
 	Status Status
-	Type   string // of the event, or a pattern's beginning such as approval.
+	Type   string // of the event
+	To     string // of mail: a user's name or id
 	Sort   string // created, - before it for the newest first, which is the default
 }
 
@@ -35,11 +36,23 @@ func (s *Service) Mails(ctx context.Context, f DeliveryFilter, page sqldb.Page) 
 	return s.list(ctx, Mail, f, page)
 }
 
+// statuses are conditions in the words of the partial indexes.
+var statuses = map[Status]string{
+	Pending: `d.status = 'pending'`, Delivered: `d.status = 'delivered'`, Failed: `d.status = 'failed'`, Skipped: `d.status = 'skipped'`,
+}
+
 func (s *Service) list(ctx context.Context, target string, f DeliveryFilter, page sqldb.Page) ([]Delivery, string, error) {
 	var w sqldb.Where
 	w.And(`d.target = ?`, target)
 	if f.Status != "" {
-		w.And(`d.status = ?`, string(f.Status))
+		is := statuses[f.Status]
+		if is == "" { // as no delivery stands
+			is = `1 = 0`
+		}
+		w.And(is)
+	}
+	if f.To != "" {
+		w.And(`d.recipient <> '' AND d.recipient IN (SELECT o.id FROM principals o WHERE o.name = ? UNION SELECT ?)`, clean(f.To, 64), clean(f.To, 64))
 	}
 	if f.Type != "" {
 		w.And(`d.event_type = ?`, clean(f.Type, maxPattern))
@@ -79,9 +92,14 @@ func (s *Service) owned(ctx context.Context, id string) (Delivery, access.Target
 	return v, target, d, err
 }
 
-// Delivery gives one delivery.
+// Delivery gives one delivery; a mail with what it says.
 func (s *Service) Delivery(ctx context.Context, id string) (Delivery, error) {
 	v, _, _, err := s.owned(ctx, id)
+	if err == nil && v.Target == Mail {
+		if m, err := s.message(v); err == nil { // otherwise its error says so
+			v.Subject, v.Text = m.Subject, m.Text
+		}
+	}
 	return v, err
 }
 

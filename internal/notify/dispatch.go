@@ -21,12 +21,12 @@ const consumer = "notify"
 func (s *Service) Dispatch(ctx context.Context) error {
 	for {
 		n, err := event.Consume(ctx, s.DB, consumer, func(tx *sqldb.Tx, events []event.Event) error {
-			rung := map[string]bool{}
+			rung, chosen := map[string]bool{}, choices{}
 			for _, e := range events {
-				if err := s.dispatch(ctx, tx, e); err != nil {
+				if err := s.dispatch(ctx, tx, e, chosen); err != nil {
 					return err
 				}
-				users, err := s.ring(ctx, tx, e)
+				users, err := s.ring(ctx, tx, e, chosen)
 				if err != nil {
 					return err
 				}
@@ -52,7 +52,22 @@ type matching struct {
 	types string
 }
 
-func (s *Service) dispatch(ctx context.Context, tx *sqldb.Tx, e event.Event) error {
+// choices are what people want to be told, each read once for many events.
+type choices map[string]Choice
+
+func (c choices) of(ctx context.Context, tx *sqldb.Tx, s store, userID string) (Choice, error) {
+	found, ok := c[userID]
+	if ok {
+		return found, nil
+	}
+	found, err := s.choice(ctx, tx, userID)
+	if err == nil {
+		c[userID] = found
+	}
+	return found, err
+}
+
+func (s *Service) dispatch(ctx context.Context, tx *sqldb.Tx, e event.Event, chosen choices) error {
 	payload, err := s.payload(e)
 	if err != nil {
 		return err
@@ -76,15 +91,15 @@ func (s *Service) dispatch(ctx context.Context, tx *sqldb.Tx, e event.Event) err
 			return err
 		}
 	}
-	if s.Mailer == nil || slices.Contains(bellOnly, e.Type) {
+	if s.Mailer == nil {
 		return nil
 	}
 	for _, user := range e.To {
-		muted, err := s.store.mutes(ctx, tx, user)
+		choice, err := chosen.of(ctx, tx, s.store, user)
 		if err != nil {
 			return err
 		}
-		if matchesAny(muted, e.Type) {
+		if !choice.mails(e.Type) {
 			continue
 		}
 		if err := s.store.add(ctx, tx, Delivery{Target: Mail, Recipient: user, EventID: e.ID, EventType: e.Type, Payload: payload}, e.TeamID); err != nil {

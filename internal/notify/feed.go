@@ -69,8 +69,8 @@ var headlines = map[string]string{
 	"template.version_refused": "A version has changed at its source",
 }
 
-// bellOnly are the types that nobody gets mail about: there may be many of
-// them at once, and the page has them together.
+// bellOnly are the types that only who asks for it gets mail about: there may
+// be many of them at once, and the page has them together.
 var bellOnly = []string{event.DriftDetected, event.RunFailed}
 
 // keptPerUser bounds a feed: what is older is crowded out by what is new.
@@ -79,8 +79,9 @@ const keptPerUser = 500
 // FeedTopic is woken when a user's feed changes.
 func FeedTopic(userID string) string { return "notifications " + userID }
 
-// ring adds an event to the feeds of whom it concerns, and gives them.
-func (s *Service) ring(ctx context.Context, tx *sqldb.Tx, e event.Event) ([]string, error) {
+// ring adds an event to the feeds of whom it concerns, and gives them. For who
+// does not want the bell to ring for it, it is read from the beginning.
+func (s *Service) ring(ctx context.Context, tx *sqldb.Tx, e event.Event, chosen choices) ([]string, error) {
 	if headlines[e.Type] == "" {
 		return nil, nil
 	}
@@ -91,7 +92,14 @@ func (s *Service) ring(ctx context.Context, tx *sqldb.Tx, e event.Event) ([]stri
 		if !strings.HasPrefix(id, "usr_") { // robots have webhooks
 			continue
 		}
-		n.userID = id
+		choice, err := chosen.of(ctx, tx, s.store, id)
+		if err != nil {
+			return nil, err
+		}
+		n.userID, n.ReadAt = id, time.Time{}
+		if !choice.rings(e.Type) {
+			n.ReadAt = tx.Now()
+		}
 		if err := s.store.addNotification(ctx, tx, n); err != nil {
 			return nil, err
 		}
@@ -284,9 +292,9 @@ func (s *Service) Find(ctx context.Context, eventID string) (Notification, error
 
 func (s store) addNotification(ctx context.Context, tx *sqldb.Tx, n Notification) error {
 	tx.Notify(FeedTopic(n.userID), "")
-	_, err := tx.ExecContext(ctx, `INSERT INTO notifications (user_id, event_id, at, type, subject, team_id, project_id, environment_id, about, place, detail)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (user_id, event_id) DO NOTHING`,
-		n.userID, n.EventID, n.At.UnixMicro(), n.Type, n.Subject, n.TeamID, n.ProjectID, n.EnvironmentID, n.About, n.Place, n.Detail)
+	_, err := tx.ExecContext(ctx, `INSERT INTO notifications (user_id, event_id, at, type, subject, team_id, project_id, environment_id, about, place, detail, read_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT (user_id, event_id) DO NOTHING`,
+		n.userID, n.EventID, n.At.UnixMicro(), n.Type, n.Subject, n.TeamID, n.ProjectID, n.EnvironmentID, n.About, n.Place, n.Detail, microsOrZero(n.ReadAt))
 	return err
 }
 

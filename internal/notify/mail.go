@@ -10,11 +10,10 @@ import (
 	"time"
 
 	"fairlead/internal/access"
-	"fairlead/internal/audit"
 	"fairlead/internal/failpoint"
 	"fairlead/internal/fault"
+	"fairlead/internal/ident"
 	"fairlead/internal/principal"
-	"fairlead/internal/sqldb"
 )
 
 // mail sends a delivery to the person whom it concerns.
@@ -87,7 +86,7 @@ func (s *Service) message(d Delivery) (Message, error) {
 	}
 	writeField(&b, "at", at.UTC().Format("2 January 2006 15:04 MST"))
 	if say.next != "" {
-		b.WriteString("\nNext: " + say.next + "\n")
+		b.WriteString("\nNext: " + filled(say.next, e.Data) + "\n")
 	}
 	fmt.Fprintf(&b, "\nFairlead, %s\nNot wanted? fairlead notifications mute %s\n", s.Source, d.EventType)
 	subject := "[fairlead] " + say.subject
@@ -95,6 +94,30 @@ func (s *Service) message(d Delivery) (Message, error) {
 		subject += ": " + about
 	}
 	return Message{ID: d.EventID + "." + d.Recipient, Subject: clean(subject, maxSubject), Text: b.String(), At: at}, nil
+}
+
+// filled puts what an event names into a command, so that it can be pasted.
+// What is no plain name stays the word that stands for it.
+func filled(command string, data map[string]any) string {
+	name := func(key string) string {
+		if v, _ := data[key].(string); ident.IsRef(v) {
+			return v
+		}
+		return ""
+	}
+	resource, project, environment := name("resource"), name("project"), name("environment")
+	if resource == "" && data["kind"] == "resource" {
+		resource = name("name") // of a lease
+	}
+	if resource != "" && project != "" && environment != "" {
+		command = strings.ReplaceAll(command, "RESOURCE", resource+" -e "+project+"/"+environment)
+	}
+	for word, key := range map[string]string{"TEAM": "team", "REQUEST": "decision"} {
+		if v := name(key); v != "" {
+			command = strings.ReplaceAll(command, word, v)
+		}
+	}
+	return command
 }
 
 // writeField writes a value of an event's data in lines that cannot be taken
@@ -131,43 +154,6 @@ func writeField(b *strings.Builder, key string, v any) {
 // sentence is what a mail about one type of event says besides its data.
 type sentence struct{ subject, text, next string }
 
-// Mutes gives the patterns of event types that the caller gets no mail about.
-func (s *Service) Mutes(ctx context.Context) ([]string, error) {
-	p, err := s.self(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return s.store.mutes(ctx, s.DB.Read(), p.ID)
-}
-
-// Mute says what the caller wants no mail about: all the patterns of types at
-// once; none is to get everything again.
-func (s *Service) Mute(ctx context.Context, types []string) ([]string, error) {
-	p, err := s.self(ctx)
-	if err != nil {
-		return nil, err
-	}
-	d, err := s.Access.Check(ctx, access.UserUpdate, access.Target{Kind: "user", ID: p.ID, Name: p.Name, OwnerID: p.ID})
-	if err != nil {
-		return nil, err
-	}
-	if len(types) > 0 {
-		if types, err = checkTypes(types); err != nil {
-			return nil, err
-		}
-	}
-	err = s.DB.Write(ctx, "notify.mute", func(tx *sqldb.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO notify_mutes (user_id, types) VALUES ($1, $2) ON CONFLICT (user_id) DO UPDATE SET types = excluded.types`,
-			p.ID, sqldb.Strings(types))
-		if err != nil {
-			return err
-		}
-		audit.Append(ctx, tx, audit.Entry{Action: "user:mute", Target: access.Target{Kind: "user", ID: p.ID, Name: p.Name}, Decision: d, Details: map[string]any{"types": types}})
-		return nil
-	})
-	return types, err
-}
-
 // self is the user who asks.
 func (s *Service) self(ctx context.Context) (principal.Principal, error) {
 	p := principal.From(ctx)
@@ -179,17 +165,4 @@ func (s *Service) self(ctx context.Context) (principal.Principal, error) {
 		return p, fault.New(fault.Denied, "not_a_user", "only people get mail").WithHint("sign in as a person; a program is told by a webhook")
 	}
 	return p, nil
-}
-
-func (s store) mutes(ctx context.Context, q sqldb.Querier, userID string) ([]string, error) {
-	var text string
-	err := q.QueryRowContext(ctx, `SELECT types FROM notify_mutes WHERE user_id = $1`, userID).Scan(&text)
-	if missing(err) {
-		return []string{}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	out := []string{}
-	return out, json.Unmarshal([]byte(text), &out)
 }

@@ -54,6 +54,8 @@ type Delivery struct {
 	ID        string
 	Target    string // a webhook's id, or Mail
 	Recipient string // a user's id, for mail
+	User      string // their name; "" of nobody that is known
+	Email     string // their address, as it is now
 	EventID   string // also the webhook-id that the receiver sees
 	EventType string
 	Payload   string // the CloudEvent
@@ -66,6 +68,8 @@ type Delivery struct {
 	LastBody  string // the beginning of the last answer, cleaned
 	CreatedAt time.Time
 	UpdatedAt time.Time
+
+	Subject, Text string // of a mail, as it is written; where one is asked for alone
 
 	fence int64
 }

@@ -357,6 +357,14 @@ func TestMail(t *testing.T) {
 		if m.Email != "mail@example.org" || strings.ContainsAny(m.Subject, "\r\n") || !strings.Contains(m.Text, "no owner") || strings.Contains(m.Text, "\nNext: rm") || !strings.HasPrefix(m.ID, "evt_") {
 			t.Errorf("the mail is %+v", m)
 		}
+		w.emit(event.Event{Type: event.LeaseStuck, TeamID: w.red, To: []string{"usr_mail"}, Data: map[string]any{"kind": "resource", "name": "orders", "project": "shop", "environment": "dev"}})
+		w.emit(event.Event{Type: event.LeaseStuck, TeamID: w.red, To: []string{"usr_mail"}, Data: map[string]any{"resource": "x; rm", "project": "shop", "environment": "dev"}})
+		w.now()
+		if n := len(w.mailer.mails); n != 3 || !strings.Contains(w.mailer.mails[1].Text+w.mailer.mails[2].Text, "\nNext: fairlead why orders -e shop/dev\n") ||
+			!strings.Contains(w.mailer.mails[1].Text+w.mailer.mails[2].Text, "\nNext: fairlead why RESOURCE\n") {
+			t.Errorf("what to do next cannot be pasted: %+v", w.mailer.mails)
+		}
+		w.mailer.mails = w.mailer.mails[:1]
 		w.mailer.err = fault.New(fault.Unavailable, "mail_failed", "no")
 		w.emit(e)
 		w.now()
@@ -369,20 +377,13 @@ func TestMail(t *testing.T) {
 		w.mailer.err = fault.New(fault.Invalid, "mail_refused", "no such user")
 		w.emit(e)
 		w.now()
-		list, _, err := w.svc.Mails(w.Admin, notify.DeliveryFilter{Status: notify.Failed}, sqldb.Page{})
+		list, _, err := w.svc.Mails(w.Admin, notify.DeliveryFilter{Status: notify.Failed, To: "usr_mail"}, sqldb.Page{})
 		if err != nil || len(list) != 1 || list[0].Recipient != "usr_mail" {
 			t.Errorf("refused: %+v %v", list, err)
 		}
 		// Muted.
 		me := principal.From(w.owner).ID
-		if _, err := w.svc.Mute(w.owner, []string{"request.*"}); err != nil {
-			t.Fatal(err)
-		}
-		if got, err := w.svc.Mutes(w.owner); err != nil || len(got) != 1 {
-			t.Errorf("%v %v", got, err)
-		}
-		_, err = w.svc.Mute(t.Context(), nil)
-		code(t, "by nobody", err, "unauthenticated")
+		w.choose(w.owner, notify.ChoiceChange{Muted: &[]string{"request.*"}})
 		before, _, err := w.svc.Mails(w.Admin, notify.DeliveryFilter{}, sqldb.Page{})
 		w.Must(err)
 		w.emit(event.Event{TeamID: w.red, To: []string{me}})

@@ -17,5 +17,7 @@ var sentences = map[string]sentence{
 	event.LeaseWarned:        {"it ends soon", "The lease ends soon; then it is destroyed.", "fairlead lease"},
 	event.LeaseEnded:         {"its lease has ended", "The lease has ended. It is being destroyed.", ""},
 	event.LeaseStuck:         {"it could not be destroyed yet", "The lease has ended, and it could not be destroyed. It is tried again.", "fairlead why RESOURCE"},
+	event.RunFailed:          {"a run has failed", "A run has ended without what was wanted. The message says why.", "fairlead why RESOURCE"},
+	event.DriftDetected:      {"it is not as wanted", "A resource is not as it is wanted any more. Nobody has to hurry unless the message says so.", "fairlead drift show RESOURCE"},
 	event.RequestDenied:      {"a request was denied", "A request of yours was denied. Each reason says how to put it right.", "fairlead why denied REQUEST"},
 }

@@ -418,7 +418,7 @@ func (s *Service) Ping(ctx context.Context, id string) (Delivery, error) {
 			return err
 		}
 		s.record(ctx, tx, "webhook:ping", w, d, map[string]any{"event": e.ID})
-		out, err = scanDelivery(tx.QueryRowContext(ctx, deliveries.Select+` WHERE d.event_id = $1`, e.ID))
+		out, err = scanListed(tx.QueryRowContext(ctx, deliveries.Select+` WHERE d.event_id = $1`, e.ID))
 		return err
 	})
 	return out, err

@@ -146,7 +146,7 @@ func (s *Service) Rollback(ctx context.Context, w Where, to int64, note string, 
 		old, err := s.db.revision(ctx, s.DB.Read(), l.ID, to)
 		if errors.Is(err, sql.ErrNoRows) || to == l.Revision {
 			return Resource{}, fault.New(fault.Invalid, "no_such_revision", "%s has no earlier revision %d", l.Name, to).
-				WithField("/revision").WithHint("see them with: fairlead describe %s", l.Name)
+				WithField("/revision").WithHint("%s", l.Pasted("see them with: fairlead describe RESOURCE"))
 		}
 		if err != nil {
 			return Resource{}, err
@@ -301,10 +301,10 @@ func beingDestroyed(r Resource) error {
 		return destroyedAlready(r)
 	}
 	if r.lettingGo {
-		return fault.New(fault.Conflict, "being_released", "%s is being let go of", r.Name).WithHint("look at it: fairlead describe %s", r.ID)
+		return fault.New(fault.Conflict, "being_released", "%s is being let go of", r.Name).WithHint("%s", r.Pasted("look at it: fairlead describe RESOURCE"))
 	}
 	return fault.New(fault.Conflict, "being_destroyed", "%s is being destroyed", r.Name).
-		WithHint("wait until it is gone: fairlead destroy %s --wait", r.Name)
+		WithHint("%s", r.Pasted("wait until it is gone: fairlead destroy RESOURCE --wait"))
 }
 
 func destroyedAlready(r Resource) error {

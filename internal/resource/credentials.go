@@ -98,7 +98,7 @@ func (s *Service) Rotate(ctx context.Context, w Where, ifMatch int64) (Resource,
 		case r.Phase != Ready:
 			return fault.New(fault.Conflict, "not_ready", "%s is %s; only a ready resource can be rotated", r.Name, r.Phase)
 		case r.Paused:
-			return fault.New(fault.Conflict, "not_ready", "%s is stopped; only what runs can be rotated", r.Name).WithHint("start it first: fairlead start %s", r.Name)
+			return fault.New(fault.Conflict, "not_ready", "%s is stopped; only what runs can be rotated", r.Name).WithHint("%s", r.Pasted("start it first: fairlead start RESOURCE"))
 		case !r.RetireAt.IsZero():
 			return fault.New(fault.Conflict, "rotation_in_progress", "the last rotation of %s still overlaps: the credentials before it work until %s",
 				r.Name, r.RetireAt.UTC().Format(time.RFC3339)).WithHint("rotate again after that")

@@ -77,7 +77,7 @@ func ejectable(r Resource) error {
 		return beingDestroyed(r)
 	case r.AppliedRevision == 0 || !r.Phase.Settled():
 		return fault.New(fault.Conflict, "not_ready", "%s is %s; only what was made, and is at rest, can be handed over", r.Name, r.Phase).
-			WithHint("wait until it is ready: fairlead get %s", r.Name)
+			WithHint("%s", r.Pasted("wait until it is ready: fairlead get RESOURCE"))
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func (w *work) fail(ctx context.Context, err error) error {
 	}
 	ctx = context.WithoutCancel(ctx)
 	f := fault.From(err)
-	message, hint := w.text(f.Message), w.text(f.Hint)
+	message, hint := w.text(f.Message), w.res.Pasted(w.text(f.Hint))
 	if f.Kind == fault.Internal {
 		w.s.Log.Error("a run failed for an unforeseen reason", "resource", w.res.ID, "run", w.run.ID, "error", w.text(err.Error()))
 		message, hint = "internal error in engine "+w.res.Engine, "quote the run's id to the platform team"
@@ -200,7 +200,7 @@ func (w *work) canceled(ctx context.Context) error {
 		}
 		if !w.overtaken(r) {
 			r.Phase, r.Reason, r.Message = Canceled, "canceled", "the run was canceled; what it had made is still there"
-			r.Hint = "go on with: fairlead retry " + r.Name + ", or take it away with: fairlead destroy " + r.Name
+			r.Hint = r.Pasted("go on with: fairlead retry " + r.Name + ", or take it away with: fairlead destroy " + r.Name)
 			if err := w.s.db.update(ctx, tx, &r); err != nil {
 				return err
 			}

@@ -45,7 +45,7 @@ func (s *Service) pause(ctx context.Context, w Where, ifMatch int64, paused bool
 		}
 		if paused && (r.Phase != Ready || r.rotation != r.appliedRotation) {
 			return fault.New(fault.Conflict, "not_ready", "%s is %s; only a ready resource can be stopped", r.Name, r.Phase).
-				WithHint("wait until it is ready: fairlead get %s", r.Name)
+				WithHint("%s", r.Pasted("wait until it is ready: fairlead get RESOURCE"))
 		}
 		value := 0
 		if paused {

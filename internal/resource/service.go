@@ -233,7 +233,7 @@ func (s *Service) Revision(ctx context.Context, w Where, number int64) (Revision
 	}
 	v, err := s.db.revision(ctx, s.DB.Read(), l.ID, number)
 	if errors.Is(err, sql.ErrNoRows) {
-		return v, fault.New(fault.NotFound, "no_such_revision", "%s has no revision %d", l.Name, number).WithHint("see them with: fairlead describe %s", l.Name)
+		return v, fault.New(fault.NotFound, "no_such_revision", "%s has no revision %d", l.Name, number).WithHint("%s", l.Pasted("see them with: fairlead describe RESOURCE"))
 	}
 	return v, err
 }

@@ -178,7 +178,7 @@ func (c *chain) destroying(ctx context.Context, r resource.Resource) error {
 			}
 		}
 		c.add(Link{Kind: "reference", State: Waiting, Code: r.Reason, Since: r.UpdatedAt, Text: "it waits until these are gone, which use it: " + strings.Join(names, ", "),
-			Next: each("fairlead why ", names)})
+			Next: each("fairlead why ", names, " -e "+r.Project+"/"+r.Environment)})
 		return nil
 	}
 	return c.underWay(ctx, r)
@@ -295,18 +295,31 @@ func (c *chain) lease(ctx context.Context, r resource.Resource) error {
 	return nil
 }
 
+// hint gives the commands of what r says to do next, each fit to be pasted.
 func hint(r resource.Resource) []string {
-	if i := strings.Index(r.Hint, "fairlead "); i >= 0 {
-		command, _, _ := strings.Cut(r.Hint[i:], ",")
-		return []string{command}
+	const program = "fairlead "
+	var out []string
+	text := r.Pasted(r.Hint)
+	for {
+		_, rest, found := strings.Cut(text, program)
+		if !found {
+			return out
+		}
+		end := len(rest)
+		for _, stop := range []string{",", ";", ")", "\n", ". ", " or ", " and ", " then "} {
+			if i := strings.Index(rest, stop); i >= 0 {
+				end = min(end, i)
+			}
+		}
+		out = append(out, strings.TrimRight(program+rest[:end], " ."))
+		text = rest[end:]
 	}
-	return nil
 }
 
-func each(prefix string, names []string) []string {
+func each(prefix string, names []string, suffix string) []string {
 	out := make([]string, len(names))
 	for i, n := range names {
-		out[i] = prefix + n
+		out[i] = prefix + n + suffix
 	}
 	return out
 }

@@ -115,7 +115,11 @@ func TestEveryStateHasItsCauseAndWhatToDo(t *testing.T) {
 			why.Link{Kind: "lease", State: why.Waiting}, "", "has ended", 4},
 		{"destroyed", records{byName: one(orders(resource.Destroyed, "", "", ""))}, why.Link{Kind: "destroy", State: why.Done}, "", "destroyed", 2},
 		{"users are in the way of its end", records{byName: one(orders(resource.Destroying, "waiting_for_referrers", "waits", "")),
-			edges: map[string][]resource.Reference{"to res_orders": {{Resource: "web"}, {Resource: "web"}}}}, why.Link{Kind: "reference", State: why.Waiting}, "fairlead why web", "web", 3},
+			edges: map[string][]resource.Reference{"to res_orders": {{Resource: "web"}, {Resource: "web"}}}}, why.Link{Kind: "reference", State: why.Waiting}, "fairlead why web -e shop/dev", "web", 3},
+		{"an engine knows no names", records{byName: one(orders(resource.Failed, "disk_full", "no room", "make room; then: fairlead retry")), run: resource.Run{ID: "run_1"}},
+			why.Link{Kind: "engine", State: why.Failing}, "fairlead retry orders -e shop/dev", "no room", 3},
+		{"a hint of two commands", records{byName: one(orders(resource.Ready, "drift", "differs", "put it right with: fairlead drift heal orders -e shop/dev, or say that it is fine with: fairlead drift accept orders -e shop/dev --reason TEXT"))},
+			why.Link{Kind: "observation", State: why.Failing}, "fairlead drift accept orders -e shop/dev --reason TEXT", "differs", 2},
 	} {
 		e := explain(t, row.r)
 		if len(e.Chain) != row.links {
@@ -126,6 +130,11 @@ func TestEveryStateHasItsCauseAndWhatToDo(t *testing.T) {
 		if last.Kind != row.last.Kind || last.State != row.last.State || row.last.Code != "" && last.Code != row.last.Code ||
 			row.last.Who != "" && last.Who != row.last.Who || row.last.Ref != "" && last.Ref != row.last.Ref {
 			t.Errorf("%s: last is %+v", row.why, last)
+		}
+		for command := range commands(e) {
+			if strings.Contains(command, "orders") && !strings.Contains(command, " -e shop/dev") || strings.ContainsAny(command, ",;") {
+				t.Errorf("%s: %q cannot be pasted", row.why, command)
+			}
 		}
 		if row.next != "" && !commands(e)[row.next] {
 			t.Errorf("%s: no command %q in %v", row.why, row.next, commands(e))

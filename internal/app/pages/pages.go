@@ -107,6 +107,7 @@ var navigation = []webui.Nav{
 	{Group: "Platform", Title: "Rollouts", Href: "/rollouts", Icon: "ship", Key: "o"},
 	{Group: "Platform", Title: "Sources", Href: "/sources", Icon: "layers", Key: "s", Show: platform},
 	{Group: "Platform", Title: "Webhooks", Href: "/webhooks", Icon: "bell", Key: "b"},
+	{Group: "Platform", Title: "Mail", Href: notifyweb.MailPath, Icon: "mail", Key: "z", Show: platform},
 	{Group: "Platform", Title: "Access", Href: "/access", Icon: "circle-help", Key: "w"},
 	{Group: "Platform", Title: "Feedback", Href: "/feedback", Icon: "message-square", Key: "f", Show: watches},
 	{Group: "Platform", Title: "System", Href: "/system", Icon: "activity", Key: "y", Show: watches},
@@ -118,6 +119,9 @@ func platform(p principal.Principal) bool { return p.HasOrgRole(principal.Platfo
 
 // watches tells who looks after the platform, or over it.
 func watches(p principal.Principal) bool { return platform(p) || p.HasOrgRole(principal.Auditor) }
+
+// Helpful is where the answer to "is this page helpful?" goes.
+const Helpful = feedbackweb.Path
 
 // Mount mounts the portal: each feature's pages in turn.
 func Mount(server *httpx.Server, s Services) {
@@ -131,7 +135,7 @@ func Mount(server *httpx.Server, s Services) {
 	}
 	finders := map[string]webui.Finder{"start": things.Starts}
 	maps.Copy(finders, places.Finders())
-	portal := webui.New(webui.Options{Server: server, Log: s.Log, Nav: navigation, Finders: finders, Subscribe: s.Subscribe, Gallery: s.Gallery, Helpful: feedbackweb.Path,
+	portal := webui.New(webui.Options{Server: server, Log: s.Log, Nav: navigation, Finders: finders, Subscribe: s.Subscribe, Gallery: s.Gallery, Helpful: Helpful,
 		Bell: &webui.Bell{Href: notifyweb.FeedPath, Count: s.Notify.Unread, Topic: func(p principal.Principal) string { return notify.FeedTopic(p.ID) }}})
 	identityweb.Mount(portal, identityweb.Services{Identity: s.Identity, Audit: s.Audit, PublicURL: s.PublicURL,
 		Landing: identityweb.Landing{To: setupweb.Path, When: first.Begins}})

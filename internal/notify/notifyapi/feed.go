@@ -70,3 +70,29 @@ func unreadReply(n int, err error) (*httpx.Body[Unread], error) {
 	}
 	return &httpx.Body[Unread]{Body: Unread{n}}, nil
 }
+
+func registerChoice(api huma.API, svc *notify.Service) {
+	tags := []string{"Notifications"}
+	httpx.Register(api, huma.Operation{OperationID: "get-notifications", Method: http.MethodGet, Path: "/api/v1/me/notifications", Tags: tags, Summary: "What the caller is told, by the bell and by mail"},
+		func(ctx context.Context, _ *struct{}) (*httpx.Body[Notifications], error) {
+			return choiceReply(svc.Choice(ctx))
+		})
+	httpx.Register(api, huma.Operation{OperationID: "put-notifications", Method: http.MethodPut, Path: "/api/v1/me/notifications", Tags: tags, Summary: "Say what the caller wants to be told, by the bell and by mail",
+		Description: "What is absent stays as it is. The bell always rings for what waits for the caller or has failed."},
+		func(ctx context.Context, in *struct {
+			Body struct {
+				Muted  *[]string `json:"muted,omitempty" doc:"Patterns of event types: no mail about these"`
+				Quiet  *[]string `json:"quiet,omitempty" doc:"Patterns of event types: the bell does not ring for these"`
+				Mailed *[]string `json:"mailed,omitempty" doc:"Event types: mail about these, which nobody gets by default"`
+			}
+		}) (*httpx.Body[Notifications], error) {
+			return choiceReply(svc.Choose(ctx, notify.ChoiceChange{Muted: in.Body.Muted, Quiet: in.Body.Quiet, Mailed: in.Body.Mailed}))
+		})
+}
+
+func choiceReply(c notify.Choice, err error) (*httpx.Body[Notifications], error) {
+	if err != nil {
+		return nil, err
+	}
+	return &httpx.Body[Notifications]{Body: viewChoice(c)}, nil
+}

@@ -40,6 +40,7 @@ func Register(api huma.API, svc *notify.Service) {
 	registerDeliveries(api, svc)
 	registerEvents(api, svc)
 	registerFeed(api, svc)
+	registerChoice(api, svc)
 }
 
 const path = "/api/v1/webhooks/{webhook}"
@@ -154,13 +155,18 @@ func registerDeliveries(api huma.API, svc *notify.Service) {
 			items, next, err := svc.Deliveries(ctx, in.Webhook, in.filter(), page)
 			return httpx.PageOf(items, next, err, viewDelivery)
 		})
-	httpx.Register(api, huma.Operation{OperationID: "list-mail-deliveries", Method: http.MethodGet, Path: "/api/v1/mail/deliveries", Tags: tags, Summary: "What went by e-mail"},
-		func(ctx context.Context, in *DeliveryList) (*httpx.Body[httpx.Page[Delivery]], error) {
+	httpx.Register(api, huma.Operation{OperationID: "list-mail-deliveries", Method: http.MethodGet, Path: "/api/v1/mail/deliveries", Tags: tags, Summary: "What went by e-mail and is to go"},
+		func(ctx context.Context, in *struct {
+			DeliveryList
+			To string `query:"to" maxLength:"64" doc:"A user's name or id"`
+		}) (*httpx.Body[httpx.Page[Delivery]], error) {
 			page, err := in.Page()
 			if err != nil {
 				return nil, err
 			}
-			items, next, err := svc.Mails(ctx, in.filter(), page)
+			f := in.filter()
+			f.To = in.To
+			items, next, err := svc.Mails(ctx, f, page)
 			return httpx.PageOf(items, next, err, viewDelivery)
 		})
 	httpx.Register(api, huma.Operation{OperationID: "ping-webhook", Method: http.MethodPost, Path: path + "/ping", Tags: tags, Summary: "Send a webhook a webhook.ping"},
@@ -200,24 +206,6 @@ func registerEvents(api huma.API, svc *notify.Service) {
 			items, next, err := svc.Events(ctx, notify.EventFilter{Type: in.Type, Subject: in.Subject, After: in.After, Sort: in.Sort}, page)
 			return httpx.PageOf(items, next, err, viewEvent)
 		})
-	httpx.Register(api, huma.Operation{OperationID: "get-notifications", Method: http.MethodGet, Path: "/api/v1/me/notifications", Tags: []string{"Events"}, Summary: "What the caller gets no mail about"},
-		func(ctx context.Context, _ *struct{}) (*httpx.Body[Notifications], error) {
-			return mutedReply(svc.Mutes(ctx))
-		})
-	httpx.Register(api, huma.Operation{OperationID: "put-notifications", Method: http.MethodPut, Path: "/api/v1/me/notifications", Tags: []string{"Events"}, Summary: "Say what the caller wants no mail about"},
-		func(ctx context.Context, in *struct{ Body Notifications }) (*httpx.Body[Notifications], error) {
-			return mutedReply(svc.Mute(ctx, in.Body.Muted))
-		})
-}
-
-func mutedReply(types []string, err error) (*httpx.Body[Notifications], error) {
-	if err != nil {
-		return nil, err
-	}
-	if types == nil {
-		types = []string{}
-	}
-	return &httpx.Body[Notifications]{Body: Notifications{Muted: types}}, nil
 }
 
 func deliveryReply(d notify.Delivery, err error) (*httpx.Body[Delivery], error) {

@@ -37,6 +37,8 @@ type Delivery struct {
 	ID        string     `json:"id"`
 	Webhook   string     `json:"webhook,omitempty"`
 	Recipient string     `json:"recipient,omitempty" doc:"A user's id, of a mail"`
+	User      string     `json:"user,omitempty" doc:"Their name"`
+	Email     string     `json:"email,omitempty" doc:"Their address, as it is now"`
 	EventID   string     `json:"eventId" doc:"Also the webhook-id that the receiver sees"`
 	Type      string     `json:"type"`
 	Status    string     `json:"status" enum:"pending,delivered,failed,skipped"`
@@ -52,7 +54,9 @@ type Delivery struct {
 // DeliveryDetail is a delivery with what is sent.
 type DeliveryDetail struct {
 	Delivery
-	Event map[string]any `json:"event" nullable:"false" doc:"The CloudEvent"`
+	Event   map[string]any `json:"event" nullable:"false" doc:"The CloudEvent"`
+	Subject string         `json:"subject,omitempty" doc:"Of a mail"`
+	Text    string         `json:"text,omitempty" doc:"Of a mail"`
 }
 
 // EventView is an event on the wire.
@@ -68,9 +72,37 @@ type EventView struct {
 	Data          map[string]any `json:"data" nullable:"false"`
 }
 
-// Notifications is what one wants no mail about.
+// Notifications is what somebody wants to be told, and how.
 type Notifications struct {
-	Muted []string `json:"muted" nullable:"false" doc:"Patterns of event types"`
+	Muted  []string           `json:"muted" nullable:"false" doc:"Patterns of event types: no mail about these"`
+	Quiet  []string           `json:"quiet" nullable:"false" doc:"Patterns of event types: the bell does not ring for these, which are in the list all the same; what always rings does"`
+	Mailed []string           `json:"mailed" nullable:"false" doc:"Event types: mail about these, which nobody gets by default"`
+	Kinds  []NotificationKind `json:"kinds" nullable:"false" doc:"Every type that can concern somebody, and how the caller is told"`
+}
+
+// NotificationKind is a type of event that can concern somebody.
+type NotificationKind struct {
+	Type  string `json:"type"`
+	Title string `json:"title"`
+	Bell  string `json:"bell" enum:"always,on,off,none" doc:"none: there is no bell for it"`
+	Mail  bool   `json:"mail" doc:"Where this installation sends any"`
+}
+
+func viewChoice(c notify.Choice) Notifications {
+	v := Notifications{Muted: c.Muted, Quiet: c.Quiet, Mailed: c.Mailed, Kinds: []NotificationKind{}}
+	for _, k := range c.Kinds() {
+		bell := "off"
+		switch {
+		case !k.Rings:
+			bell = "none"
+		case k.Always:
+			bell = "always"
+		case k.Bell:
+			bell = "on"
+		}
+		v.Kinds = append(v.Kinds, NotificationKind{Type: k.Type, Title: k.Title, Bell: bell, Mail: k.Mail})
+	}
+	return v
 }
 
 func viewWebhook(w notify.Webhook) Webhook {
@@ -79,7 +111,7 @@ func viewWebhook(w notify.Webhook) Webhook {
 }
 
 func viewDelivery(d notify.Delivery) Delivery {
-	v := Delivery{ID: d.ID, Recipient: d.Recipient, EventID: d.EventID, Type: d.EventType, Status: string(d.Status), Attempts: d.Attempts,
+	v := Delivery{ID: d.ID, Recipient: d.Recipient, User: d.User, Email: d.Email, EventID: d.EventID, Type: d.EventType, Status: string(d.Status), Attempts: d.Attempts,
 		LastCode: d.LastCode, LastError: d.LastError, LastBody: d.LastBody, CreatedAt: d.CreatedAt, UpdatedAt: d.UpdatedAt}
 	if d.Target != notify.Mail {
 		v.Webhook = d.Target
@@ -91,7 +123,7 @@ func viewDelivery(d notify.Delivery) Delivery {
 }
 
 func viewDetail(d notify.Delivery) (DeliveryDetail, error) {
-	v := DeliveryDetail{Delivery: viewDelivery(d)}
+	v := DeliveryDetail{Delivery: viewDelivery(d), Subject: d.Subject, Text: d.Text}
 	return v, json.Unmarshal([]byte(d.Payload), &v.Event)
 }
 

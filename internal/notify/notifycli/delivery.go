@@ -12,7 +12,7 @@ import (
 func printDelivery(c *clikit.CLI, d delivery) error {
 	return clikit.PrintOne(c, d, d.ID, func(t *clikit.Text) {
 		t.Line("%s  %s  %s", t.Style.Bold(clikit.Clean(d.ID)), t.Style.Phase(string(d.Status)), clikit.Clean(d.Type))
-		t.Pairs("  ", clikit.Pair{Key: "event", Value: d.EventID}, clikit.Pair{Key: "error", Value: clikit.Or(d.LastError)}, clikit.Pair{Key: "answer", Value: clikit.Or(d.LastBody)})
+		t.Pairs("  ", clikit.Pair{Key: "to", Value: mailedTo(d)}, clikit.Pair{Key: "event", Value: d.EventID}, clikit.Pair{Key: "error", Value: clikit.Or(d.LastError)}, clikit.Pair{Key: "answer", Value: clikit.Or(d.LastBody)})
 	})
 }
 

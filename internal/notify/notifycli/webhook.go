@@ -19,7 +19,7 @@ type (
 func Commands(c *clikit.CLI) []*cobra.Command {
 	webhook := &cobra.Command{Use: "webhook", Aliases: []string{"webhooks"}, Short: "Programs that are told what happens", GroupID: clikit.GroupSetup}
 	webhook.AddCommand(add(c), list(c), show(c), set(c), remove(c), turn(c, true), turn(c, false), rotate(c), ping(c), deliveries(c), redeliver(c))
-	return []*cobra.Command{webhook, events(c), notifications(c)}
+	return []*cobra.Command{webhook, mail(c), events(c), notifications(c)}
 }
 
 func state(w hook) string {

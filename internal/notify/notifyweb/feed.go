@@ -15,6 +15,8 @@ func (w *web) mountFeed(p *webui.Portal) {
 	p.LivePage("GET "+FeedPath, w.feed, w.feedLive)
 	p.Action("POST "+FeedPath+"/read", w.readAll)
 	p.Action("POST "+FeedPath+"/{notification}/open", w.open)
+	p.Page("GET "+ChoicePath, w.choice)
+	p.Action("POST "+ChoicePath, w.choose)
 }
 
 type feedView struct {

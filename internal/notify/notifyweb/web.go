@@ -30,6 +30,7 @@ func Mount(p *webui.Portal, svc *notify.Service) {
 	p.Action("POST /webhooks/{webhook}/delete", w.remove)
 	p.LivePage("GET /deliveries/{delivery}", w.delivery, w.liveDelivery)
 	p.Action("POST /deliveries/{delivery}/again", w.again)
+	w.mountMail(p)
 	w.mountFeed(p)
 }
 
@@ -281,8 +282,9 @@ func (w *web) showDelivery(r *webui.Request, err error) (webui.View, error) {
 	if v.Delivery, err = w.svc.Delivery(r.Context(), r.Path("delivery")); err != nil {
 		return webui.View{}, err
 	}
-	crumbs := []webui.Crumb{{Title: "Home", Href: "/"}, {Title: "Webhooks", Href: "/webhooks"}}
+	crumbs, title, cli := []webui.Crumb{{Title: "Home", Href: "/"}, {Title: "Mail", Href: MailPath}}, v.Subject, "fairlead mail redeliver "
 	if v.Target != notify.Mail {
+		crumbs, title, cli = []webui.Crumb{{Title: "Home", Href: "/"}, {Title: "Webhooks", Href: "/webhooks"}}, v.EventType, "fairlead webhook redeliver "
 		hook, err := w.svc.Get(r.Context(), v.Target)
 		if err != nil {
 			return webui.View{}, err
@@ -290,8 +292,8 @@ func (w *web) showDelivery(r *webui.Request, err error) (webui.View, error) {
 		v.hook = &hook
 		crumbs = append(crumbs, webui.Crumb{Title: host(hook), Href: webui.To("webhooks", hook.ID)})
 	}
-	out := webui.View{Title: v.EventType, Body: deliveryPage(v), Stamp: v.stamp(), API: "GET /api/v1/deliveries/" + v.ID, CLI: "fairlead webhook redeliver " + v.ID, Docs: "/docs/webhooks",
-		Crumbs: append(crumbs, webui.Crumb{Title: v.EventType})}
+	out := webui.View{Title: either(title, v.EventType), Body: deliveryPage(v), Stamp: v.stamp(), API: "GET /api/v1/deliveries/" + v.ID, CLI: cli + v.ID, Docs: "/docs/webhooks",
+		Crumbs: append(crumbs, webui.Crumb{Title: either(title, v.EventType)})}
 	if v.err != nil {
 		out.Status = httpx.Status(fault.KindOf(v.err))
 	}
@@ -310,6 +312,9 @@ func (w *web) again(r *webui.Request) (webui.Answer, error) {
 		to := webui.To("deliveries", d.ID)
 		if r.Field("from") == "list" {
 			to = webui.To("webhooks", d.Target)
+		}
+		if r.Field("from") == "list" && d.Target == notify.Mail {
+			to = MailPath
 		}
 		return webui.Answer{To: to, Flash: "It is sent again."}, nil
 	case failed(err):
