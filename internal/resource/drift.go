@@ -219,7 +219,8 @@ func (w *work) refuseRepair(ctx context.Context, plan engine.Plan) error {
 		if w.overtaken(r) {
 			return w.claim.Done(ctx, tx, time.Millisecond)
 		}
-		if err := w.s.db.waits(ctx, tx, w.run.ID, plan); err != nil {
+		text, digest := written(plan)
+		if err := w.s.db.waits(ctx, tx, w.run.ID, text, digest); err != nil {
 			return err
 		}
 		if err := w.s.db.finish(ctx, tx, w.run.ID, RunFailed, f.Code, f.Message, f.Hint); err != nil {

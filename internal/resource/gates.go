@@ -174,7 +174,8 @@ func (s *Service) gateTemplate(ctx context.Context, r Resource) gate.Template {
 // attempt of the same run passed them with what this one wants, and what it
 // had begun is gone on with.
 func (w *work) judge(ctx context.Context, plan engine.Plan) (*gating, error) {
-	b, err := w.binding(ctx, plan)
+	text, digest := written(plan)
+	b, err := w.binding(ctx, digest)
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +200,7 @@ func (w *work) judge(ctx context.Context, plan engine.Plan) (*gating, error) {
 	if j.Denied() {
 		return nil, w.s.Gates.Refuse(context.WithoutCancel(ctx), j)
 	}
-	g := &gating{judgement: j, binding: b, plan: plan, passed: b}
+	g := &gating{judgement: j, binding: b, plan: text, passed: b}
 	if f.Resolved {
 		g.passed = maps.Clone(b)
 		g.passed[partValues] = toJSON(f.Inputs)
@@ -240,14 +241,15 @@ type gating struct {
 	judgement gate.Judgement
 	binding   gate.Binding
 	passed    gate.Binding // binding, and what is noted with it
-	plan      engine.Plan
+	plan      string       // as it is recorded
 }
 
-// binding is what an approval of this run is bound to. Secrets are bound by
+// binding is what an approval of this run is bound to, plan being the digest of
+// its plan. Secrets are bound by
 // where they come from: each change of one is a new revision, or a new
 // rotation of what it is taken from.
-func (w *work) binding(ctx context.Context, plan engine.Plan) (gate.Binding, error) {
-	b := gate.Binding{gate.PartTemplate: w.res.templateDigest, gate.PartPlan: PlanDigest(plan)}
+func (w *work) binding(ctx context.Context, plan string) (gate.Binding, error) {
+	b := gate.Binding{gate.PartTemplate: w.res.templateDigest, gate.PartPlan: plan}
 	inputs := map[string]any{"inputs": w.res.Inputs}
 	if len(w.res.sealed) > 0 {
 		inputs["secretsOfRevision"] = w.res.Revision

@@ -145,12 +145,19 @@ func (s *Service) request(env Environment, r Resource, t Template, inputs map[st
 
 // PlanDigest binds what was shown: the same plan, the same digest.
 func PlanDigest(p engine.Plan) string {
+	_, digest := written(p)
+	return digest
+}
+
+// written is a plan as it is recorded, and its digest. A plan may be large: who
+// needs both, or one of them more than once, keeps them.
+func written(p engine.Plan) (text, digest string) {
 	b, err := json.Marshal(p)
 	if err != nil {
-		return "" // a plan that cannot be shown has none
+		return "", "" // a plan that cannot be shown has neither
 	}
 	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
+	return string(b), hex.EncodeToString(sum[:])
 }
 
 // PlanSummary says in a line what a plan does.

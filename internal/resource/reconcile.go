@@ -227,7 +227,7 @@ func (w *work) step(ctx context.Context, op string, p Phase, g *gating) (on bool
 			return err
 		}
 		if held != nil {
-			return w.hold(ctx, tx, r, *held, g.plan)
+			return w.hold(ctx, tx, r, *held, g)
 		}
 		if err := w.s.db.enter(ctx, tx, w.run.ID, w.claim.Fence, w.begun, string(p), g); err != nil {
 			return err
@@ -247,18 +247,18 @@ func (w *work) step(ctx context.Context, op string, p Phase, g *gating) (on bool
 	}
 	w.begun, w.row = true, row
 	if g != nil {
-		w.run.passed, w.run.PlanDigest = g.passed, PlanDigest(g.plan)
+		w.run.passed, w.run.PlanDigest = g.passed, g.binding[gate.PartPlan]
 	}
 	return true, nil
 }
 
 // hold lets a run wait at a gate, its plan there to be looked at. It is woken
 // when somebody decides, and looks by itself whether something has changed.
-func (w *work) hold(ctx context.Context, tx *sqldb.Tx, r Resource, held gate.Pass, plan engine.Plan) error {
+func (w *work) hold(ctx context.Context, tx *sqldb.Tx, r Resource, held gate.Pass, g *gating) error {
 	if held.Refused != nil {
 		return nil
 	}
-	if err := w.s.db.waits(ctx, tx, w.run.ID, plan); err != nil {
+	if err := w.s.db.waits(ctx, tx, w.run.ID, g.plan, g.binding[gate.PartPlan]); err != nil {
 		return err
 	}
 	if r.Phase != Waiting || r.Reason != held.Reason || r.Message != held.Message {

@@ -97,14 +97,15 @@ func (s store) enter(ctx context.Context, tx *sqldb.Tx, runID string, fence int6
 	set, args := `phase = $2, attempts = attempts + CAST($3 AS BIGINT), fence = $4, started_at = coalesce(started_at, $5)`, []any{runID, phase, started, fence, tx.Now().UnixMicro()}
 	if g != nil {
 		set += `, plan = $6, plan_digest = $7, passed = $8`
-		args = append(args, toJSON(g.plan), g.binding[gate.PartPlan], toJSON(g.passed))
+		args = append(args, g.plan, g.binding[gate.PartPlan], toJSON(g.passed))
 	}
 	return tx.Later(ctx, `UPDATE runs SET `+set+` WHERE id = $1 AND `+stillOpen, args...)
 }
 
-// waits notes that a run waits at a gate, with the plan to be looked at.
-func (s store) waits(ctx context.Context, tx *sqldb.Tx, runID string, plan engine.Plan) error {
-	return tx.Later(ctx, `UPDATE runs SET phase = 'waiting', plan = $2, plan_digest = $3 WHERE id = $1 AND `+stillOpen, runID, toJSON(plan), PlanDigest(plan))
+// waits notes that a run waits at a gate, with the plan to be looked at, as it
+// is recorded.
+func (s store) waits(ctx context.Context, tx *sqldb.Tx, runID, plan, digest string) error {
+	return tx.Later(ctx, `UPDATE runs SET phase = 'waiting', plan = $2, plan_digest = $3 WHERE id = $1 AND `+stillOpen, runID, plan, digest)
 }
 
 // lastPassed gives what the last run that succeeded with a revision passed the

@@ -43,6 +43,8 @@ func (e *Engine) Apply(ctx context.Context, req engine.Request, plan engine.Plan
 		return engine.Result{}, err
 	}
 	defer r.close()
+	written := &written{ref: req.Ref}
+	session.Watch(written.take)
 	made, err := e.planned(ctx, r, req, plan, meta)
 	if err != nil {
 		return engine.Result{}, err
@@ -57,7 +59,7 @@ func (e *Engine) Apply(ctx context.Context, req engine.Request, plan engine.Plan
 			return engine.Result{}, err
 		}
 	}
-	return e.result(ctx, req, w)
+	return e.result(ctx, req, w, written)
 }
 
 func lost(what string) error {
@@ -73,7 +75,7 @@ func (e *Engine) planned(ctx context.Context, r *run, req engine.Request, plan e
 			return reading{}, fault.From(err)
 		}
 		defer func() { _ = root.Close() }()
-		if err := root.WriteFile(planFile, k.file, 0o600); err != nil {
+		if err := root.WriteFile(planFile, k.reading.file, 0o600); err != nil {
 			return reading{}, fault.From(err)
 		}
 		return k.reading, r.give(root)
@@ -103,29 +105,32 @@ func (r *run) apply(ctx context.Context, req engine.Request, secrets masker, p e
 	return err
 }
 
-// result reads the state that is there now.
-func (e *Engine) result(ctx context.Context, req engine.Request, w want) (engine.Result, error) {
-	body, meta, err := e.o.States.Read(ctx, req.Ref.ID)
+// result is what the state that is there now says; written is what this session
+// wrote of it.
+func (e *Engine) result(ctx context.Context, req engine.Request, w want, written *written) (engine.Result, error) {
+	meta, err := e.o.States.Meta(ctx, req.Ref.ID)
 	if err != nil {
 		return engine.Result{}, err
 	}
-	if body == nil {
-		return engine.Result{}, fault.New(fault.Unavailable, "engine_failed", "the program ended and wrote no state")
+	says, known := written.says(meta)
+	if !known {
+		var body []byte
+		if body, meta, err = e.o.States.Read(ctx, req.Ref.ID); err != nil {
+			return engine.Result{}, err
+		}
+		if body == nil {
+			return engine.Result{}, fault.New(fault.Unavailable, "engine_failed", "the program ended and wrote no state")
+		}
+		says = readState(body, req.Ref)
 	}
-	s, err := parseState(body)
-	if err != nil {
-		return engine.Result{}, err
-	}
-	out, err := s.outputs()
-	if err != nil {
-		return engine.Result{}, err
+	if says.err != nil {
+		return engine.Result{}, says.err
 	}
 	note, err := e.note(w, meta.Lineage)
 	if err != nil {
 		return engine.Result{}, err
 	}
-	objects, _ := s.objects(req.Ref)
-	return engine.Result{Outputs: out, Objects: objects, State: note, Confirmed: true}, nil
+	return engine.Result{Outputs: says.outputs, Objects: says.objects, State: note, Confirmed: true}, nil
 }
 
 // Destroy implements engine.Engine. What the state does not name is not ours.

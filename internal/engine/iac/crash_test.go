@@ -1,6 +1,7 @@
 package iac_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -292,6 +293,45 @@ func TestTheVeryPlanFileIsApplied(t *testing.T) {
 		}
 		if b.picture(t) != before {
 			t.Fatal("something was done nevertheless")
+		}
+	})
+}
+
+// A plan is read while its program comes to its end. What counts is the file
+// that is there then.
+func TestAPlanFileThatChangesWhileItIsRead(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, b *bed) {
+		var swap func(file string) error
+		e := b.engine(t, func(p string) {
+			if p != "iac.plan.after" {
+				return
+			}
+			found, err := filepath.Glob(filepath.Join(b.dir, "iac", "r", "*", "vars.json")) // the copy's has none
+			if err != nil || len(found) != 1 {
+				t.Errorf("%v, %v", found, err)
+				return
+			}
+			if err := swap(filepath.Join(filepath.Dir(found[0]), "plan")); err != nil {
+				t.Error(err)
+			}
+		})
+		var first []byte
+		plan := func(size int) engine.Plan {
+			req := b.request("swapped")
+			req.Inputs = with(req.Inputs, "size", size)
+			made, err := e.Plan(t.Context(), req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return made
+		}
+		swap = func(file string) (err error) { first, err = os.ReadFile(file); return err }
+		two := plan(2)
+		swap = func(file string) error { return os.WriteFile(file, first, 0o600) }
+		three := plan(3)
+		if !bytes.Contains(two.Engine, []byte("size 2")) || !bytes.Equal(two.Engine, three.Engine) {
+			t.Fatalf("what was read is not what is there:\n%s\n%s", two.Engine, three.Engine)
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package iac
 
 import (
+	"bytes"
 	"testing"
 
 	"fairlead/internal/engine"
@@ -25,13 +26,13 @@ func (e *Engine) With(onCall func(string)) *Engine {
 func Drifts(t *testing.T, plan, healing []byte, stateful func(string) bool) []engine.Drift {
 	t.Helper()
 	e := &Engine{planKey: redact.New("a key for tests")}
-	seen, err := e.read(plan)
+	seen, err := e.read(bytes.NewReader(plan))
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := &differ{e: e, stateful: stateful}
 	if healing != nil {
-		heals, err := e.read(healing)
+		heals, err := e.read(bytes.NewReader(healing))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -115,7 +115,7 @@ func (r *run) refresh(ctx context.Context) (reading, error) {
 	case !said.drifted:
 		return reading{}, nil
 	}
-	return r.show(ctx)
+	return r.show(ctx, func() {})
 }
 
 // healing is the plan that would put right what was seen, nil when there is

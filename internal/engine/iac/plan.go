@@ -5,7 +5,9 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"io"
 	"slices"
+	"sync"
 	"time"
 
 	"fairlead/internal/engine"
@@ -23,7 +25,6 @@ const (
 // keptPlan is a plan file that waits to be applied.
 type keptPlan struct {
 	digest  string
-	file    []byte
 	reading reading
 	serial  int64
 	lineage string
@@ -101,9 +102,8 @@ func (e *Engine) planOn(ctx context.Context, req engine.Request, session *iacsta
 		return engine.Plan{}, err
 	}
 	if req.Fenced != nil {
-		file, err := r.read(planFile, maxPlan)
-		if err == nil {
-			e.keep(req.Ref.ID, keptPlan{digest: made.digest, file: file, reading: made, serial: before.Serial, lineage: before.Lineage, at: time.Now()})
+		if made.file != nil {
+			e.keep(req.Ref.ID, keptPlan{digest: made.digest, reading: made, serial: before.Serial, lineage: before.Lineage, at: time.Now()})
 		}
 	}
 	return made.plan, nil
@@ -111,7 +111,9 @@ func (e *Engine) planOn(ctx context.Context, req engine.Request, session *iacsta
 
 // plan makes the plan file and reads it.
 func (r *run) plan(ctx context.Context, more ...string) (reading, error) {
-	said := &stream{}
+	look := r.ahead(ctx)
+	defer look.end()
+	said := &stream{planned: look.begin}
 	args := append([]string{"plan", "-json", "-input=false", "-no-color", "-lock=false", "-var-file=../vars.json", "-out=../" + planFile}, more...)
 	r.hit("iac.plan.before")
 	code, stderr, err := r.exec(ctx, false, said, args...)
@@ -122,21 +124,45 @@ func (r *run) plan(ctx context.Context, more ...string) (reading, error) {
 	if code != 0 {
 		return reading{}, said.fault(r.secrets(ctx), code, stderr)
 	}
-	return r.show(ctx)
+	file, err := r.read(planFile, maxPlan)
+	if err != nil {
+		file = nil // it is read all the same, and made anew to be applied
+	}
+	made, ok := look.reading(file)
+	if !ok {
+		if made, err = r.show(ctx, func() {}); err != nil {
+			return made, err
+		}
+	}
+	made.file = file
+	return made, nil
 }
 
-func (r *run) show(ctx context.Context) (reading, error) {
-	out := &bounded{max: maxOutput}
+// show reads the plan file. What the program says is read while it says it, and
+// ended is called when it does not run any more.
+func (r *run) show(ctx context.Context, ended func()) (made reading, err error) {
+	in, write := io.Pipe()
+	over := false
+	out := &meter{to: write, left: maxOutput, over: func() { over = true }}
+	var reader sync.WaitGroup
+	var readErr error
+	reader.Go(func() {
+		made, readErr = r.e.read(in)
+		_, _ = io.Copy(io.Discard, in)
+	})
 	code, stderr, err := r.exec(ctx, false, out, "show", "-json", "-no-color", "../"+planFile)
+	_ = write.Close()
+	ended()
+	reader.Wait()
 	switch {
 	case err != nil:
 		return reading{}, err
 	case code != 0:
 		return reading{}, (&stream{}).fault(r.secrets(ctx), code, stderr)
-	case out.over:
+	case over:
 		return reading{}, fault.New(fault.TooLarge, "plan_too_large", "the plan is larger than %d MiB", maxOutput>>20).WithHint("split the module")
 	}
-	return r.e.read(out.Bytes())
+	return made, readErr
 }
 
 // secrets are those of the state and of the variables, for messages that might

@@ -1,11 +1,11 @@
 package iac
 
 import (
-	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,6 +51,7 @@ type shownChange struct {
 type reading struct {
 	plan    engine.Plan
 	digest  string
+	file    []byte // the plan file that was read; nil when it cannot be kept
 	secrets masker
 	gone    []string                 // types of the managed objects that somebody else deleted
 	noop    bool                     // nothing changes, not even an output or what the state says
@@ -69,9 +70,9 @@ type planJSON struct {
 	Configuration    json.RawMessage           `json:"configuration"`
 }
 
-func parsePlan(raw []byte) (planJSON, error) {
+func parsePlan(from io.Reader) (planJSON, error) {
 	var p planJSON
-	in := json.NewDecoder(bytes.NewReader(raw))
+	in := json.NewDecoder(from)
 	in.UseNumber()
 	if err := in.Decode(&p); err != nil || (&tfjson.Plan{FormatVersion: p.FormatVersion}).Validate() != nil { // its text may quote the plan
 		return p, fault.New(fault.Unavailable, "engine_failed", "the program's plan cannot be read")
@@ -87,9 +88,9 @@ func parsePlan(raw []byte) (planJSON, error) {
 	return p, nil
 }
 
-func (e *Engine) read(raw []byte) (reading, error) {
+func (e *Engine) read(from io.Reader) (reading, error) {
 	var out reading
-	p, err := parsePlan(raw)
+	p, err := parsePlan(from)
 	if err != nil {
 		return out, err
 	}
@@ -144,12 +145,10 @@ func (e *Engine) keyed(p planJSON) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
+// digest tells plans apart. The engine's form has all that the changes have,
+// which are taken from it, and the keyed digest of the rest.
 func digest(p engine.Plan) string {
-	b, err := json.Marshal(p)
-	if err != nil {
-		return ""
-	}
-	sum := sha256.Sum256(b)
+	sum := sha256.Sum256(p.Engine)
 	return hex.EncodeToString(sum[:])
 }
 

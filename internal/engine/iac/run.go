@@ -53,6 +53,11 @@ func (e *Engine) newRun(ctx context.Context, m *module, name string, w want, ses
 	if err != nil {
 		return nil, err
 	}
+	return e.newRunOn(s, up, m, name, w, session)
+}
+
+// newRunOn is newRun on a seat that was taken.
+func (e *Engine) newRunOn(s seat, up func(), m *module, name string, w want, session *iacstate.Session) (r *run, err error) {
 	r = &run{e: e, m: m, name: name, dir: filepath.Join(e.runs(), name), seat: s, session: session, closers: []func(){up}}
 	defer func() {
 		if err != nil {

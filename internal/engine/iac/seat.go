@@ -51,6 +51,16 @@ func (e *Engine) sit(ctx context.Context) (s seat, up func(), err error) {
 	}
 }
 
+// sitIfFree takes a seat that nobody is waiting for, if there is one.
+func (e *Engine) sitIfFree() (s seat, up func(), ok bool) {
+	select {
+	case s = <-e.seats:
+		return s, func() { e.seats <- s }, true
+	default:
+		return s, nil, false
+	}
+}
+
 // backgroundNice lets the programs that somebody waits for go first.
 const backgroundNice = 10
 

@@ -51,6 +51,7 @@ type diagnostic struct {
 // of any object.
 type stream struct {
 	progress engine.Progress // may be nil
+	planned  func()          // called when a plan begins to be told, once; may be nil
 	errors   []diagnostic
 	drifted  bool
 
@@ -98,7 +99,15 @@ var dropped = [][]byte{
 	[]byte(`"type":"refresh_start"`), []byte(`"type":"refresh_complete"`),
 }
 
+// What the program begins to tell of a plan with. It has written the plan's file
+// by then.
+var planTold = [][]byte{[]byte(`"type":"planned_change"`), []byte(`"type":"change_summary"`)}
+
 func (s *stream) take(line []byte) {
+	if s.planned != nil && slices.ContainsFunc(planTold, func(d []byte) bool { return bytes.Contains(line, d) }) {
+		s.planned()
+		s.planned = nil
+	}
 	if slices.ContainsFunc(dropped, func(d []byte) bool { return bytes.Contains(line, d) }) {
 		return
 	}

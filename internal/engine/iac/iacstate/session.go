@@ -17,6 +17,7 @@ type Session struct {
 	epoch  int64 // 0 may only read
 	fenced func(context.Context) error
 	given  *given // read instead of what the store has
+	wrote  func(body []byte, m Meta)
 }
 
 // given is a state that a session reads and the store does not have.
@@ -24,6 +25,11 @@ type given struct {
 	body []byte
 	meta Meta
 }
+
+// Watch has fn called with each state that this session wrote, once it is
+// durable and before the program is told so. fn returns at once and changes
+// nothing of the body. It is set before a program gets the session.
+func (c *Session) Watch(fn func(body []byte, m Meta)) { c.wrote = fn }
 
 // Epoch is the claim's number; 0 for a session that only reads.
 func (c *Session) Epoch() int64 { return c.epoch }
@@ -140,7 +146,9 @@ func (c *Session) write(ctx context.Context, body []byte, may func(*sqldb.Tx, ro
 	if err := c.allowed(ctx); err != nil {
 		return err
 	}
+	var made Meta
 	err = c.store.db.Write(ctx, "iac.write", func(tx *sqldb.Tx) error {
+		made = Meta{}
 		r, err := c.own(ctx, tx)
 		if err != nil {
 			return err
@@ -163,8 +171,12 @@ func (c *Session) write(ctx context.Context, body []byte, may func(*sqldb.Tx, ro
 		if err != nil {
 			return err
 		}
+		made = m
 		return c.store.db.add(ctx, tx, c.State, m, c.Run, int64(len(body)), sealed)
 	})
+	if err == nil && made.Version > 0 && c.wrote != nil {
+		c.wrote(body, made)
+	}
 	if sqldb.IsUnique(err) {
 		return fault.New(fault.Conflict, "object_not_ours", "what the state names is managed already, by another resource").WithCause(err)
 	}
