@@ -125,10 +125,12 @@ func runScriptsOn(t *testing.T, store string, p testscript.Params, iac string, e
 			name, value, _ := strings.Cut(v, "=")
 			e.Setenv(name, value)
 		}
+		e.Values["ssh"] = &sshHost{t: t}
 		return s.setup(e)
 	}
 	p.Cmds = map[string]func(*testscript.TestScript, bool, []string){
 		"exits": exits, "until": until, "setenv": setenv, "json": jsonAt, "elsewhere": elsewhere, "edit": edit, "trim": trim, "race": race,
+		"sshkey": sshkey, "sshd": sshd, "hides": hides,
 	}
 	testscript.Run(t, p)
 }

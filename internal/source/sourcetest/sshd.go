@@ -27,11 +27,12 @@ type SSHD struct {
 	User  string
 	Asked atomic.Int32 // connections
 
-	t    testing.TB
-	conf string
-	key  string // the host's, as a line without a name
-	mu   sync.Mutex
-	said bytes.Buffer
+	t       testing.TB
+	conf    string
+	options string // of whom it lets in
+	key     string // the host's, as a line without a name
+	mu      sync.Mutex
+	said    bytes.Buffer
 }
 
 // SSHKey is a key pair.
@@ -69,9 +70,10 @@ func ServeSSH(t testing.TB, authorized SSHKey, command string) *SSHD {
 	if command != "" {
 		options += fmt.Sprintf(",command=%q", command)
 	}
-	s := &SSHD{t: t, User: me.Username, conf: filepath.Join(dir, "sshd_config"), key: host.Public}
+	s := &SSHD{t: t, User: me.Username, conf: filepath.Join(dir, "sshd_config"), options: options, key: host.Public}
+	s.Authorize(authorized)
 	for name, text := range map[string]string{
-		"host": host.Private, "authorized": options + " " + authorized.Public + "\n",
+		"host": host.Private,
 		// AcceptEnv: the more is taken, the more is seen of what is sent.
 		"sshd_config": fmt.Sprintf("HostKey %s/host\nAuthorizedKeysFile %s/authorized\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"+
 			"PermitRootLogin prohibit-password\nPermitUserRC no\nPidFile none\nLogLevel VERBOSE\nAcceptEnv *\nPrintMotd no\n", dir, dir),
@@ -87,6 +89,14 @@ func ServeSSH(t testing.TB, authorized SSHKey, command string) *SSHD {
 	}
 	s.listen(sshdProgram(t))
 	return s
+}
+
+// Authorize lets one key in from now on, and no other.
+func (s *SSHD) Authorize(key SSHKey) {
+	s.t.Helper()
+	if err := os.WriteFile(filepath.Join(filepath.Dir(s.conf), "authorized"), []byte(s.options+" "+key.Public+"\n"), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 func sshdProgram(t testing.TB) string {
