@@ -4847,8 +4847,14 @@ type DeliveryDetail struct {
 	// Recipient A user's id, of a mail
 	Recipient *string              `json:"recipient,omitempty"`
 	Status    DeliveryDetailStatus `json:"status"`
-	Type      string               `json:"type"`
-	UpdatedAt time.Time            `json:"updatedAt"`
+
+	// Subject Of a mail
+	Subject *string `json:"subject,omitempty"`
+
+	// Text Of a mail
+	Text      *string   `json:"text,omitempty"`
+	Type      string    `json:"type"`
+	UpdatedAt time.Time `json:"updatedAt"`
 
 	// User Their name
 	User    *string `json:"user,omitempty"`
