@@ -14,7 +14,8 @@ import (
 
 // Appender is a body, or an item of a Page, that writes its own JSON: byte for
 // byte what encoding/json makes of it, in a third of the time. It is for what
-// lists hold many of; a test holds the two against each other.
+// lists hold many of; a test holds the two against each other. A type that embeds
+// one takes over its method, and with it no field of its own: it writes its own.
 type Appender interface {
 	AppendJSON(b []byte) ([]byte, error)
 }
