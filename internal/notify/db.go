@@ -106,6 +106,16 @@ func (s store) team(ctx context.Context, ref string) (id, name string, err error
 	return id, name, err
 }
 
+// user gives the id of whom ref names; ref itself where it is nobody's name.
+func (s store) user(ctx context.Context, ref string) (string, error) {
+	id := ref
+	err := s.db.Read().QueryRowContext(ctx, `SELECT id FROM principals WHERE name = $1`, ref).Scan(&id)
+	if missing(err) {
+		return ref, nil
+	}
+	return id, err
+}
+
 const deliveryColumns = `d.id, d.target, d.recipient, d.event_id, d.event_type, d.payload, d.status, d.attempts, d.next_at, d.expires_at,
 	d.last_code, d.last_error, d.last_body, d.created_at, d.updated_at, d.fence`
 

@@ -43,16 +43,21 @@ var statuses = map[Status]string{
 
 func (s *Service) list(ctx context.Context, target string, f DeliveryFilter, page sqldb.Page) ([]Delivery, string, error) {
 	var w sqldb.Where
-	w.And(`d.target = ?`, target)
+	if f.To == "" {
+		w.And(`d.target = ?`, target)
+	} else { // by the index of recipients, not by that of targets
+		to, err := s.store.user(ctx, clean(f.To, 64))
+		if err != nil {
+			return nil, "", err
+		}
+		w.And(`d.recipient = ? AND d.recipient <> '' AND d.target || '' = ?`, to, target)
+	}
 	if f.Status != "" {
 		is := statuses[f.Status]
 		if is == "" { // as no delivery stands
 			is = `1 = 0`
 		}
 		w.And(is)
-	}
-	if f.To != "" {
-		w.And(`d.recipient <> '' AND d.recipient IN (SELECT o.id FROM principals o WHERE o.name = ? UNION SELECT ?)`, clean(f.To, 64), clean(f.To, 64))
 	}
 	if f.Type != "" {
 		w.And(`d.event_type = ?`, clean(f.Type, maxPattern))
