@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
 
 	"fairlead/internal/fault"
+	"fairlead/internal/regex"
 )
 
 // Limits of a policy text. The parser and the evaluator recurse, so nesting
@@ -26,7 +26,7 @@ const (
 	maxReported  = 50
 )
 
-var idPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9._-]{0,98}[a-z0-9])?$`)
+var idPattern = regex.Late(`^[a-z0-9]([a-z0-9._-]{0,98}[a-z0-9])?$`)
 
 // rule is one policy with what slicing needs to know of it.
 type rule struct {
@@ -144,7 +144,7 @@ func policyID(p *cedar.Policy) (cedar.PolicyID, string) {
 	switch {
 	case !ok:
 		return "", `the policy has no @id("…"); the audit log and "access why" name policies by it`
-	case !idPattern.MatchString(string(id)):
+	case !idPattern().MatchString(string(id)):
 		return "", fmt.Sprintf("the @id %q is not made of lower-case letters, digits, dots, dashes and underscores (at most 100)", id)
 	}
 	return cedar.PolicyID(id), ""
@@ -347,7 +347,7 @@ func violationAt(pos cedar.Position, message string) fault.Violation {
 	}
 }
 
-var syntaxPosition = regexp.MustCompile(`<input>:(\d+):(\d+)`)
+var syntaxPosition = regex.Late(`<input>:(\d+):(\d+)`)
 
 // syntaxViolation finds the position in the parser's message, which is the
 // only place where it says it.
@@ -356,7 +356,7 @@ func syntaxViolation(err error) fault.Violation {
 	if i := strings.LastIndex(msg, "parse error at "); i >= 0 {
 		msg = msg[i+len("parse error at "):]
 	}
-	m := syntaxPosition.FindStringSubmatchIndex(msg)
+	m := syntaxPosition().FindStringSubmatchIndex(msg)
 	if m == nil {
 		return fault.Violation{Field: "/source", Message: msg}
 	}

@@ -6,31 +6,30 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
+
+	"fairlead/internal/app/early"
 )
 
-// hurry lets a start make its garbage without stopping to collect it. What it
-// gives is for when the start is over: it waits until the first rush is too,
-// hands the memory that nobody needs any more back to the system, and then
-// lets the collector be as generous as the load asks for.
-func hurry() (calm func(context.Context)) {
-	percent := debug.SetGCPercent(mostGarbage)
-	return func(ctx context.Context) {
-		debug.SetGCPercent(percent)
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(time.Second):
-			debug.FreeOSMemory()
-		}
-		if os.Getenv("GOGC") == "" { // else somebody has decided
-			adapt(ctx, percent)
-			debug.SetGCPercent(percent)
-		}
+// calm is for when a start is over, which makes its garbage without stopping to
+// collect it (see early). It waits until the first rush is over too, hands the
+// memory that nobody needs any more back to the system, and then lets the
+// collector be as generous as the load asks for.
+func calm(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-time.After(time.Second):
+		debug.FreeOSMemory()
+		debug.SetGCPercent(early.Usual)
+	}
+	if os.Getenv("GOGC") == "" { // else somebody has decided
+		adapt(ctx, early.Usual)
+		debug.SetGCPercent(early.Usual)
 	}
 }
 
 const (
-	mostGarbage = 400      // per cent of what lives
+	mostGarbage = early.MostGarbage
 	garbage     = 64 << 20 // bytes of it, at most, beyond the usual
 	often       = 3        // collections a second: busy
 	quietAfter  = 30       // seconds with less than one each

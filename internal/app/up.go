@@ -96,7 +96,6 @@ func up(ctx context.Context, c conf.Server, out, errOut io.Writer) error {
 	}
 	defer l.Close()
 	c.ListensOn(l.Addr())
-	calm := hurry()
 	// A failed fsync ends the process without another word to the disk.
 	a, err := Build(ctx, c, log, func(error) { os.Exit(70) })
 	if err != nil {

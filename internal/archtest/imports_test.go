@@ -65,12 +65,13 @@ var (
 	foundations = map[string][]string{
 		"internal/fault":     {},
 		"internal/redact":    {},
+		"internal/regex":     {},
 		"internal/failpoint": {},
 		"internal/principal": {},
 		"internal/keyfile":   {"internal/fault", "internal/redact"},
-		"internal/conf":      {"internal/fault"},
+		"internal/conf":      {"internal/fault", "internal/regex"},
 		"internal/ident":     {"internal/failpoint", "internal/fault"},
-		"internal/yamlx":     {"internal/fault"},
+		"internal/yamlx":     {"internal/fault", "internal/regex"},
 		"internal/sqldb":     {"internal/fault", "internal/failpoint"},
 		"internal/loop":      {"internal/ident", "internal/sqldb"},
 		"internal/queue":     {"internal/ident", "internal/sqldb"},
@@ -138,7 +139,7 @@ var (
 )
 
 // base is what governance and features may always import.
-var base = []string{"internal/fault", "internal/redact", "internal/failpoint", "internal/ident", "internal/sqldb", "internal/loop", "internal/principal", "internal/conf"}
+var base = []string{"internal/fault", "internal/redact", "internal/regex", "internal/failpoint", "internal/ident", "internal/sqldb", "internal/loop", "internal/principal", "internal/conf"}
 
 func TestImportsGoOneWay(t *testing.T) {
 	each(t, func(p pkg, at string) {

@@ -5,12 +5,12 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strconv"
 	"time"
 	"unicode/utf8"
 
 	"fairlead/internal/fault"
+	"fairlead/internal/regex"
 )
 
 const (
@@ -62,8 +62,8 @@ type pieceHeader struct {
 var (
 	// identifier is what a table or a column may be called here. Names are
 	// quoted besides.
-	identifier = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
-	keyName    = regexp.MustCompile(`^[a-z]{1,20}\.(pem|key)$`)
+	identifier = regex.Late(`^[a-z][a-z0-9_]{0,62}$`)
+	keyName    = regex.Late(`^[a-z]{1,20}\.(pem|key)$`)
 )
 
 func damaged(why string, args ...any) *fault.Error {

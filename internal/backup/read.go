@@ -91,7 +91,7 @@ func (in *reader) entry(name string, r io.Reader) error {
 		return in.begin(name, r)
 	case strings.HasPrefix(name, tablePrefix):
 		return in.piece(name, r)
-	case strings.HasPrefix(name, keyPrefix) && keyName.MatchString(name[len(keyPrefix):]) && in.keys < 20:
+	case strings.HasPrefix(name, keyPrefix) && keyName().MatchString(name[len(keyPrefix):]) && in.keys < 20:
 		in.keys++
 		data, err := readAll(r)
 		if err != nil {
@@ -129,8 +129,8 @@ func (in *reader) piece(name string, r io.Reader) error {
 		return err
 	}
 	var h pieceHeader
-	if json.Unmarshal(first, &h) != nil || !identifier.MatchString(h.Table) || len(h.Columns) == 0 ||
-		slices.ContainsFunc(h.Columns, func(c string) bool { return !identifier.MatchString(c) }) ||
+	if json.Unmarshal(first, &h) != nil || !identifier().MatchString(h.Table) || len(h.Columns) == 0 ||
+		slices.ContainsFunc(h.Columns, func(c string) bool { return !identifier().MatchString(c) }) ||
 		!strings.HasPrefix(name, tablePrefix+h.Table+"/") {
 		return damaged("the entry %q is no piece of a table", clip(name))
 	}

@@ -179,7 +179,7 @@ func (q querier) QueryRowContext(ctx context.Context, query string, args ...any)
 }
 
 func quoted(name string) (string, error) {
-	if !identifier.MatchString(name) {
+	if !identifier().MatchString(name) {
 		return "", fmt.Errorf("backup: odd name %q", name)
 	}
 	return `"` + name + `"`, nil

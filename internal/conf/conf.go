@@ -11,13 +11,13 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
 
 	"fairlead/internal/fault"
+	"fairlead/internal/regex"
 )
 
 // maxFile is the largest configuration file read, in bytes.
@@ -164,12 +164,12 @@ func (c *Server) readFile(file string) error {
 }
 
 // unknownField is how yaml says it; the Go type is nobody's concern.
-var unknownField = regexp.MustCompile(`field (\S+) not found in type \S+`)
+var unknownField = regex.Late(`field (\S+) not found in type \S+`)
 
 // complaint is what is wrong with a file, in one line.
 func complaint(err error) string {
 	if e, ok := errors.AsType[*yaml.TypeError](err); ok {
-		return unknownField.ReplaceAllString(strings.Join(e.Errors, "; "), "there is no field $1")
+		return unknownField().ReplaceAllString(strings.Join(e.Errors, "; "), "there is no field $1")
 	}
 	return strings.TrimPrefix(err.Error(), "yaml: ")
 }

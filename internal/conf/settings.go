@@ -5,12 +5,13 @@ import (
 	"maps"
 	"net/url"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"fairlead/internal/regex"
 )
 
 // From says where a value comes from.
@@ -104,7 +105,7 @@ func (c *Server) list(under string, v reflect.Value, variables map[string]string
 
 // secretive is how fields are called that hold a secret, whatever their tags
 // say; those that name a file of one are none.
-var secretive = regexp.MustCompile(`(?i)(password|passphrase|secret|token|key)$`)
+var secretive = regex.Late(`(?i)(password|passphrase|secret|token|key)$`)
 
 func (c *Server) setting(full, name string, v reflect.Value, tag reflect.StructTag, variable string) Setting {
 	s := Setting{Name: full, Value: text(v), Origin: Origin{From: FromDefault}}
@@ -114,7 +115,7 @@ func (c *Server) setting(full, name string, v reflect.Value, tag reflect.StructT
 	if variable != "" {
 		s.Origin = Origin{FromEnvironment, variable}
 	}
-	if tag.Get("show") == "no" || secretive.MatchString(name) {
+	if tag.Get("show") == "no" || secretive().MatchString(name) {
 		s.Hidden, s.Value = s.Value != "", ""
 	}
 	return s
@@ -153,13 +154,13 @@ func short(d time.Duration) string {
 }
 
 // assigned is a secret in a list of words, as in host=db password=x.
-var assigned = regexp.MustCompile(`(?i)((?:password|passphrase|secret|token|key)\s*=\s*)('[^']*'|[^\s&]+)`)
+var assigned = regex.Late(`(?i)((?:password|passphrase|secret|token|key)\s*=\s*)('[^']*'|[^\s&]+)`)
 
 // tame takes the password out of a URL, in its user part or its query, and out
 // of a list of words.
 func tame(s string) string {
 	if !strings.Contains(s, "://") {
-		return assigned.ReplaceAllString(s, "${1}xxxxx")
+		return assigned().ReplaceAllString(s, "${1}xxxxx")
 	}
 	u, err := url.Parse(s)
 	if err != nil {
@@ -167,7 +168,7 @@ func tame(s string) string {
 	}
 	q, hide := u.Query(), false
 	for k := range q {
-		if secretive.MatchString(k) {
+		if secretive().MatchString(k) {
 			q.Set(k, "xxxxx")
 			hide = true
 		}

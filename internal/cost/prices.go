@@ -7,10 +7,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"regexp"
 	"time"
 
 	"fairlead/internal/fault"
+	"fairlead/internal/regex"
 	"fairlead/internal/yamlx"
 )
 
@@ -25,8 +25,8 @@ const (
 )
 
 var (
-	itemForm     = regexp.MustCompile(`^[a-z][a-z0-9_.-]{0,63}$`)
-	currencyForm = regexp.MustCompile(`^[A-Z]{3}$`)
+	itemForm     = regex.Late(`^[a-z][a-z0-9_.-]{0,63}$`)
+	currencyForm = regex.Late(`^[A-Z]{3}$`)
 )
 
 // Prices are what items cost.
@@ -78,7 +78,7 @@ func ParsePrices(src []byte) (Prices, error) {
 	top := r.Object(doc.Root, "currency", "items")
 	p := Prices{Items: map[string]Price{}}
 	if n := top.Need("currency"); n != nil {
-		if p.Currency = top.String("currency"); !currencyForm.MatchString(p.Currency) {
+		if p.Currency = top.String("currency"); !currencyForm().MatchString(p.Currency) {
 			r.Fail(n, "must be a currency of three capital letters, such as EUR")
 		}
 	}
@@ -102,7 +102,7 @@ func (p Prices) items(r *yamlx.Reader, n *yamlx.Node) {
 		return
 	}
 	for _, f := range n.Fields {
-		if !itemForm.MatchString(f.Name) {
+		if !itemForm().MatchString(f.Name) {
 			r.FailAt(f.Line, f.Value.Pointer, "%s is no name for an item: use a-z, 0-9, _, . and -, starting with a letter", yamlx.Quote(f.Name))
 		}
 		o := r.Object(f.Value, "monthly", "hourly", "unit", "description")

@@ -173,7 +173,7 @@ func (b *Bundle) fit() error {
 func verdictRules(pkg rego.Package) []string {
 	var out []string
 	for _, r := range pkg.Rules {
-		if verdictRule.MatchString(r) {
+		if verdictRule().MatchString(r) {
 			out = append(out, r)
 		}
 	}

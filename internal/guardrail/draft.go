@@ -14,6 +14,7 @@ import (
 
 	"fairlead/internal/access"
 	"fairlead/internal/fault"
+	"fairlead/internal/regex"
 	"fairlead/internal/template/bundle"
 )
 
@@ -120,8 +121,8 @@ func (s *Service) stored(ctx context.Context, name, version string) (*Content, e
 }
 
 var (
-	manifestName    = regexp.MustCompile(`(?m)^(metadata:(?:\s*\n(?:[ \t]+[^\n]*\n)*?[ \t]+|[ \t]*\{[^}\n]*?))name:([ \t]*)["']?[a-z0-9-]+["']?`)
-	manifestVersion = regexp.MustCompile(`(?m)^(metadata:(?:\s*\n(?:[ \t]+[^\n]*\n)*?[ \t]+|[ \t]*\{[^}\n]*?))version:([ \t]*)["']?[0-9][0-9A-Za-z.-]*["']?`)
+	manifestName    = regex.Late(`(?m)^(metadata:(?:\s*\n(?:[ \t]+[^\n]*\n)*?[ \t]+|[ \t]*\{[^}\n]*?))name:([ \t]*)["']?[a-z0-9-]+["']?`)
+	manifestVersion = regex.Late(`(?m)^(metadata:(?:\s*\n(?:[ \t]+[^\n]*\n)*?[ \t]+|[ \t]*\{[^}\n]*?))version:([ \t]*)["']?[0-9][0-9A-Za-z.-]*["']?`)
 )
 
 // rename writes the draft's name and the version after base into its manifest,
@@ -131,21 +132,21 @@ func (d *Draft) rename(base string) {
 	if !ok {
 		return
 	}
-	text = replaceFirst(manifestName, text, "${1}name:${2}"+d.Name)
-	d.Files[ManifestFile] = replaceFirst(manifestVersion, text, "${1}version:${2}"+NextVersion(base))
+	text = replaceFirst(manifestName(), text, "${1}name:${2}"+d.Name)
+	d.Files[ManifestFile] = replaceFirst(manifestVersion(), text, "${1}version:${2}"+NextVersion(base))
 }
 
 // Version gives the version that the draft's manifest says; "" for none that
 // is found.
 func (d *Draft) Version() string {
-	at := manifestVersion.FindString(d.Files[ManifestFile])
+	at := manifestVersion().FindString(d.Files[ManifestFile])
 	return strings.Trim(at[strings.LastIndexByte(at, ':')+1:], " \t\"'")
 }
 
 // Say writes a version into the draft's manifest.
 func (d *Draft) Say(version string) {
 	if text, ok := d.Files[ManifestFile]; ok {
-		d.Files[ManifestFile] = replaceFirst(manifestVersion, text, "${1}version:${2}"+version)
+		d.Files[ManifestFile] = replaceFirst(manifestVersion(), text, "${1}version:${2}"+version)
 	}
 }
 
@@ -159,7 +160,7 @@ func replaceFirst(r *regexp.Regexp, text, with string) string {
 
 // NextVersion gives the version after one: its last number raised.
 func NextVersion(version string) string {
-	m := versionForm.FindStringSubmatch(version)
+	m := versionForm().FindStringSubmatch(version)
 	if m == nil {
 		return "1.0.0"
 	}

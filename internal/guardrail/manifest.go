@@ -2,7 +2,6 @@ package guardrail
 
 import (
 	"bytes"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"fairlead/internal/fault"
 	"fairlead/internal/gate"
 	"fairlead/internal/ident"
+	"fairlead/internal/regex"
 	"fairlead/internal/yamlx"
 )
 
@@ -49,9 +49,9 @@ type Manifest struct {
 }
 
 var (
-	versionForm = regexp.MustCompile(`^(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})(-[0-9A-Za-z]([0-9A-Za-z.-]{0,30}[0-9A-Za-z])?)?$`)
-	patternForm = regexp.MustCompile(`^[a-z0-9*-]{1,80}$`)
-	verdictRule = regexp.MustCompile(`^(deny|violation|warn|approve)(_[A-Za-z0-9_]*)?$`)
+	versionForm = regex.Late(`^(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})(-[0-9A-Za-z]([0-9A-Za-z.-]{0,30}[0-9A-Za-z])?)?$`)
+	patternForm = regex.Late(`^[a-z0-9*-]{1,80}$`)
+	verdictRule = regex.Late(`^(deny|violation|warn|approve)(_[A-Za-z0-9_]*)?$`)
 	stages      = []string{string(gate.Request), string(gate.Plan), string(gate.Release), string(gate.Activation)}
 	strengths   = []string{string(gate.Advise), string(gate.Approve), string(gate.Deny)}
 	reserved    = []string{"schema", "history", "test", "evaluate", "active", "backtest"} // they are words of the API's paths
@@ -69,7 +69,7 @@ func checkName(name, field string) error {
 }
 
 func checkVersion(version, field string) error {
-	if versionForm.MatchString(version) {
+	if versionForm().MatchString(version) {
 		return nil
 	}
 	return fault.New(fault.Invalid, "invalid_version", "%s is not a semantic version", yamlx.Quote(version)).
@@ -194,7 +194,7 @@ func (p *manifestParser) scope(n *yamlx.Node) Scope {
 	list := func(name string) []string {
 		out := f.Strings(name)
 		for i, v := range out {
-			if !patternForm.MatchString(v) {
+			if !patternForm().MatchString(v) {
 				p.r.Fail(f.Node(name).Items[i], "%s is no name and no pattern such as \"web-*\"", yamlx.Quote(v))
 			}
 		}

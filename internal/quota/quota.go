@@ -1,7 +1,6 @@
 package quota
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"fairlead/internal/fault"
 	"fairlead/internal/gate"
 	"fairlead/internal/ident"
+	"fairlead/internal/regex"
 )
 
 // Count is the metric that every resource is one of.
@@ -101,14 +101,14 @@ type Setting struct {
 	Enforce     bool
 }
 
-var metricForm = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
+var metricForm = regex.Late(`^[a-z][a-z0-9_]{0,31}$`)
 
 // check finds what is wrong with a setting, apart from names that are not there.
 func (s Setting) check() (most Amount, warn int64, err error) {
 	bad := func(field, format string, args ...any) *fault.Error {
 		return fault.New(fault.Invalid, "invalid_quota", format, args...).WithField(field)
 	}
-	if !metricForm.MatchString(s.Metric) {
+	if !metricForm().MatchString(s.Metric) {
 		return 0, 0, bad("/metric", "a metric is made of a-z, 0-9 and _, and at most 32 of them").WithHint("count, monthly_cost, or a unit that templates declare, such as cpu")
 	}
 	if !slices.Contains([]string{"", "development", "staging", "production"}, s.Class) {

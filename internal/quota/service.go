@@ -171,7 +171,7 @@ func (s *Service) List(ctx context.Context, f Filter, page sqldb.Page) (items []
 		w.And("("+part.alias+".id = ? OR "+part.alias+".name = ?)", part.ref)
 	}
 	if f.Metric != "" {
-		if !metricForm.MatchString(f.Metric) {
+		if !metricForm().MatchString(f.Metric) {
 			w.And("1 = 0")
 		} else {
 			w.And("l.metric = ?", f.Metric)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"maps"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"fairlead/internal/engine"
 	"fairlead/internal/gate"
 	"fairlead/internal/redact"
+	"fairlead/internal/regex"
 	"fairlead/internal/resource"
 )
 
@@ -39,7 +39,7 @@ type normaliser struct{ words []word }
 type word struct{ text, stands string }
 
 // random are ids that are made up anew each time.
-var random = regexp.MustCompile(`\b(?:[a-z]{2,5}_[0-9a-hjkmnp-tv-z]{26}|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})\b`)
+var random = regex.Late(`\b(?:[a-z]{2,5}_[0-9a-hjkmnp-tv-z]{26}|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12})\b`)
 
 // normaliserOf knows what r and its objects are called.
 func normaliserOf(r resource.Resource) normaliser {
@@ -72,7 +72,7 @@ func (n normaliser) text(s string) string {
 	for _, w := range n.words {
 		s = replaceWord(s, w.text, w.stands)
 	}
-	return random.ReplaceAllString(s, "${random}")
+	return random().ReplaceAllString(s, "${random}")
 }
 
 func replaceWord(s, text, stands string) string {

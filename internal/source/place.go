@@ -4,12 +4,12 @@ import (
 	"net/url"
 	"path"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"fairlead/internal/egress"
 	"fairlead/internal/fault"
+	"fairlead/internal/regex"
 )
 
 // place is a source's URL, taken apart.
@@ -30,10 +30,10 @@ func (p place) named() string {
 }
 
 var (
-	sshUser = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,31}$`)
-	repoURL = regexp.MustCompile(`^/[A-Za-z0-9._~/+@-]{1,500}$`)
-	inRepo  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._+@-]*(/[A-Za-z0-9_][A-Za-z0-9._+@-]*)*$`)
-	pattern = regexp.MustCompile(`^[A-Za-z0-9_*?][A-Za-z0-9._+@*?/-]*$`)
+	sshUser = regex.Late(`^[A-Za-z_][A-Za-z0-9_.-]{0,31}$`)
+	repoURL = regex.Late(`^/[A-Za-z0-9._~/+@-]{1,500}$`)
+	inRepo  = regex.Late(`^[A-Za-z0-9_][A-Za-z0-9._+@-]*(/[A-Za-z0-9_][A-Za-z0-9._+@-]*)*$`)
+	pattern = regex.Late(`^[A-Za-z0-9_*?][A-Za-z0-9._+@*?/-]*$`)
 )
 
 func invalid(field, format string, args ...any) *fault.Error {
@@ -66,7 +66,7 @@ func parsePlace(raw string, out Egress) (place, error) {
 }
 
 func cleanFolder(p string) bool {
-	return repoURL.MatchString(p) && filepath.Clean(p) == p && p != "/" && !strings.Contains(p, "/-")
+	return repoURL().MatchString(p) && filepath.Clean(p) == p && p != "/" && !strings.Contains(p, "/-")
 }
 
 func httpsPlace(raw string, out Egress) (place, error) {
@@ -74,7 +74,7 @@ func httpsPlace(raw string, out Egress) (place, error) {
 	if err != nil {
 		return place{}, err
 	}
-	if u.Scheme != "https" || u.RawQuery != "" || u.ForceQuery || !repoURL.MatchString(u.Path) || path.Clean(u.Path) != strings.TrimSuffix(u.Path, "/") {
+	if u.Scheme != "https" || u.RawQuery != "" || u.ForceQuery || !repoURL().MatchString(u.Path) || path.Clean(u.Path) != strings.TrimSuffix(u.Path, "/") {
 		return place{}, invalid("/url", "that is no URL of a repository").WithHint("as https://host.example.org/path/repo.git")
 	}
 	port, err := portOr(u, 443)
@@ -86,7 +86,7 @@ func httpsPlace(raw string, out Egress) (place, error) {
 func sshPlace(rest string, out Egress) (place, error) {
 	authority, name, _ := strings.Cut(rest, "/")
 	user, host, ok := strings.Cut(authority, "@")
-	if !ok || !sshUser.MatchString(user) || !repoURL.MatchString("/"+name) || strings.Contains(name, "//") || strings.HasPrefix(name, "-") || strings.Contains(name, "/-") || path.Clean("/"+name) != "/"+name {
+	if !ok || !sshUser().MatchString(user) || !repoURL().MatchString("/"+name) || strings.Contains(name, "//") || strings.HasPrefix(name, "-") || strings.Contains(name, "/-") || path.Clean("/"+name) != "/"+name {
 		return place{}, invalid("/url", "that is no SSH URL of a repository").WithHint("as ssh://git@host.example.org/path/repo.git")
 	}
 	u, err := out.CheckURL("https://" + host + "/")
@@ -110,13 +110,13 @@ func portOr(u *url.URL, standard uint16) (uint16, error) {
 
 // checkInside holds for a folder in a source and for a pattern of tags.
 func checkInside(folder, refs string) error {
-	if folder != "" && (len(folder) > 200 || !inRepo.MatchString(folder)) {
+	if folder != "" && (len(folder) > 200 || !inRepo().MatchString(folder)) {
 		return invalid("/path", "the folder is not a clean relative path").WithHint("as modules/bucket")
 	}
 	if refs == "" {
 		return nil
 	}
-	if _, err := path.Match(refs, ""); err != nil || len(refs) > 200 || !pattern.MatchString(refs) || strings.Contains(refs, "..") {
+	if _, err := path.Match(refs, ""); err != nil || len(refs) > 200 || !pattern().MatchString(refs) || strings.Contains(refs, "..") {
 		return invalid("/refs", "that is no pattern of tags").WithHint("as v*, or bucket/v* in a repository with several templates")
 	}
 	return nil

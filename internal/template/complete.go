@@ -198,7 +198,7 @@ func needsOf(said []engine.Need) []any {
 func outputsOf(said map[string]engine.DescribedOutput) map[string]any {
 	out := map[string]any{}
 	for name, o := range said {
-		if !outputName.MatchString(name) {
+		if !outputName().MatchString(name) {
 			continue // nothing could refer to it
 		}
 		one := map[string]any{"type": "any"}

@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"fairlead/internal/engine"
 	"fairlead/internal/fault"
+	"fairlead/internal/regex"
 	"fairlead/internal/yamlx"
 )
 
@@ -48,7 +48,7 @@ type Pricer interface {
 
 const maxUnits = 20
 
-var unitForm = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
+var unitForm = regex.Late(`^[a-z][a-z0-9_]{0,31}$`)
 
 // unit is one of the manifest's units.
 type unit struct {
@@ -65,7 +65,7 @@ func (p *manifestParser) units(n *yamlx.Node) {
 		return
 	}
 	for _, f := range n.Fields {
-		if !unitForm.MatchString(f.Name) || f.Name == "count" || f.Name == "monthly_cost" {
+		if !unitForm().MatchString(f.Name) || f.Name == "count" || f.Name == "monthly_cost" {
 			p.r.FailAt(f.Line, f.Value.Pointer, "%s is no name for a unit: use a-z, 0-9 and _; count and monthly_cost are counted by themselves", yamlx.Quote(f.Name))
 			continue
 		}

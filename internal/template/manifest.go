@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 
 	"fairlead/internal/fault"
 	"fairlead/internal/ident"
+	"fairlead/internal/regex"
 	"fairlead/internal/template/bundle"
 	"fairlead/internal/yamlx"
 )
@@ -60,9 +60,9 @@ type Output struct {
 
 var (
 	outputTypes = []string{"string", "integer", "number", "boolean", "array", "object", "any"}
-	tagForm     = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,31}$`)
-	keyForm     = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{0,62}$`)
-	engineForm  = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+	tagForm     = regex.Late(`^[a-z0-9][a-z0-9-]{0,31}$`)
+	keyForm     = regex.Late(`^[A-Za-z][A-Za-z0-9_-]{0,62}$`)
+	engineForm  = regex.Late(`^[a-z][a-z0-9-]{0,31}$`)
 )
 
 // CheckTemplateName is ident.CheckName, but lets a template carry its engine's
@@ -125,7 +125,7 @@ func (p *manifestParser) all() {
 	p.literal(top, "kind", "Template")
 	p.metadata(top.Need("metadata"))
 	if n := top.Need("engine"); n != nil {
-		if p.v.Engine = top.String("engine"); p.v.Engine != "" && !engineForm.MatchString(p.v.Engine) {
+		if p.v.Engine = top.String("engine"); p.v.Engine != "" && !engineForm().MatchString(p.v.Engine) {
 			p.r.Fail(n, "is not the name of an engine")
 		}
 	}
@@ -190,7 +190,7 @@ func (p *manifestParser) metadata(n *yamlx.Node) {
 		p.r.Fail(m.Node("tags"), "has more than 20 tags")
 	}
 	for i, tag := range p.v.Tags {
-		if !tagForm.MatchString(tag) {
+		if !tagForm().MatchString(tag) {
 			p.r.FailAt(m.Node("tags").Line, fmt.Sprintf("/metadata/tags/%d", i), "the tag %s is not made of a-z, 0-9 and -", yamlx.Quote(tag))
 		}
 	}
@@ -242,7 +242,7 @@ func (p *manifestParser) outputs(n *yamlx.Node) {
 		p.r.Fail(n, "has more than %d outputs", maxOutputs)
 	}
 	for _, f := range n.Fields {
-		if !outputName.MatchString(f.Name) {
+		if !outputName().MatchString(f.Name) {
 			p.r.FailAt(f.Line, f.Value.Pointer, "%s is no name for an output: use letters, digits and _, starting with a letter", yamlx.Quote(f.Name))
 		}
 		o := p.r.Object(f.Value, "type", "description", "sensitive")
@@ -316,7 +316,7 @@ func (p *manifestParser) access(n *yamlx.Node) {
 	for _, f := range attrs.Fields {
 		s, ok := f.Value.Value().(string)
 		switch {
-		case !keyForm.MatchString(f.Name):
+		case !keyForm().MatchString(f.Name):
 			p.r.FailAt(f.Line, f.Value.Pointer, "%s is no name for an attribute", yamlx.Quote(f.Name))
 		case !ok || len(s) > 200:
 			p.r.Fail(f.Value, "must be a string of at most 200 bytes")

@@ -2,13 +2,13 @@ package template
 
 import (
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"fairlead/internal/fault"
 	"fairlead/internal/ident"
+	"fairlead/internal/regex"
 	"fairlead/internal/yamlx"
 )
 
@@ -27,8 +27,8 @@ const (
 )
 
 var (
-	referenceForm = regexp.MustCompile(`^\$\{\{ *resources\.([^. }]{1,64})\.outputs\.([A-Za-z][A-Za-z0-9_]{0,62}) *\}\}$`)
-	outputName    = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]{0,62}$`)
+	referenceForm = regex.Late(`^\$\{\{ *resources\.([^. }]{1,64})\.outputs\.([A-Za-z][A-Za-z0-9_]{0,62}) *\}\}$`)
+	outputName    = regex.Late(`^[A-Za-z][A-Za-z0-9_]{0,62}$`)
 )
 
 func hasExpression(v any) bool {
@@ -55,7 +55,7 @@ func unescape(s string) string { return strings.ReplaceAll(s, escaped, opening) 
 
 // reference reads a whole value as a reference.
 func reference(s string) (Reference, bool) {
-	m := referenceForm.FindStringSubmatch(s)
+	m := referenceForm().FindStringSubmatch(s)
 	if m == nil || ident.CheckName(m[1]) != nil {
 		return Reference{}, false
 	}

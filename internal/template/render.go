@@ -4,13 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"fairlead/internal/engine"
 	"fairlead/internal/fault"
+	"fairlead/internal/regex"
 	"fairlead/internal/yamlx"
 )
 
@@ -39,7 +39,7 @@ func (e expr) whole() bool { return len(e.parts) == 1 && e.parts[0].path != nil 
 var scopeNames = []string{"environment.name", "environment.class", "project.name", "team.name", "resource.name"}
 
 var (
-	exprForm = regexp.MustCompile(`^\$\{\{ *([A-Za-z][A-Za-z0-9_.-]{0,200}) *\}\}`)
+	exprForm = regex.Late(`^\$\{\{ *([A-Za-z][A-Za-z0-9_.-]{0,200}) *\}\}`)
 	exprHint = `use "${{ inputs.NAME }}", or ${{ … }} of ` + strings.Join(scopeNames, ", ")
 )
 
@@ -69,7 +69,7 @@ func parseExpr(v any, s *schema) (expr, string) {
 			continue
 		}
 		plainText.WriteString(rest[:i])
-		m := exprForm.FindStringSubmatch(rest[i:])
+		m := exprForm().FindStringSubmatch(rest[i:])
 		if m == nil {
 			return e, "is not an expression that is understood: " + exprHint
 		}

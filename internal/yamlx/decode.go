@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
 	"fairlead/internal/fault"
+	"fairlead/internal/regex"
 )
 
 // Limits bound what Decode takes in; a zero field is its default.
@@ -143,7 +143,7 @@ func (d *decoder) key(name string, seen map[string]int, line int, parent string)
 
 // parserLine finds the line and the reason in the YAML library's error text,
 // the only form in which it gives them.
-var parserLine = regexp.MustCompile(`^(?:.*yaml: )?(?:line (\d+): )?(.*)$`)
+var parserLine = regex.Late(`^(?:.*yaml: )?(?:line (\d+): )?(.*)$`)
 
 func (d *decoder) yaml() (docs []Doc, err error) {
 	// The library reports its own syntax errors by panicking and recovers
@@ -159,7 +159,7 @@ func (d *decoder) yaml() (docs []Doc, err error) {
 		if err := dec.Decode(&n); errors.Is(err, io.EOF) {
 			return docs, nil
 		} else if err != nil {
-			m := parserLine.FindStringSubmatch(strings.SplitN(err.Error(), "\n", 2)[0])
+			m := parserLine().FindStringSubmatch(strings.SplitN(err.Error(), "\n", 2)[0])
 			at := 1
 			_, _ = fmt.Sscan(m[1], &at)
 			return nil, bad(d.limits.File, at, "", "this is not YAML: %s", m[2]).
@@ -245,10 +245,10 @@ func (d *decoder) name(y *yaml.Node, parent string) (string, error) {
 const quoted = yaml.DoubleQuotedStyle | yaml.SingleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle
 
 var (
-	decimal = regexp.MustCompile(`^[-+]?(\d+|\d*\.\d+|\d+\.\d*)([eE][-+]?\d+)?$`)
-	zeros   = regexp.MustCompile(`^[-+]?0\d`)
-	based   = regexp.MustCompile(`^[-+]?0[xob][0-9a-fA-F_]+$`)
-	special = regexp.MustCompile(`^([-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$`)
+	decimal = regex.Late(`^[-+]?(\d+|\d*\.\d+|\d+\.\d*)([eE][-+]?\d+)?$`)
+	zeros   = regex.Late(`^[-+]?0\d`)
+	based   = regex.Late(`^[-+]?0[xob][0-9a-fA-F_]+$`)
+	special = regex.Late(`^([-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN))$`)
 )
 
 // scalar resolves a plain scalar by YAML 1.2's core schema, narrowed to what
@@ -268,12 +268,12 @@ func (d *decoder) scalar(n *Node, y *yaml.Node) error {
 		n.Kind, n.scalar = Bool, true
 	case v == "false" || v == "False" || v == "FALSE":
 		n.Kind, n.scalar = Bool, false
-	case special.MatchString(v):
+	case special().MatchString(v):
 		return refuse("infinities and not-a-number are not allowed")
-	case based.MatchString(v):
+	case based().MatchString(v):
 		return refuse("write numbers in decimal")
-	case decimal.MatchString(v):
-		if zeros.MatchString(v) {
+	case decimal().MatchString(v):
+		if zeros().MatchString(v) {
 			return refuse("a number with leading zeros means different things to different readers")
 		}
 		value, kind, ok := number(v)

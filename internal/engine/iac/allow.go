@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"fairlead/internal/fault"
+	"fairlead/internal/regex"
 )
 
 // place is one entry of engines.iac.allow that a run finds in its own network.
@@ -37,7 +37,7 @@ var metadata = []netip.Prefix{
 	netip.MustParsePrefix("100.100.100.200/32"), netip.MustParsePrefix("168.63.129.16/32"), netip.MustParsePrefix("192.0.0.192/32"),
 }
 
-var hostName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`)
+var hostName = regex.Late(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`)
 
 // readAllow reads ADDRESS:PORT and NAME:PORT, which runs may reach, and ranges
 // as 10.0.0.0/8 or 10.0.0.0/8:443, into which the names may lead.
@@ -82,7 +82,7 @@ func readAllow(list []string) (a allowance, err error) {
 			}
 			a.egress = append(a.egress, entry)
 			a.places = append(a.places, place{listen: entry, dial: entry})
-		case !hostName.MatchString(host) || len(host) > 253:
+		case !hostName().MatchString(host) || len(host) > 253:
 			return bad(entry, "is neither an address nor a name of small letters with a dot in it")
 		default:
 			at := names[host]

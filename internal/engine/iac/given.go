@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"maps"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -13,6 +12,7 @@ import (
 	"fairlead/internal/engine"
 	"fairlead/internal/fault"
 	"fairlead/internal/keyfile"
+	"fairlead/internal/regex"
 )
 
 // Given is what the platform team gives modules, so that nobody asks a
@@ -26,7 +26,7 @@ const (
 	givenHint = "the fields are described in docs/iac.md"
 )
 
-var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,99}$`)
+var variableName = regex.Late(`^[A-Za-z_][A-Za-z0-9_-]{0,99}$`)
 
 // check holds for the section of the configuration, and for the files that it
 // names as they are now.
@@ -37,7 +37,7 @@ func (g Given) check() error {
 	}
 	for _, template := range slices.Sorted(maps.Keys(g)) {
 		for _, variable := range slices.Sorted(maps.Keys(g[template])) {
-			if !variableName.MatchString(variable) {
+			if !variableName().MatchString(variable) {
 				return bad(template, variable, "that is no name of a variable")
 			}
 			value := g[template][variable]

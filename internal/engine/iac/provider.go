@@ -9,11 +9,12 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
 	"syscall"
+
+	"fairlead/internal/regex"
 )
 
 const (
@@ -22,9 +23,9 @@ const (
 )
 
 var (
-	lockedProvider = regexp.MustCompile(`(?ms)^provider "([^"\n]+)" \{\n(.*?)^\}`)
-	lockedVersion  = regexp.MustCompile(`(?m)^\s*version\s*=\s*"([^"\n]+)"`)
-	lockedHashes   = regexp.MustCompile(`(?ms)^\s*hashes = \[\n(.*?)^\s*\]\n`)
+	lockedProvider = regex.Late(`(?ms)^provider "([^"\n]+)" \{\n(.*?)^\}`)
+	lockedVersion  = regex.Late(`(?m)^\s*version\s*=\s*"([^"\n]+)"`)
+	lockedHashes   = regex.Late(`(?ms)^\s*hashes = \[\n(.*?)^\s*\]\n`)
 )
 
 // locked gives the lock file for a run. Both programs hash every provider at
@@ -51,7 +52,7 @@ func (m *module) locked() (file string, there bool) {
 		if after, ok := m.stamp(string(text)); !ok || after != now { // changed meanwhile
 			return fullLock, true
 		}
-		bare := lockedHashes.ReplaceAllString(string(text), "")
+		bare := lockedHashes().ReplaceAllString(string(text), "")
 		if err := os.WriteFile(filepath.Join(m.dir, bareLock), []byte(bare), 0o644); err != nil { //nolint:gosec // every run reads it
 			return fullLock, true
 		}
@@ -62,8 +63,8 @@ func (m *module) locked() (file string, there bool) {
 
 // packages are the folders of the providers that a lock file names.
 func (m *module) packages(lock string) (dirs, hashes []string, ok bool) {
-	for _, p := range lockedProvider.FindAllStringSubmatch(lock, -1) {
-		version, list := lockedVersion.FindStringSubmatch(p[2]), lockedHashes.FindStringSubmatch(p[2])
+	for _, p := range lockedProvider().FindAllStringSubmatch(lock, -1) {
+		version, list := lockedVersion().FindStringSubmatch(p[2]), lockedHashes().FindStringSubmatch(p[2])
 		if version == nil || list == nil {
 			return nil, nil, false
 		}

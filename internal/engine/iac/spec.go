@@ -54,7 +54,7 @@ func readSpec(t engine.Template) (spec, error) {
 	}
 	for i, name := range s.Given {
 		_, set := s.Variables[name]
-		if set || !variableName.MatchString(name) || slices.Contains(s.Pass, name) || slices.Contains(s.Given[:i], name) {
+		if set || !variableName().MatchString(name) || slices.Contains(s.Pass, name) || slices.Contains(s.Given[:i], name) {
 			return s, fault.New(fault.Invalid, "template_spec_invalid", "%q cannot be given by the platform team: it is no variable's name, or has its value from elsewhere", name).
 				WithHint("name it in spec.given alone, once").WithField("/spec/given")
 		}

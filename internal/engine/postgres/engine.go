@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +20,7 @@ import (
 	"fairlead/internal/failpoint"
 	"fairlead/internal/fault"
 	"fairlead/internal/redact"
+	"fairlead/internal/regex"
 )
 
 // Server is one PostgreSQL server that databases are made on.
@@ -113,7 +113,7 @@ func New(opt Options) (*Engine, error) {
 	e := &Engine{opt: opt, servers: map[string]*server{}, allowed: map[string]bool{}, wake: make(chan struct{}, 1), spares: map[string]spare{}}
 	e.life, e.end = context.WithCancel(context.Background())
 	for _, x := range opt.Extensions {
-		if !extensionName.MatchString(x) {
+		if !extensionName().MatchString(x) {
 			return nil, fault.New(fault.Invalid, "postgres_options_invalid", "%q is not the name of an extension", x)
 		}
 		e.allowed[x] = true
@@ -133,7 +133,7 @@ func New(opt Options) (*Engine, error) {
 	return e, nil
 }
 
-var extensionName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,62}$`)
+var extensionName = regex.Late(`^[a-z][a-z0-9_-]{0,62}$`)
 
 func setDefaults(opt *Options) {
 	if opt.Log == nil {

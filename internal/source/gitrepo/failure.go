@@ -2,17 +2,17 @@ package gitrepo
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"fairlead/internal/fault"
+	"fairlead/internal/regex"
 )
 
-var fingerprint = regexp.MustCompile(`SHA256:[A-Za-z0-9+/]{43}`)
+var fingerprint = regex.Late(`SHA256:[A-Za-z0-9+/]{43}`)
 
 // shows is the fingerprint of the key that a host showed, when ssh tells it.
 func shows(said string) string {
-	if f := fingerprint.FindString(said); f != "" {
+	if f := fingerprint().FindString(said); f != "" {
 		return ": " + f
 	}
 	return ""

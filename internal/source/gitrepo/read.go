@@ -6,11 +6,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"fairlead/internal/fault"
+	"fairlead/internal/regex"
 	"fairlead/internal/template/bundle"
 )
 
@@ -18,14 +18,14 @@ import (
 type Tag struct{ Name, Commit string }
 
 var (
-	tagName  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._+@-]*(/[A-Za-z0-9_][A-Za-z0-9._+@-]*)*$`)
-	objectID = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
+	tagName  = regex.Late(`^[A-Za-z0-9_][A-Za-z0-9._+@-]*(/[A-Za-z0-9_][A-Za-z0-9._+@-]*)*$`)
+	objectID = regex.Late(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 )
 
 // IsTagName tells whether a tag's name is one that is looked at. Those with
 // other characters name no version.
 func IsTagName(s string) bool {
-	return len(s) <= 200 && tagName.MatchString(s) && !strings.Contains(s, "..") && !strings.HasSuffix(s, ".lock") && !strings.HasSuffix(s, ".")
+	return len(s) <= 200 && tagName().MatchString(s) && !strings.Contains(s, "..") && !strings.HasSuffix(s, ".lock") && !strings.HasSuffix(s, ".")
 }
 
 // Tags lists the tags; what a tag's object leads to counts.
@@ -40,7 +40,7 @@ func (r *Repository) Tags(ctx context.Context) ([]Tag, error) {
 		id, ref, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
 		name, isTag := strings.CutPrefix(ref, "refs/tags/")
 		name, peeled := strings.CutSuffix(name, "^{}")
-		if !ok || !isTag || !objectID.MatchString(id) || !IsTagName(name) {
+		if !ok || !isTag || !objectID().MatchString(id) || !IsTagName(name) {
 			continue
 		}
 		if i, known := at[name]; known {
@@ -69,7 +69,7 @@ func (r *Repository) Fetch(ctx context.Context, tags []Tag) error {
 	}
 	args := []string{"fetch", "--quiet", "--depth=1", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--no-auto-gc", "--no-auto-maintenance", "--", r.remote.URL}
 	for i, t := range tags {
-		if !IsTagName(t.Name) || !objectID.MatchString(t.Commit) {
+		if !IsTagName(t.Name) || !objectID().MatchString(t.Commit) {
 			return fault.New(fault.Invalid, "invalid_source", "that is no name of a tag")
 		}
 		args = append(args, fmt.Sprintf("+refs/tags/%s:refs/fairlead/%d", t.Name, i))
@@ -96,7 +96,7 @@ type file struct {
 // names are left out. A link, a submodule or a file that is too large is an
 // Invalid or TooLarge fault with the file's path in Field.
 func (r *Repository) Bundle(ctx context.Context, commit, dir string) (*bundle.Bundle, error) {
-	if !objectID.MatchString(commit) {
+	if !objectID().MatchString(commit) {
 		return nil, fault.New(fault.Invalid, "invalid_source", "that is no commit")
 	}
 	if dir != "" {
@@ -177,7 +177,7 @@ func listing(list []byte) ([]file, error) {
 			return nil, bad(name, "submodule")
 		case f[0] == "120000":
 			return nil, bad(name, "symbolic link")
-		case f[1] != "blob" || !strings.HasPrefix(f[0], "100") || !objectID.MatchString(f[2]):
+		case f[1] != "blob" || !strings.HasPrefix(f[0], "100") || !objectID().MatchString(f[2]):
 			return nil, bad(name, "special entry")
 		}
 		size, err := strconv.ParseInt(f[3], 10, 64)
