@@ -60,6 +60,7 @@ type DB struct {
 
 	writePrepared *prepared // nil on PostgreSQL, as readPrepared
 	readPrepared  *prepared
+	direct        direct // SQLite's statements of the commit loop
 
 	jobs    chan *job
 	flusher Flusher
@@ -229,6 +230,9 @@ func (db *DB) closePools() error {
 		err = db.read.Close()
 	}
 	if db.write != nil {
+		if e := db.direct.close(db.write); err == nil {
+			err = e
+		}
 		if e := db.write.Close(); err == nil {
 			err = e
 		}

@@ -63,7 +63,7 @@ func (tx *Tx) open() error {
 	if !tx.nested || tx.opened {
 		return nil
 	}
-	if _, err := tx.g.tx.ExecContext(tx.g.ctx, `SAVEPOINT s`); err != nil {
+	if _, err := tx.g.exec(`SAVEPOINT s`); err != nil {
 		tx.failed, tx.broken = err, err
 		return err
 	}
@@ -81,7 +81,7 @@ func (tx *Tx) undo() {
 	}
 	// SQLite may have rolled back everything by itself (disk full, I/O error);
 	// then the savepoint is gone and so is the group's transaction.
-	if _, err := tx.g.tx.ExecContext(tx.g.ctx, `ROLLBACK TO SAVEPOINT s`); err != nil {
+	if _, err := tx.g.exec(`ROLLBACK TO SAVEPOINT s`); err != nil {
 		tx.broken = errors.Join(tx.failed, err)
 		return
 	}
@@ -92,7 +92,7 @@ func (tx *Tx) release() {
 	if !tx.opened {
 		return
 	}
-	if _, err := tx.g.tx.ExecContext(tx.g.ctx, `RELEASE SAVEPOINT s`); err != nil {
+	if _, err := tx.g.exec(`RELEASE SAVEPOINT s`); err != nil {
 		tx.broken = err
 	}
 }
@@ -103,11 +103,7 @@ func (tx *Tx) ExecContext(_ context.Context, query string, args ...any) (sql.Res
 	if err := tx.open(); err != nil {
 		return nil, err
 	}
-	if s := tx.g.db.writePrepared.find(query); s != nil {
-		r, err := tx.g.tx.StmtContext(tx.g.ctx, s).ExecContext(tx.g.ctx, args...)
-		return r, tx.note(err)
-	}
-	r, err := tx.g.tx.ExecContext(tx.g.ctx, query, args...)
+	r, err := tx.g.exec(query, args...)
 	return r, tx.note(err)
 }
 
@@ -129,8 +125,15 @@ func (tx *Tx) QueryRowContext(_ context.Context, query string, args ...any) Row 
 	if err := tx.open(); err != nil {
 		return failedRow{err}
 	}
-	if s := tx.g.db.writePrepared.find(query); s != nil {
-		return txRow{tx.g.tx.StmtContext(tx.g.ctx, s).QueryRowContext(tx.g.ctx, args...), tx}
+	if tx.g.db.dialect == SQLite {
+		row, err := tx.g.db.direct.row(tx.g.ctx, tx.g.conn, query, args)
+		if err != nil {
+			if !errors.Is(err, sql.ErrNoRows) {
+				err = tx.note(err)
+			}
+			return failedRow{err}
+		}
+		return txRow{row, tx}
 	}
 	return txRow{tx.g.tx.QueryRowContext(tx.g.ctx, query, args...), tx}
 }
@@ -186,7 +189,7 @@ type failedRow struct{ err error }
 func (r failedRow) Scan(...any) error { return r.err }
 
 type txRow struct {
-	*sql.Row
+	Row
 	tx *Tx
 }
 

@@ -154,9 +154,12 @@ func (db *DB) tryGroup(group []*job, savepoints bool) (err error) {
 	defer db.writePrepared.learn(context.Background())
 	ctx, cancel := db.groupContext()
 	defer cancel()
-	sqlTx, err := db.write.BeginTx(ctx, nil)
+	conn, sqlTx, err := db.begin(ctx)
 	if err != nil {
 		return err
+	}
+	if conn != nil {
+		defer conn.Close()
 	}
 	committed := false
 	defer func() {
@@ -164,7 +167,7 @@ func (db *DB) tryGroup(group []*job, savepoints bool) (err error) {
 			_ = sqlTx.Rollback()
 		}
 	}()
-	g := &groupTx{ctx: ctx, db: db, tx: sqlTx}
+	g := &groupTx{ctx: ctx, db: db, conn: conn, tx: sqlTx}
 	alone := len(group) == 1
 	var live []*job
 	var items []any
@@ -232,6 +235,22 @@ func (db *DB) tryGroup(group []*job, savepoints bool) (err error) {
 	return nil
 }
 
+// begin opens a group's transaction; conn is SQLite's connection, to be given
+// back after it.
+func (db *DB) begin(ctx context.Context) (conn *sql.Conn, tx *sql.Tx, err error) {
+	if db.dialect != SQLite {
+		tx, err = db.write.BeginTx(ctx, nil)
+		return nil, tx, err
+	}
+	if conn, err = db.write.Conn(ctx); err != nil {
+		return nil, nil, err
+	}
+	if tx, err = conn.BeginTx(ctx, nil); err != nil {
+		return nil, nil, errors.Join(err, conn.Close())
+	}
+	return conn, tx, nil
+}
+
 // groupContext bounds a group. SQLite has a bound of its own on waiting for
 // locks; watching a context would cost it a goroutine a statement.
 func (db *DB) groupContext() (context.Context, context.CancelFunc) {
@@ -255,6 +274,7 @@ func hitAll(live []*job, suffix string) {
 type groupTx struct {
 	ctx   context.Context
 	db    *DB
+	conn  *sql.Conn // SQLite's, that tx is on
 	tx    *sql.Tx
 	now   time.Time
 	notes []note
@@ -292,6 +312,14 @@ func (g *groupTx) flush(items []any) error {
 	// With it goes whatever still waits.
 	_, err = g.tx.ExecContext(g.ctx, `SELECT count(pg_notify($1, p)) FROM jsonb_array_elements_text($2::jsonb) p`, pgChannel, string(list))
 	return err
+}
+
+// exec runs a statement that gives no rows.
+func (g *groupTx) exec(query string, args ...any) (sql.Result, error) {
+	if g.db.dialect == SQLite {
+		return g.db.direct.exec(g.ctx, g.conn, query, args)
+	}
+	return g.tx.ExecContext(g.ctx, query, args...)
 }
 
 // settle sends the statements that wait, or drops them.
