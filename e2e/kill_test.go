@@ -39,7 +39,11 @@ func (b bed) other(job string) bed {
 }
 
 func (b bed) server(t testing.TB) *server {
-	o := []serverOption{withBox(b.box), withPool(b.pool), withConfig(loopback)}
+	config := loopback
+	if b.job == "drift" {
+		config += easyBrake
+	}
+	o := []serverOption{withBox(b.box), withPool(b.pool), withConfig(config)}
 	if b.store == "postgres" {
 		o = append(o, onPostgres(b.box.newStore(t)))
 	}
@@ -491,15 +495,16 @@ func TestTortureKillRollout(t *testing.T) {
 	killOwn(t, "rollout", []string{"write.rollout.", "rollout.", "write.resource.change.", "write.resource.rollback."}, rolloutPoints)
 }
 
-// TestTortureKillDrift kills at every point where drift is looked for, accepted
-// and healed, on both stores.
+// TestTortureKillDrift kills at every point where drift is looked for, held,
+// released, accepted and healed, on both stores, and at those of a repair.
 func TestTortureKillDrift(t *testing.T) {
-	killOwn(t, "drift", []string{"write.drift.", "write.resource.observed.", "write.resource.heal."}, driftPoints)
+	killOwn(t, "drift", []string{"write.drift.", "write.resource.observed.", "write.resource.heal."}, driftPoints, repairPoints...)
 }
 
 // killOwn kills at those points of a job that begin with one of some prefixes:
-// the others are tried with the main job. must are among them.
-func killOwn(t *testing.T, job string, prefixes, must []string) {
+// the others are tried with the main job. must are among them; also are passings
+// of others.
+func killOwn(t *testing.T, job string, prefixes, must []string, also ...string) {
 	if !long(t) || *only != "" {
 		return
 	}
@@ -513,6 +518,9 @@ func killOwn(t *testing.T, job string, prefixes, must []string) {
 			all[p] = true
 		}
 		lanes[b.store] = scenarios(b, points)
+		for _, p := range also {
+			lanes[b.store] = append(lanes[b.store], scenario{b, p})
+		}
 	}
 	for _, p := range must {
 		if !all[p] {

@@ -230,6 +230,22 @@ func (b *box) exec(t testing.TB, sql ...string) {
 	}
 }
 
+// value is what a query of one value gives, as text.
+func (b *box) value(t testing.TB, query string, args ...any) (text string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, b.url("postgres"))
+	if err != nil {
+		t.Fatalf("connect: %v", err)
+	}
+	defer conn.Close(ctx)
+	if err := conn.QueryRow(ctx, query, args...).Scan(&text); err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return text
+}
+
 var stores atomic.Int64
 
 // newStore makes an empty database for a store and gives its URL. World checks
