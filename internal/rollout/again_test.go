@@ -40,10 +40,11 @@ func (b *balks) Change(ctx context.Context, w resource.Where, ch resource.Change
 // balking is a world whose rollouts are over resources that balk.
 func balking(w *rollouttest.World) *balks {
 	b := &balks{Service: w.Svc}
-	w.WorkOn(w.DB, w.Svc.Reconcile, 10_000*time.Hour) // the test's time takes no claim away
+	const lease = 10_000 * time.Hour // the test's time takes no claim away
+	w.WorkOn(w.DB, w.Svc.Reconcile, lease)
 	w.Observe()
 	w.Rollouts = w.Over(b)
-	w.Turn(w.Rollouts)
+	w.TurnFor(w.Rollouts, lease)
 	return b
 }
 

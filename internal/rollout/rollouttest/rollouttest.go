@@ -157,11 +157,15 @@ func (w *World) Observe() {
 }
 
 // Turn starts the workers of a service, that end with the test, or earlier.
-func (w *World) Turn(s *rollout.Service) (stop func()) {
+func (w *World) Turn(s *rollout.Service) (stop func()) { return w.TurnFor(s, 0) }
+
+// TurnFor is Turn with leases of a length: where time goes by in leaps, a claim
+// that is at work would run out with the usual one, and the work be done twice.
+func (w *World) TurnFor(s *rollout.Service, lease time.Duration) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
-		queue.NewRunner(queue.Options{DB: w.DB, Lanes: map[string]int{rollout.Lane: 2, rollout.PlanLane: 4}, Handle: s.Work, Poll: 50 * time.Millisecond, Log: slog.New(slog.DiscardHandler)}).Run(ctx)
+		queue.NewRunner(queue.Options{DB: w.DB, Lanes: map[string]int{rollout.Lane: 2, rollout.PlanLane: 4}, Handle: s.Work, Poll: 50 * time.Millisecond, Lease: lease, Log: slog.New(slog.DiscardHandler)}).Run(ctx)
 	})
 	stop = func() { cancel(); running.Wait() }
 	w.T.Cleanup(stop)
