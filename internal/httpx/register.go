@@ -25,7 +25,7 @@ func Register[I, O any](api huma.API, op huma.Operation, handler func(context.Co
 	})
 	// The gate has read the body by then, within its own limits.
 	op.MaxBodyBytes, op.BodyReadTimeout = -1, -1
-	serverOf(api).declare(op, func(api huma.API, op huma.Operation) {
+	register := func(api huma.API, op huma.Operation) {
 		describe(&op)
 		huma.Register(api, op, func(ctx context.Context, in *I) (*O, error) {
 			out, err := handler(ctx, in)
@@ -34,7 +34,12 @@ func Register[I, O any](api huma.API, op huma.Operation, handler func(context.Co
 			}
 			return out, nil
 		})
-	})
+	}
+	if d, ok := api.(*declared); ok {
+		d.srv.declare(op, register)
+	} else { // an API without a server of ours has no first request to wait for
+		register(api, op)
+	}
 }
 
 func serverOf(api huma.API) *Server {
