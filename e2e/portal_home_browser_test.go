@@ -24,7 +24,7 @@ func TestBrowserHomeShowsWhatWaits(t *testing.T) {
 	row := func(name, about string) string {
 		return fmt.Sprintf(`[...document.querySelectorAll("#page ul.rows li")].some((li) => li.querySelector(".main a")?.innerText === %q && li.innerText.includes(%q))`, name, about)
 	}
-	d.tampered(3)
+	d.tampered("orders", 3)
 	tb.until("what was changed, live", row("orders", "web / dev is not as wanted: person")+` && window.untouched === true`)
 	d.c.must(t, "POST", "/api/v1/guardrails", folder(t, map[string]string{
 		"policy.yaml":     "apiVersion: fairlead/v1\nkind: PolicyBundle\nmetadata: {name: quiet, version: 1.0.0, title: Quiet}\nguardrails:\n- {package: quiet, stage: request}\n",

@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -119,12 +118,10 @@ func startBox(tables, name string, options ...string) (*box, error) {
 	boxes = append(boxes, b)
 	boxesMu.Unlock()
 	for attempt := 0; ; attempt++ { // somebody else may take the port in between
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
+		var err error
+		if b.port, err = freePort(); err != nil {
 			return nil, err
 		}
-		b.port = l.Addr().(*net.TCPAddr).Port
-		l.Close()
 		if err = b.start(); err == nil || attempt == 3 {
 			return b, err
 		}

@@ -5,12 +5,14 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -70,12 +72,11 @@ func newServer(t testing.TB, options ...serverOption) *server {
 	if s.engine == nil && !s.own {
 		s.engine = sharedBox(t)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.addr = l.Addr().String()
-	l.Close()
+	s.addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	t.Cleanup(func() {
 		s.signal(syscall.SIGCONT)
 		s.signal(syscall.SIGKILL)
@@ -86,6 +87,19 @@ func newServer(t testing.TB, options ...serverOption) *server {
 		_ = os.RemoveAll(dir)
 	})
 	return s
+}
+
+// freePort is one of those that the system gives to nobody who connects
+// somewhere: who was killed finds it free when it comes back.
+func freePort() (port int, err error) {
+	for range 100 {
+		port = 16000 + rand.IntN(16000)
+		l, lerr := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err = lerr; err == nil {
+			return port, l.Close()
+		}
+	}
+	return 0, err
 }
 
 func tail(file string, n int) string {
