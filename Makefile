@@ -33,6 +33,7 @@ test: ## all tests
 	@scripts/need-sshd.sh
 	@scripts/tools.sh which
 	$(GO) vet ./...
+	$(GO) vet -tags browser ./e2e
 	cd bench && $(GO) vet ./... # a module of its own, which must follow the product's dependencies
 	$(GO) test -timeout 15m ./...
 
