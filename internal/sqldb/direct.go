@@ -71,7 +71,7 @@ func (d *direct) run(ctx context.Context, conn *sql.Conn, query string, args []a
 			return err
 		}
 		if !keep {
-			defer s.Close()
+			defer func() { _ = s.Close() }()
 		}
 		return do(s, values)
 	})

@@ -159,7 +159,7 @@ func (db *DB) tryGroup(group []*job, savepoints bool) (err error) {
 		return err
 	}
 	if conn != nil {
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 	}
 	committed := false
 	defer func() {
