@@ -22,7 +22,12 @@ type Repo struct {
 // New makes an empty one.
 func New(t testing.TB) *Repo {
 	t.Helper()
-	r := &Repo{t, filepath.Join(t.TempDir(), "repo")}
+	dir, err := os.MkdirTemp("", "repo-") // t.TempDir has a test's name in it, with what no source's path may have
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	r := &Repo{t, filepath.Join(dir, "repo")}
 	if err := os.MkdirAll(r.Dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
