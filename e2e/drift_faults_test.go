@@ -25,8 +25,10 @@ type drifting struct {
 	round int
 }
 
-func newDrifting(t testing.TB, s *server) *drifting {
-	return &drifting{job: newJob(t, s), s: s, names: map[string]string{}}
+func newDrifting(t testing.TB, s *server) *drifting { return driftingIn(newJob(t, s), s) }
+
+func driftingIn(j *job, s *server) *drifting {
+	return &drifting{job: j, s: s, names: map[string]string{}}
 }
 
 func (d *drifting) run() {

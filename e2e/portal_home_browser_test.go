@@ -12,7 +12,7 @@ import (
 func TestBrowserHomeShowsWhatWaits(t *testing.T) {
 	s := newServer(t, withBox(sharedBox(t)), withConfig(loopback))
 	s.start()
-	d := &drifting{job: environment(t, s), s: s}
+	d := driftingIn(environment(t, s), s)
 	d.makes()
 	d.c.settle(t, d.create("noisy", "null", map[string]any{"value": "loud"}), patience, applied(1))
 	e := &estate{s: s, c: d.c, params: map[string]string{}}

@@ -146,7 +146,7 @@ func TestBrowserAResourceIsPinnedAndUpgraded(t *testing.T) {
 func TestBrowserDriftIsAnswered(t *testing.T) {
 	s := newServer(t, withBox(sharedBox(t)), withConfig(loopback))
 	s.start()
-	d := &drifting{job: environment(t, s), s: s}
+	d := driftingIn(environment(t, s), s)
 	d.makes()
 	e := &estate{s: s, c: d.c, params: map[string]string{}}
 	tb := e.browse(t, "administrator")
