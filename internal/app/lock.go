@@ -1,10 +1,12 @@
 package app
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
 	"syscall"
+	"time"
 
 	"fairlead/internal/fault"
 )
@@ -23,7 +25,8 @@ func lockData(dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, unusable(err)
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	err = patiently(func() error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) })
+	if err != nil {
 		f.Close()
 		return nil, fault.New(fault.Conflict, "data_directory_in_use", "another fairlead uses the data directory %s", dir).
 			WithHint("stop it first, or name another directory with --data")
@@ -32,4 +35,20 @@ func lockData(dir string) (unlock func(), err error) {
 	_ = f.Truncate(0)
 	_, _ = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	return func() { f.Close() }, nil
+}
+
+// handover is how long a start waits for what the process before it may still
+// hold: when one is killed while it starts a program, the program's process has
+// a copy of all its files, the lock and the open port too, until it is that
+// program.
+const handover = 2 * time.Second
+
+// patiently tries to take something until then.
+func patiently(take func() error) error {
+	for end := time.Now().Add(handover); ; time.Sleep(20 * time.Millisecond) {
+		err := take()
+		if err == nil || time.Now().After(end) || !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EADDRINUSE) {
+			return err
+		}
+	}
 }

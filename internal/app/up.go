@@ -89,7 +89,8 @@ func up(ctx context.Context, c conf.Server, out, errOut io.Writer) error {
 	defer stop()
 	// The address is taken first: a server that cannot listen starts nothing,
 	// and leaves no credential behind. Who is early waits.
-	l, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
+	var l net.Listener
+	err = patiently(func() (err error) { l, err = new(net.ListenConfig).Listen(ctx, "tcp", c.Listen); return err })
 	if err != nil {
 		return fault.New(fault.Conflict, "cannot_listen", "cannot listen on %s", c.Listen).
 			WithHint("is another server there already? name another address with --listen").WithCause(err)

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"fairlead/internal/clikit"
 	"fairlead/internal/conf"
@@ -133,4 +134,20 @@ func TestUpPrintsThePortThatItGot(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
+}
+
+// A start waits a moment for what the process before it is about to let go.
+func TestAStartWaitsForItsPredecessor(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first, err := lockData(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(50*time.Millisecond, first)
+	second, err := lockData(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second()
 }
