@@ -29,10 +29,9 @@ func calm(ctx context.Context) {
 }
 
 const (
-	mostGarbage = early.MostGarbage
-	garbage     = 64 << 20 // bytes of it, at most, beyond the usual
-	often       = 3        // collections a second: busy
-	quietAfter  = 30       // seconds with less than one each
+	garbage    = 64 << 20 // bytes of it, at most, beyond the usual
+	often      = 3        // collections a second: busy
+	quietAfter = 30       // seconds with less than one each
 )
 
 // thrift decides once a second how much garbage there may be. What lives in
@@ -56,7 +55,7 @@ func (t *thrift) next(collections, live uint64) (percent int, release bool) {
 	switch {
 	case collections >= often:
 		t.generous = true
-		return max(t.usual, min(mostGarbage, int(garbage*100/max(live, 1)))), false
+		return max(t.usual, min(early.MostGarbage, int(garbage*100/max(live, 1)))), false
 	case t.generous && t.quiet >= quietAfter:
 		t.generous = false
 		return t.usual, true
