@@ -63,6 +63,15 @@ func isConnectionLoss(err error) bool {
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) || pgconn.SafeToRetry(err)
 }
 
+// mayHaveHappened tells of the error of a commit whether it may be there all
+// the same. A server that gives up a session, or itself, may have written it.
+func mayHaveHappened(err error) bool {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok && (e.SeverityUnlocalized == "FATAL" || e.SeverityUnlocalized == "PANIC") {
+		return true
+	}
+	return isConnectionLoss(err)
+}
+
 // translate turns what the database says into what a caller may be told. It
 // keeps sql.ErrNoRows, context errors and faults as they are.
 func translate(err error) error {

@@ -63,6 +63,7 @@ type DB struct {
 	direct        direct // SQLite's statements of the commit loop
 
 	jobs    chan *job
+	ended   chan struct{} // closed when nothing takes jobs any more
 	flusher Flusher
 	stop    context.CancelFunc
 	done    sync.WaitGroup
@@ -73,7 +74,7 @@ type DB struct {
 // Open opens the database and brings its schema up to date. Several replicas
 // may do so at once on PostgreSQL: one migrates, the others wait. Close it.
 func Open(ctx context.Context, o Options) (*DB, error) {
-	db := &DB{log: o.Log, clock: &clock{machine: o.Clock}, fatal: o.Fatal, jobs: make(chan *job, 1024)}
+	db := &DB{log: o.Log, clock: &clock{machine: o.Clock}, fatal: o.Fatal, jobs: make(chan *job, 1024), ended: make(chan struct{})}
 	if db.log == nil {
 		db.log = slog.New(slog.DiscardHandler)
 	}

@@ -155,8 +155,13 @@ func (tx *Tx) Later(ctx context.Context, query string, args ...any) error {
 // gives, which is handed the row when there is an answer; Scan says
 // sql.ErrNoRows when there is none. check must not use tx.
 func (tx *Tx) LaterRow(ctx context.Context, check func(Row) error, query string, args ...any) error {
-	hidden := func(r Row) error {
-		err := check(r)
+	hidden := func(r Row) (err error) {
+		defer func() { // it is called while others' answers are read
+			if p := recover(); p != nil {
+				err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+			}
+		}()
+		err = check(r)
 		if errors.Is(err, sql.ErrNoRows) { // it is not the next statement that found nothing
 			err = fmt.Errorf("sqldb: a row was expected of %s", query)
 		}

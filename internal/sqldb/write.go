@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -66,13 +67,28 @@ func (db *DB) Write(ctx context.Context, op string, fn func(tx *Tx) error) error
 	case db.jobs <- j:
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-db.ended:
+		return shuttingDown()
 	}
-	<-j.done
+	select {
+	case <-j.done:
+	case <-db.ended: // it came too late, unless it was the last
+		select {
+		case <-j.done:
+		default:
+			return shuttingDown()
+		}
+	}
 	return j.err
+}
+
+func shuttingDown() error {
+	return fault.New(fault.Unavailable, "shutting_down", "the server is shutting down").WithRetryAfter(5)
 }
 
 func (db *DB) commitLoop(ctx context.Context) {
 	defer db.done.Done()
+	defer close(db.ended)
 	for {
 		select {
 		case j := <-db.jobs:
@@ -84,7 +100,7 @@ func (db *DB) commitLoop(ctx context.Context) {
 			for { // refuse what came too late
 				select {
 				case j := <-db.jobs:
-					j.err = fault.New(fault.Unavailable, "shutting_down", "the server is shutting down").WithRetryAfter(5)
+					j.err = shuttingDown()
 					close(j.done)
 				default:
 					return
@@ -167,6 +183,7 @@ func (db *DB) tryGroup(group []*job, savepoints bool) (err error) {
 			_ = sqlTx.Rollback()
 		}
 	}()
+	defer uncommitted(&committed, &err)
 	g := &groupTx{ctx: ctx, db: db, conn: conn, tx: sqlTx}
 	alone := len(group) == 1
 	var live []*job
@@ -215,11 +232,7 @@ func (db *DB) tryGroup(group []*job, savepoints bool) (err error) {
 		after = append(after, saved)
 	}
 	hitAll(live, ".before")
-	if err := sqlTx.Commit(); err != nil {
-		if !retryable(err) && isConnectionLoss(err) {
-			return fault.New(fault.Unavailable, "outcome_unknown", "the connection to the store was lost while committing").
-				WithHint("send the request again with the same Idempotency-Key").WithCause(err)
-		}
+	if err := commit(sqlTx); err != nil {
 		return err
 	}
 	committed = true
@@ -230,9 +243,42 @@ func (db *DB) tryGroup(group []*job, savepoints bool) (err error) {
 		db.hub.publish(n.topic, n.payload)
 	}
 	for _, f := range after {
-		f()
+		db.follow(f)
 	}
 	return nil
+}
+
+// uncommitted is deferred: it makes an error of a panic before the commit, so
+// that nobody whose closure ran is told of success without one.
+func uncommitted(committed *bool, err *error) {
+	if *committed {
+		return
+	}
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("sqldb: panic: %v\n%s", p, debug.Stack())
+	}
+}
+
+// commit ends a transaction; when nobody can know whether it happened, the
+// error says so.
+func commit(tx *sql.Tx) error {
+	err := tx.Commit()
+	if err == nil || retryable(err) || !mayHaveHappened(err) {
+		return err
+	}
+	return fault.New(fault.Unavailable, "outcome_unknown", "the connection to the store was lost while committing").
+		WithHint("send the request again with the same Idempotency-Key").WithCause(err)
+}
+
+// follow calls what is to follow a commit. A panic there undoes nothing, and
+// keeps nobody from being told of the commit.
+func (db *DB) follow(f func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			db.log.Error("what follows a commit has panicked", "error", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+	}()
+	f()
 }
 
 // begin opens a group's transaction; conn is SQLite's connection, to be given
