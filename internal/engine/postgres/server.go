@@ -170,11 +170,7 @@ func (s *server) lockedFirst(ctx context.Context, key int64, check func(context.
 	asking, stop := context.WithCancel(ctx)
 	defer stop()
 	ses := &session{server: s, ctx: ctx, conn: conn, allowed: sync.OnceValue(func() error { return check(asking) })}
-	if err := ses.lock(key, check); err != nil {
-		conn.Release()
-		return err
-	}
-	defer func() {
+	defer func() { // also when only one of the two locks was got
 		go func() {
 			ses.unlock()
 			conn.Release()
@@ -183,6 +179,9 @@ func (s *server) lockedFirst(ctx context.Context, key int64, check func(context.
 			}
 		}()
 	}()
+	if err := ses.lock(key, check); err != nil {
+		return err
+	}
 	go ses.allowed() //nolint:errcheck // f asks for the answer
 	return f(ses)
 }
