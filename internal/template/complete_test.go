@@ -160,6 +160,20 @@ lifecycle: {stateful: false}
 	if raw, _ := json.Marshal(v.Inputs); strings.Contains(string(raw), "password") {
 		t.Errorf("a variable that the spec sets is no input: %s", raw)
 	}
+	// The spec sets all that the module needs, and an input is for a variable
+	// that nobody sets: it is given, and the module's others are offered too.
+	lone := module.With(templatetest.Files{
+		"tests/broken.yaml": "",
+		"variables.tf":      "variable \"name\" { type = string }\nvariable \"size\" {\n  type = number\n  default = 1\n}\nvariable \"note\" {\n  type = string\n  default = \"\"\n}\nvariable \"zone\" {\n  type = string\n  default = \"a\"\n}\n",
+		"template.yaml":     "apiVersion: fairlead/v1\nkind: Template\nmetadata: {name: lone, version: 1.0.0}\nengine: iac\ninputs:\n  properties:\n    size: {maximum: 10}\n    note: null\nspec:\n  variables: {name: \"${{ resource.name }}\"}\n",
+	})
+	if v, _, err = s.Push(admin(), lone.Tar(t)); err != nil {
+		t.Fatal(err)
+	}
+	rendered, err := v.Render(map[string]any{"size": json.Number("2")}, engine.Ref{}, "development")
+	if raw, _ := json.Marshal(v.Inputs); err != nil || strings.Contains(string(raw), `"note"`) || !strings.Contains(string(rendered.Spec), `"pass":["size","zone"]`) {
+		t.Errorf("%s %s %v", raw, rendered.Spec, err)
+	}
 	for name, c := range map[string]struct {
 		rest, code, want string
 	}{

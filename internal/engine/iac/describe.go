@@ -23,7 +23,8 @@ func (e *Engine) Describes(files fs.FS) bool { return iacmodule.Has(files, modul
 
 // Describe implements engine.Describer. Variables that spec.variables sets are
 // no inputs. A manifest with inputs whose spec.variables sets all that the
-// module needs says all itself.
+// module needs says all itself, unless an input of it refines a variable that
+// nothing sets: left alone, that input would be asked for and reach nobody.
 func (e *Engine) Describe(_ context.Context, d engine.Draft) (engine.Description, error) {
 	root := moduleRoot(d.Files)
 	m, err := iacmodule.Read(d.Files, root)
@@ -56,7 +57,7 @@ func (e *Engine) Describe(_ context.Context, d engine.Draft) (engine.Description
 	}
 	out.Needs = needs(m)
 	lacks := slices.ContainsFunc(m.Variables, func(v iacmodule.Variable) bool { _, ok := set[v.Name]; return v.Required() && !ok })
-	if given && d.Inputs != nil && !lacks {
+	if given && d.Inputs != nil && !lacks && !refines(m, set, d.Inputs) {
 		return out, nil
 	}
 	out.Inputs = m.Schema(func(name string) bool { _, ok := set[name]; return ok })
@@ -79,6 +80,17 @@ func (e *Engine) Describe(_ context.Context, d engine.Draft) (engine.Description
 		return done
 	}
 	return out, nil
+}
+
+// refines tells whether the manifest's inputs go over variables of the module
+// that nothing sets.
+func refines(m *iacmodule.Module, set, inputs map[string]any) bool {
+	properties, _ := inputs["properties"].(map[string]any)
+	return slices.ContainsFunc(m.Variables, func(v iacmodule.Variable) bool {
+		_, named := properties[v.Name]
+		_, has := set[v.Name]
+		return named && !has
+	})
 }
 
 // needs is what a module is built on and does not bring along.
