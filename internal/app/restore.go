@@ -81,7 +81,8 @@ than the backup are listed, and nothing is deleted.`,
 			if args[0] != "-" {
 				file, err := os.Open(args[0])
 				if err != nil {
-					return fault.New(fault.Invalid, "no_such_file", "%s cannot be read", args[0]).WithCause(err)
+					return fault.New(fault.Invalid, "no_such_file", "%s cannot be read", args[0]).
+						WithHint("name the file that fairlead backup wrote, or - for standard input").WithCause(err)
 				}
 				defer file.Close()
 				in = file

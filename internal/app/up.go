@@ -92,8 +92,11 @@ func up(ctx context.Context, c conf.Server, out, errOut io.Writer) error {
 	var l net.Listener
 	err = patiently(func() (err error) { l, err = new(net.ListenConfig).Listen(ctx, "tcp", c.Listen); return err })
 	if err != nil {
-		return fault.New(fault.Conflict, "cannot_listen", "cannot listen on %s", c.Listen).
-			WithHint("is another server there already? name another address with --listen").WithCause(err)
+		hint := "is another server there already? name another address with --listen"
+		if !errors.Is(err, syscall.EADDRINUSE) {
+			hint = "name an address of this machine, and a port that this account may use, with --listen"
+		}
+		return fault.New(fault.Conflict, "cannot_listen", "cannot listen on %s", c.Listen).WithHint("%s", hint).WithCause(err)
 	}
 	defer l.Close()
 	c.ListensOn(l.Addr())

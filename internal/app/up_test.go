@@ -53,14 +53,15 @@ func TestUpSaysWhyItCannotStart(t *testing.T) {
 		code       int
 		args       []string
 	}{
-		{"the data directory is a file", file, clikit.ExitInvalid, []string{"--data", file}},
+		{"the data directory is a file", file + " cannot be used: not a directory", clikit.ExitInvalid, []string{"--data", file}},
 		{"another server has the data directory", held, clikit.ExitConflict, []string{"--data", held}},
 		{"the configuration has an unknown field", "line 1: there is no field lissten", clikit.ExitInvalid, []string{"--config", unknown}},
 		{"the configuration is not there", "nowhere.yaml", clikit.ExitInvalid, []string{"--config", filepath.Join(dir, "nowhere.yaml")}},
 		{"the address is none", "nonsense", clikit.ExitInvalid, []string{"--listen", "nonsense"}},
-		{"the address is taken", taken.Addr().String(), clikit.ExitConflict, []string{"--listen", taken.Addr().String()}},
+		{"the address is taken", taken.Addr().String() + ": address already in use", clikit.ExitConflict, []string{"--listen", taken.Addr().String()}},
+		{"the address is no machine's", "cannot listen on 127.0.0.1:99999: address 99999: invalid port", clikit.ExitConflict, []string{"--listen", "127.0.0.1:99999"}},
 		{"the store is of an unknown kind", "sqlite", clikit.ExitInvalid, []string{"--store", "mysql://x"}},
-		{"the store is down", "store", clikit.ExitUnavailable, []string{"--store", "postgres://u:hunter2@" + nobody + "/x"}},
+		{"the store is down", nobody, clikit.ExitUnavailable, []string{"--store", "postgres://u:hunter2@" + nobody + "/x"}},
 		{"the log level is unknown", "loud", clikit.ExitInvalid, []string{"--log-level", "loud"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package conf
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -100,8 +101,14 @@ func (r Raw) Decode(v any) error {
 	if err != nil {
 		return err
 	}
-	return strict(bytes.NewReader(b), v)
+	if err := strict(bytes.NewReader(b), v); err != nil {
+		return errors.New(sectionLine().ReplaceAllString(complaint(err), ""))
+	}
+	return nil
 }
+
+// sectionLine counts from where the section begins, which nobody looks for.
+var sectionLine = regex.Late(`\bline \d+: `)
 
 func strict(r io.Reader, v any) error {
 	dec := yaml.NewDecoder(r)
@@ -166,10 +173,19 @@ func (c *Server) readFile(file string) error {
 // unknownField is how yaml says it; the Go type is nobody's concern.
 var unknownField = regex.Late(`field (\S+) not found in type \S+`)
 
+// wrongType is how yaml says that a value is of another kind.
+var wrongType = regex.Late("cannot unmarshal !!\\w+ ?(`[^`]*`|) ?into (int|float64|bool|string)\\b")
+
+var isNo = map[string]string{"int": " is no whole number", "float64": " is no number", "bool": " is neither true nor false", "string": " is no text"}
+
 // complaint is what is wrong with a file, in one line.
 func complaint(err error) string {
 	if e, ok := errors.AsType[*yaml.TypeError](err); ok {
-		return unknownField().ReplaceAllString(strings.Join(e.Errors, "; "), "there is no field $1")
+		text := unknownField().ReplaceAllString(strings.Join(e.Errors, "; "), "there is no field $1")
+		return wrongType().ReplaceAllStringFunc(text, func(s string) string {
+			m := wrongType().FindStringSubmatch(s)
+			return cmp.Or(m[1], "what stands there") + isNo[m[2]]
+		})
 	}
 	return strings.TrimPrefix(err.Error(), "yaml: ")
 }
@@ -245,7 +261,7 @@ func (c *Server) Check() error {
 	}
 	c.PublicURL = strings.TrimRight(c.PublicURL, "/")
 	if c.LogFormat != "text" && c.LogFormat != "json" {
-		return fault.New(fault.Invalid, "invalid_config", "logFormat: %q is neither text nor json", c.LogFormat)
+		return fault.New(fault.Invalid, "invalid_config", "logFormat: %q is neither text nor json", c.LogFormat).WithHint("use --log-format text")
 	}
 	if c.Rate.PerSecond < 1 || c.Rate.PerSecond > 1e6 || c.Rate.Burst < 1 || c.Rate.Burst > 1e6 {
 		return fault.New(fault.Invalid, "invalid_config", "rate: perSecond and burst are between 1 and 1000000").WithHint("as {perSecond: 100, burst: 1200}")

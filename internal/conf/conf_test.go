@@ -3,6 +3,7 @@ package conf_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -62,5 +63,25 @@ func TestWhatIsWrongIsRefusedWithItsPlace(t *testing.T) {
 		if _, err := load(t, text, nil); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%s: %v", why, err)
 		}
+	}
+	for text, says := range map[string]string{
+		"rate: {perSecond: many}\n": "line 1: `many` is no number",
+		"gallery: {}\n":             "line 1: what stands there is neither true nor false",
+	} {
+		if _, err := load(t, text, nil); !strings.Contains(fault.From(err).Message, says) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	// A section is read by its adapter, which does not know its line.
+	c, err := load(t, "listen: 127.0.0.1:1\nengines:\n  pg: {ulr: x}\n", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	type adapters struct {
+		URL string `yaml:"url"`
+	}
+	var section adapters
+	if err := c.Engines["pg"].Decode(&section); err == nil || err.Error() != "there is no field ulr" {
+		t.Errorf("got %v", err)
 	}
 }

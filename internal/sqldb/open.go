@@ -203,6 +203,9 @@ func (db *DB) openPostgres(ctx context.Context, u string) error {
 }
 
 func openFailed(err error) error {
+	if f, ok := errors.AsType[*fault.Error](translate(err)); ok && f.Code != "store_unavailable" {
+		return f
+	}
 	return fault.New(fault.Unavailable, "store_unavailable", "the store cannot be opened").
 		WithHint("check that it is running, that its address is right and that this account may use it").WithCause(err)
 }
