@@ -74,7 +74,9 @@ func parsePlan(from io.Reader) (planJSON, error) {
 	var p planJSON
 	in := json.NewDecoder(from)
 	in.UseNumber()
-	if err := in.Decode(&p); err != nil || (&tfjson.Plan{FormatVersion: p.FormatVersion}).Validate() != nil { // its text may quote the plan
+	hollow := func(rc *tfjson.ResourceChange) bool { return rc == nil || rc.Change == nil }
+	if err := in.Decode(&p); err != nil || (&tfjson.Plan{FormatVersion: p.FormatVersion}).Validate() != nil ||
+		slices.ContainsFunc(p.ResourceChanges, hollow) || slices.ContainsFunc(p.ResourceDrift, hollow) { // its text may quote the plan
 		return p, fault.New(fault.Unavailable, "engine_failed", "the program's plan cannot be read")
 	}
 	byAddress := func(a, b *tfjson.ResourceChange) int {
