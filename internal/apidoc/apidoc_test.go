@@ -133,8 +133,8 @@ func TestEveryErrorCodeIsExplained(t *testing.T) {
 	}
 }
 
-// codesIn finds the second argument of every fault.New, if it is a literal or
-// a constant of the same file.
+// codesIn finds the second argument of every fault.New, if it is a literal, and
+// what follows a fault's kind in a table of them.
 func codesIn(t *testing.T, root string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -161,18 +161,21 @@ func codesIn(t *testing.T, root string) map[string]string {
 			return err
 		}
 		ast.Inspect(f, func(n ast.Node) bool {
-			call, ok := n.(*ast.CallExpr)
-			if !ok || len(call.Args) < 2 {
+			var said []ast.Expr
+			switch n := n.(type) {
+			case *ast.CallExpr:
+				if ofFault(n.Fun, "New") {
+					said = n.Args
+				}
+			case *ast.CompositeLit:
+				if len(n.Elts) > 1 && ofFault(n.Elts[0], "") {
+					said = n.Elts
+				}
+			}
+			if len(said) < 2 {
 				return true
 			}
-			sel, ok := call.Fun.(*ast.SelectorExpr)
-			if !ok || sel.Sel.Name != "New" {
-				return true
-			}
-			if pkg, ok := sel.X.(*ast.Ident); !ok || pkg.Name != "fault" {
-				return true
-			}
-			if lit, ok := call.Args[1].(*ast.BasicLit); ok {
+			if lit, ok := said[1].(*ast.BasicLit); ok {
 				if code, err := strconv.Unquote(lit.Value); err == nil {
 					out[code] = fset.Position(lit.Pos()).String()
 				}
@@ -186,4 +189,14 @@ func codesIn(t *testing.T, root string) map[string]string {
 	}
 	out["internal"] = "internal/fault/fault.go" // fault.From's own
 	return out
+}
+
+// ofFault tells whether an expression is fault.NAME; any of fault's when name is empty.
+func ofFault(x ast.Expr, name string) bool {
+	sel, ok := x.(*ast.SelectorExpr)
+	if !ok || name != "" && sel.Sel.Name != name {
+		return false
+	}
+	pkg, ok := sel.X.(*ast.Ident)
+	return ok && pkg.Name == "fault"
 }

@@ -320,7 +320,9 @@ func (a *applying) settle(ses *session) error {
 	if f.version < 150000 && !a.state.Settled {
 		err := a.server.inside(ses.ctx, "schema", a.names.Database,
 			`ALTER SCHEMA public OWNER TO `+ident(a.names.Owner)+`; REVOKE CREATE ON SCHEMA public FROM PUBLIC`)
-		if err != nil {
+		// An account that is no superuser cannot have it from the server, to whom it
+		// belongs: all may create in it then, and only the resource's log-ins connect.
+		if err != nil && (f.superuser || !hasCode(err, "42501")) {
 			return err
 		}
 		a.next.Settled = true

@@ -75,9 +75,9 @@ func (w *want) compareOwner(wd *world) []change {
 	out = append(out, w.compareFormer(wd, r)...)
 	for _, m := range without(r.members, allowed...) {
 		out = append(out, change{kind: "role", name: name, action: engine.Update, field: "member." + m, want: false, got: true,
-			reason: "only the resource's log-ins may be the owner", sql: `REVOKE ` + ident(name) + ` FROM ` + ident(m) + ` CASCADE`})
+			reason: "only the resource's log-ins may be the owner", sql: wd.facts.revoke(name, m)})
 	}
-	return append(out, w.compareMemberOf(r, nil)...)
+	return append(out, w.compareMemberOf(wd.facts, r, nil)...)
 }
 
 // compareFormer lets who owned an adopted database go on using it, as the owner
@@ -123,7 +123,7 @@ func (w *want) compareLogin(wd *world, which string, set verifiers) []change {
 		out = append(out, change{kind: "role", name: name, action: engine.Update, field: "member_of." + w.names.Owner, want: true, got: false,
 			reason: "must be able to become the owner", sql: `GRANT ` + ident(w.names.Owner) + ` TO ` + ident(name)})
 	}
-	out = append(out, w.compareMemberOf(r, []string{w.names.Owner})...)
+	out = append(out, w.compareMemberOf(wd.facts, r, []string{w.names.Owner})...)
 	if !slices.Contains(r.becomes, w.names.Database+":role="+w.names.Owner) {
 		out = append(out, change{kind: "role", name: name, action: engine.Update, field: "becomes", want: w.names.Owner, got: nil,
 			reason: "all that it makes must belong to the owner", late: become})
@@ -147,7 +147,21 @@ func (w *want) compareIdle(wd *world, which string) []change {
 			reason: "its credentials were not issued, or were retired", sql: `ALTER ROLE ` + ident(name) + ` NOLOGIN PASSWORD NULL`}}
 	}
 	out := w.compareFlags(r, r.login)
-	return append(out, w.compareMemberOf(r, []string{w.names.Owner})...)
+	return append(out, w.compareMemberOf(wd.facts, r, []string{w.names.Owner})...)
+}
+
+// revoke takes a membership away, whoever granted it. From 16 on PostgreSQL
+// keeps a grant for each grantor, and REVOKE takes only the caller's own, with
+// no more than a warning about others.
+func (f *facts) revoke(role, member string) string {
+	if f.version < 160000 {
+		return `REVOKE ` + ident(role) + ` FROM ` + ident(member) + ` CASCADE`
+	}
+	return `DO ` + literal(`DECLARE g name; BEGIN
+  FOR g IN SELECT pg_get_userbyid(a.grantor) FROM pg_auth_members a
+    WHERE a.roleid = (SELECT oid FROM pg_roles WHERE rolname = `+literal(role)+`) AND a.member = (SELECT oid FROM pg_roles WHERE rolname = `+literal(member)+`)
+  LOOP EXECUTE format('REVOKE %I FROM %I GRANTED BY %I CASCADE', `+literal(role)+`, `+literal(member)+`, g); END LOOP;
+END`)
 }
 
 var unflag = map[string]string{
@@ -173,11 +187,11 @@ func (w *want) compareFlags(r *seenRole, login bool) []change {
 	return out
 }
 
-func (w *want) compareMemberOf(r *seenRole, allowed []string) []change {
+func (w *want) compareMemberOf(f *facts, r *seenRole, allowed []string) []change {
 	var out []change
 	for _, m := range without(r.memberOf, allowed...) {
 		out = append(out, change{kind: "role", name: r.name, action: engine.Update, field: "member_of." + m, want: false, got: true,
-			reason: "a tenant's role has no rights beyond its database", sql: `REVOKE ` + ident(m) + ` FROM ` + ident(r.name) + ` CASCADE`})
+			reason: "a tenant's role has no rights beyond its database", sql: f.revoke(m, r.name)})
 	}
 	return out
 }

@@ -76,7 +76,19 @@ func (ses *session) closeLogins(w *want, wd *world) error {
 
 // endSessions ends who is in the database.
 func (ses *session) endSessions(w *want) error {
-	return ses.exec("end_sessions", `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = `+literal(w.names.Database)+` AND pid <> pg_backend_pid()`)
+	return ses.endThose(`a.datname = ` + literal(w.names.Database))
+}
+
+// endThose ends the sessions of pg_stat_activity a for which where holds. An
+// account that is no superuser ends what it may: autovacuum ends by itself, and
+// a superuser's session is met again when the database is dropped.
+func (ses *session) endThose(where string) error {
+	sql := `SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a WHERE a.pid <> pg_backend_pid() AND ` + where
+	if !ses.facts.Load().superuser {
+		sql = `SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
+			WHERE NOT r.rolsuper AND (pg_has_role(r.oid, 'USAGE') OR pg_has_role('pg_signal_backend', 'USAGE')) AND a.pid <> pg_backend_pid() AND ` + where
+	}
+	return ses.exec("end_sessions", sql)
 }
 
 // dropDatabase closes a database and drops it. FORCE ends the sessions that
@@ -86,7 +98,13 @@ func (ses *session) dropDatabase(op, name string) error {
 	if err != nil && !hasCode(err, "3D000") {
 		return err
 	}
-	return ses.exec(op, `DROP DATABASE IF EXISTS `+ident(name)+` WITH (FORCE)`)
+	err = ses.exec(op, `DROP DATABASE IF EXISTS `+ident(name)+` WITH (FORCE)`)
+	if !ses.facts.Load().superuser && hasCode(err, "42501") {
+		// FORCE refuses when it meets one that our account may not end, autovacuum
+		// too; without it PostgreSQL sends that away and waits some seconds.
+		return ses.exec(op, `DROP DATABASE IF EXISTS `+ident(name))
+	}
+	return err
 }
 
 // dropRoles drops roles, also those that someone gave rights or objects in

@@ -79,7 +79,7 @@ func (e *Engine) Retire(ctx context.Context, req engine.Request) error {
 			return err
 		}
 		if f := w.state.Former; f != "" && wd.ownsRole(w, w.names.Owner) && slices.Contains(wd.roles[w.names.Owner].members, f) {
-			if err := ses.exec("retire_former", `REVOKE `+ident(w.names.Owner)+` FROM `+ident(f)); err != nil {
+			if err := ses.exec("retire_former", ses.facts.Load().revoke(w.names.Owner, f)); err != nil {
 				return err
 			}
 		}
@@ -101,5 +101,5 @@ func (ses *session) retireLogin(login string) error {
 		return err
 	}
 	// After the role is closed: else a client logs in again at once.
-	return ses.exec("end_sessions", `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = `+literal(login)+` AND pid <> pg_backend_pid()`)
+	return ses.endThose(`a.usename = ` + literal(login))
 }
