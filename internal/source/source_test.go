@@ -236,19 +236,23 @@ func TestACredentialStaysWithItsOrigin(t *testing.T) {
 func TestWhereASourceMayLead(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, sqldbtest.SQLite(t), accesstest.AllowAll{}, "")
+	pair := sourcetest.NewSSHKey(t)
+	key, known := redact.New(pair.Private), "git.example.org "+pair.Public
 	for raw, want := range map[string]string{
 		"http://127.0.0.1/x.git": "invalid_source", "https://169.254.169.254/x.git": "egress_refused", "https://0x7f.1/x.git": "egress_url", "https://[::ffff:10.0.0.1]/x.git": "egress_refused",
 		"https://u:p@git.example.org/x.git": "egress_url", "https://git.example.org/x.git?a=b": "invalid_source", "https://git.example.org/a/../b.git": "invalid_source", "https://git.example.org": "invalid_source",
 		"ext::sh -c id": "invalid_source", "git://git.example.org/x": "invalid_source", "git@git.example.org:x.git": "invalid_source", "/srv/x": "invalid_source", "--upload-pack=x": "invalid_source",
 		"ssh://git.example.org/x.git": "invalid_source", "ssh://-oProxyCommand=x@git.example.org/x.git": "invalid_source", "ssh://git@-oProxyCommand=x/x.git": "egress_url", "ssh://git@10.0.0.1/x.git": "egress_refused",
-		"ssh://git@git.example.org/-x": "invalid_source", "ssh://git@git.example.org/x' y": "invalid_source", "file://relative": "invalid_source", "file:///srv/../etc": "invalid_source", "file:///srv/-x": "invalid_source", "file:///a\nb": "invalid_source",
+		"ssh://git@git.example.org/-x": "invalid_source", "ssh://git@git.example.org/a/-x": "invalid_source", "ssh://git@git.example.org/a//x": "invalid_source", "ssh://git@git.example.org/../x": "invalid_source", "ssh://git@git.example.org/x' y": "invalid_source", "file://relative": "invalid_source", "file:///srv/../etc": "invalid_source", "file:///srv/-x": "invalid_source", "file:///a\nb": "invalid_source",
 	} {
-		if _, _, err := w.Add(as("ada"), source.NewSource{Name: "x", URL: raw, PrivateKey: redact.New("-----BEGIN X"), KnownHosts: "x"}); !fault.Is(err, fault.Invalid) || fault.From(err).Code != want {
+		in := source.NewSource{Name: "x", URL: raw} // nothing else is wrong with it
+		if strings.HasPrefix(raw, "ssh:") {
+			in.PrivateKey, in.KnownHosts = key, known
+		}
+		if _, _, err := w.Add(as("ada"), in); !fault.Is(err, fault.Invalid) || fault.From(err).Code != want {
 			t.Errorf("%q: %v", raw, err)
 		}
 	}
-	pair := sourcetest.NewSSHKey(t)
-	key, known := redact.New(pair.Private), "git.example.org "+pair.Public
 	for _, in := range []source.NewSource{
 		{URL: "file:///srv/x", Path: "../x"}, {URL: "file:///srv/x", Path: "-x"}, {URL: "file:///srv/x", Path: "a:b"}, {URL: "file:///srv/x", Path: ".git"}, {URL: "file:///srv/x", Refs: "-x"}, {URL: "file:///srv/x", Refs: "a..b"},
 		{URL: "file:///srv/x", Refs: "["}, {URL: "file:///srv/x", Password: redact.New("x")}, {URL: "https://git.example.org/x", Password: redact.New("a\nb")}, {URL: "https://git.example.org/x", Username: "x"},
