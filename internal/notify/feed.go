@@ -208,18 +208,27 @@ func (s *Service) Feed(ctx context.Context, f FeedFilter, page sqldb.Page) ([]No
 	}
 	out := []Notification{}
 	for _, n := range list {
-		if strings.HasPrefix(n.Type, "approval.") && !within(scope, n) && s.Approvals != nil {
-			err := s.Approvals.Visible(ctx, n.Subject)
-			if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Denied) {
-				continue
-			}
-			if err != nil {
-				return nil, "", err
-			}
+		yes, err := s.visible(ctx, scope, n)
+		if err != nil {
+			return nil, "", err
 		}
-		out = append(out, n)
+		if yes {
+			out = append(out, n)
+		}
 	}
 	return out, next, nil
+}
+
+// visible tells of what mine gives whether the caller may still know of it.
+func (s *Service) visible(ctx context.Context, scope access.Scope, n Notification) (bool, error) {
+	if !strings.HasPrefix(n.Type, "approval.") || within(scope, n) || s.Approvals == nil {
+		return true, nil
+	}
+	err := s.Approvals.Visible(ctx, n.Subject)
+	if fault.Is(err, fault.NotFound) || fault.Is(err, fault.Denied) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func within(s access.Scope, n Notification) bool {
@@ -275,7 +284,7 @@ func (s *Service) MarkRead(ctx context.Context, events []string) error {
 // Find gives one of the caller's notifications.
 func (s *Service) Find(ctx context.Context, eventID string) (Notification, error) {
 	none := fault.New(fault.NotFound, "not_found", "there is no such notification").WithHint("see what there is: fairlead notifications")
-	_, _, w, err := s.mine(ctx)
+	_, scope, w, err := s.mine(ctx)
 	if err != nil {
 		return Notification{}, err
 	}
@@ -285,6 +294,11 @@ func (s *Service) Find(ctx context.Context, eventID string) (Notification, error
 		return Notification{}, err
 	}
 	if len(list) == 0 {
+		return Notification{}, none
+	}
+	if yes, err := s.visible(ctx, scope, list[0]); err != nil {
+		return Notification{}, err
+	} else if !yes {
 		return Notification{}, none
 	}
 	return list[0], nil

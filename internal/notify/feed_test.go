@@ -130,6 +130,13 @@ func TestTheRightIsLookedAtWhenItIsRead(t *testing.T) {
 		if len(got) != 2 || got[0].Subject != "rol_1" || got[1].Subject != "apr_1" {
 			t.Errorf("who does not sees %+v", got)
 		}
+		for subject, there := range map[string]bool{"apr_1": true, "apr_2": false} { // nor is it opened
+			var id string
+			w.Must(w.DB.Read().QueryRowContext(t.Context(), `SELECT event_id FROM notifications WHERE user_id = $1 AND subject = $2`, rita, subject).Scan(&id))
+			if _, err := w.svc.Find(w.rival, id); (err == nil) != there || !there && !fault.Is(err, fault.NotFound) {
+				t.Errorf("%s is found: %v", subject, err)
+			}
+		}
 		w.User("oscar", "red", principal.TeamOwner) // a team keeps an owner
 		w.Must(w.Identity.RemoveMember(w.Admin, "red", "olga"))
 		left := w.As("olga")
