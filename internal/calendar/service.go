@@ -344,8 +344,7 @@ func noPlace(err error, kind, field string) error {
 	if !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
-	return fault.New(fault.NotFound, "not_found", "there is no such %s, or none that you may know of", kind).WithField(field).
-		WithHint("check the name; list what you can see")
+	return access.Missing(kind).WithField(field)
 }
 
 func (s *Service) record(ctx context.Context, tx *sqldb.Tx, p Place, d access.Decision, details map[string]any) error {

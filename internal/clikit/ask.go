@@ -78,7 +78,7 @@ func (c *CLI) ReadSecret() (redact.Secret, error) {
 // terminal it refuses: nobody is there to be asked.
 func (c *CLI) Confirm(what, word, flag string) error {
 	if !c.Interactive() {
-		return Usage("%s needs a confirmation, and there is no terminal to ask on", what).WithHint("add %s", flag)
+		return Usage("%s: this needs a confirmation, and there is no terminal to ask on", strings.TrimSuffix(what, ".")).WithHint("add %s", flag)
 	}
 	_, _ = fmt.Fprintf(c.err, "%s\nType %s to go on: ", CleanText(what), c.errStyle.Bold(clean(word)))
 	line, err := c.typed(func() (string, error) {

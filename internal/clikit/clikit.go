@@ -45,6 +45,8 @@ type CLI struct {
 	flagQuiet   bool
 	session     *Session
 	failed      error
+	ran         *cobra.Command // what failed, if it did, and what it was given
+	given       []string
 	interrupted <-chan struct{} // closed at the first Ctrl-C
 	passedOver  bool            // it was said that XDG_CONFIG_HOME does not count
 }
@@ -139,6 +141,8 @@ func (c *CLI) Execute(ctx context.Context, root *cobra.Command, args []string) i
 	defer stop()
 	c.interrupted = ctx.Done()
 	root.SetArgs(args)
+	root.InitDefaultHelpCmd()
+	helpChecks(root)
 	c.prepare(root)
 	c.format = scanFormat(args) // so that a wrong flag is also told in the format asked for
 	err := fang.Execute(ctx, root, fang.WithVersion(c.version),
@@ -151,6 +155,7 @@ func (c *CLI) Execute(ctx context.Context, root *cobra.Command, args []string) i
 	if errors.Is(err, context.Canceled) || (err != nil && ctx.Err() != nil && !errors.Is(err, fault.New(fault.Unavailable, codeInterrupted, ""))) {
 		err = Interrupted("interrupted").WithCause(err)
 	}
+	c.explain(err)
 	c.printError(err)
 	return ExitCode(err)
 }
@@ -202,7 +207,20 @@ func (c *CLI) prepare(cmd *cobra.Command) {
 			if len(args) == 0 {
 				return cmd.Help()
 			}
-			return Usage("%s has no command %q", cmd.CommandPath(), clean(args[0])).WithHint("see: %s --help", cmd.CommandPath())
+			return noCommand(cmd, args[0])
+		}
+	} else if cmd.HasSubCommands() && cmd.HasParent() && cmd.Args != nil {
+		// What follows it is a misspelt command rather than one argument too many.
+		own := cmd.Args
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			err := own(cmd, args)
+			if err == nil || len(args) == 0 {
+				return err
+			}
+			if takesNone := own(cmd, []string{""}) != nil && own(cmd, nil) == nil; takesNone || nearCommand(cmd, args[0]) != "" {
+				return noCommand(cmd, args[0])
+			}
+			return err
 		}
 	}
 	run := cmd.RunE
@@ -217,7 +235,7 @@ func (c *CLI) prepare(cmd *cobra.Command) {
 		if err == nil {
 			err = run(cmd, args)
 		}
-		c.failed = err
+		c.failed, c.ran, c.given = err, cmd, args
 		return nil
 	}
 }

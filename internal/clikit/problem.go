@@ -115,11 +115,11 @@ func (c *CLI) printError(err error) {
 		fmt.Fprintf(&b, "  %s %s\n", c.errStyle.Dim("where:  "), clean(p.Field))
 	}
 	for _, v := range p.Violations {
-		at := v.Field
-		if at == "" {
-			at = "the whole"
+		if v.Field == "" {
+			fmt.Fprintf(&b, "  %s %s\n", c.errStyle.Dim("why:    "), clean(v.Message))
+			continue
 		}
-		fmt.Fprintf(&b, "  %s %s: %s\n", c.errStyle.Dim("where:  "), clean(at), clean(v.Message))
+		fmt.Fprintf(&b, "  %s %s: %s\n", c.errStyle.Dim("where:  "), clean(v.Field), clean(v.Message))
 	}
 	if p.Hint != "" {
 		fmt.Fprintf(&b, "  %s %s\n", c.errStyle.Dim("hint:   "), clean(p.Hint))

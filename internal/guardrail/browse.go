@@ -240,7 +240,14 @@ func (g Guard) title() string { return g.Package + " at " + string(g.Stage) }
 func (g Guard) summary() string {
 	out := fmt.Sprintf("%s: %v", g.Strength, g.Rules)
 	if !g.Scope.Empty() {
-		out += fmt.Sprintf(" for teams %v projects %v environments %v classes %v templates %v", g.Scope.Teams, g.Scope.Projects, g.Scope.Environments, g.Scope.Classes, g.Scope.Templates)
+		for _, part := range []struct {
+			of    string
+			names []string
+		}{{"teams", g.Scope.Teams}, {"projects", g.Scope.Projects}, {"environments", g.Scope.Environments}, {"classes", g.Scope.Classes}, {"templates", g.Scope.Templates}} {
+			if len(part.names) > 0 {
+				out += " for " + part.of + " " + strings.Join(part.names, ", ")
+			}
+		}
 	}
 	if g.Protected {
 		out += ", protected"

@@ -98,11 +98,8 @@ type Issued[T any] struct {
 	Value      redact.Secret
 }
 
-// notFound is one fault for what does not exist and for what the caller may
-// not know of, so that nobody can tell the two apart.
 func notFound(kind string) error {
-	return fault.New(fault.NotFound, "not_found", "there is no such %s, or none that you may know of", kind).
-		WithHint("check the name; list what you can see")
+	return access.Missing(kind)
 }
 
 func unauthenticated() error {

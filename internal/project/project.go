@@ -51,8 +51,7 @@ func (e Environment) Target() access.Target {
 }
 
 func notFound(kind string) error {
-	return fault.New(fault.NotFound, "not_found", "there is no such %s, or none that you may know of", kind).
-		WithHint("check the name; list what you can see")
+	return access.Missing(kind)
 }
 
 func stale(kind string) error {

@@ -277,8 +277,7 @@ func known(ctx context.Context) error {
 }
 
 func notFound(kind string) error {
-	return fault.New(fault.NotFound, "not_found", "there is no such %s, or none that you may know of", kind).
-		WithHint("check the name; list what you can see")
+	return access.Missing(kind)
 }
 
 func stale() error {

@@ -77,7 +77,7 @@ func (l List) Fresh() bool {
 }
 
 var platformSteps = []Step{
-	{Name: Password, Title: "Set your password", About: "The sign-in link works once. From then on you sign in with a password.", Href: "/start?step=password"},
+	{Name: Password, Title: "Set your password", About: "The sign-in link works once. From then on you sign in with a password.", Href: "/start?step=password", Command: "fairlead password"},
 	{Name: Team, Title: "Make the first team", About: "Teams own projects; who is in one may see and do what their role says.", Href: "/start?step=place", Command: "fairlead team create NAME"},
 	{Name: Project, Title: "Make a project", About: "It holds what a team builds.", Href: "/start?step=place", Command: "fairlead project create NAME --team TEAM"},
 	{Name: Environment, Title: "Make an environment", About: "Development, staging or production: rules differ by its class.", Href: "/start?step=place", Command: "fairlead env create NAME --project PROJECT"},

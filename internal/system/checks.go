@@ -208,7 +208,7 @@ func checkBackups(st Status) Check {
 	switch {
 	case st.Whole.ID == "":
 		c.Level, c.Says = Warn, "there is none"
-		c.Do = "make one now, and let a scheduled job make them: fairlead backup"
+		c.Do = "make one now, and let a scheduled job make them: fairlead backup --recipient AGE-KEY FILE"
 	case age > backupAge:
 		c.Level, c.Says = Warn, "the last whole one is "+length(age)+" old"
 		c.Do = "see why the job that makes them does not, and make one now"

@@ -98,7 +98,7 @@ func delegationsCommand(c *clikit.CLI) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return clikit.PrintList(c, items, func(d delegation) string { return d.ID }, "nobody stands in for anybody",
+			return clikit.PrintList(c, items, func(d delegation) string { return d.ID }, "nobody stands in for anybody; let somebody: fairlead approvals delegate USER --until WHEN",
 				clikit.Column[delegation]{Title: "ID", Cell: func(d delegation) string { return d.ID }},
 				clikit.Column[delegation]{Title: "FOR", Cell: func(d delegation) string { return d.From }},
 				clikit.Column[delegation]{Title: "STANDS IN", Cell: func(d delegation) string { return d.To }},

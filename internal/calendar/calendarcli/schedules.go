@@ -28,7 +28,7 @@ func runs(v scheduleRow) string {
 }
 
 func listSchedules(c *clikit.CLI) *cobra.Command {
-	return listing(c, "List schedules", "no schedules: what runs runs", func(v scheduleRow) string { return v.Name },
+	return listing(c, "List schedules", "no schedules: what runs runs; make one: fairlead calendar schedule add NAME --days mon-fri --start 07:00 --stop 19:00 --zone Europe/Berlin", func(v scheduleRow) string { return v.Name },
 		func(ctx context.Context, s *clikit.Session, f filter, limit *int64, cursor *string) ([]scheduleRow, *string, error) {
 			p, err := clikit.Read[apiclient.PageStopSchedule](s.ListStopSchedules(ctx, &apiclient.ListStopSchedulesParams{Limit: limit, Cursor: cursor, Team: clikit.Some(f.team),
 				Project: clikit.Some(f.place.Project), Environment: clikit.Some(f.place.Environment), Class: clikit.Some(apiclient.ListStopSchedulesParamsClass(f.class))}))

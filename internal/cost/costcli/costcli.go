@@ -215,6 +215,16 @@ func historyCommand(c *clikit.CLI) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			who := map[string]string{}
+			for _, t := range items {
+				if _, known := who[t.CreatedBy]; known {
+					continue
+				}
+				who[t.CreatedBy] = t.CreatedBy // for who may not see users
+				if u, err := clikit.Read[apiclient.User](s.GetUser(cmd.Context(), t.CreatedBy)); err == nil {
+					who[t.CreatedBy] = u.Name
+				}
+			}
 			return clikit.PrintList(c, items, func(t table) string { return strconv.FormatInt(t.Version, 10) }, "no price table yet; put one: fairlead cost prices put FILE",
 				clikit.Column[table]{Title: "VERSION", Cell: func(t table) string { return strconv.FormatInt(t.Version, 10) }},
 				clikit.Column[table]{Title: "CURRENCY", Cell: func(t table) string { return t.Currency }},
@@ -226,7 +236,7 @@ func historyCommand(c *clikit.CLI) *cobra.Command {
 					}
 					return strconv.FormatInt(t.Repriced, 10)
 				}},
-				clikit.Column[table]{Title: "BY", Cell: func(t table) string { return t.CreatedBy }},
+				clikit.Column[table]{Title: "BY", Cell: func(t table) string { return who[t.CreatedBy] }},
 				clikit.Column[table]{Title: "DIGEST", Cell: func(t table) string { return t.Digest[:min(12, len(t.Digest))] }})
 		},
 	}

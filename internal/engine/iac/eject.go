@@ -161,8 +161,8 @@ func (e *Engine) readme(req engine.Request, sp spec, objects int64, locked, reve
 	}
 	say("| all else | the module, unchanged |\n")
 	if !reveal {
-		say("## What is missing\n\nSecrets were not asked for: there is no state here, and secret variables are shown as a mask. **Do not apply this folder**: " +
-			"without the state everything would be made a second time. Get the whole with\n\n    fairlead eject NAME --reveal\n")
+		say("## What is missing\n\nSecrets were not asked for: there is no state here, and secret variables are shown as a mask. **Do not apply this folder**: "+
+			"without the state everything would be made a second time. Get the whole with\n\n    fairlead eject %s -e %s/%s --reveal\n", req.Ref.Name, req.Ref.Project, req.Ref.Environment)
 	}
 	if len(sp.Given) > 0 {
 		say("## What the platform team gives\n\nThe module has these variables from the server's configuration, and they are not in this folder. Set each before you go on:\n")
@@ -178,8 +178,8 @@ func (e *Engine) readme(req engine.Request, sp spec, objects int64, locked, reve
 		say("The server took its providers from a folder of its own (`engines.iac.mirror`). Those that no registry has need the same folder:\n")
 		say("    cat > mirror.tfrc <<'END'\n    provider_installation {\n      filesystem_mirror {\n        path    = \"/path/to/the/mirror\"\n        include = [\"*/*/*\"]\n      }\n    }\n    END\n    export TF_CLI_CONFIG_FILE=$PWD/mirror.tfrc\n")
 	}
-	say("## Who manages it\n\nAs long as Fairlead does, it goes on applying its own state: change things in one place only. Fairlead lets go of the resource, and touches nothing of it, with\n\n    fairlead eject NAME --reveal --release\n")
-	say("The way back is `fairlead adopt %s NAME --state %s`.", req.Template.Name, stateFile)
+	say("## Who manages it\n\nAs long as Fairlead does, it goes on applying its own state: change things in one place only. Fairlead lets go of the resource, and touches nothing of it, with\n\n    fairlead eject %s -e %s/%s --reveal --release\n", req.Ref.Name, req.Ref.Project, req.Ref.Environment)
+	say("The way back is `fairlead adopt %s %s -e %s/%s --state %s`.", req.Template.Name, req.Ref.Name, req.Ref.Project, req.Ref.Environment, stateFile)
 	return b.String()
 }
 

@@ -186,7 +186,7 @@ func (x *ejected) readme(reveal bool) string {
 	say("    psql -h OTHER -U ADMIN -d postgres -v ON_ERROR_STOP=1 -f database.sql")
 	say("    pg_dump -h %s -p %d -U ADMIN -Fc -f %s.dump %s", host, port, db, db)
 	say("    pg_restore -h OTHER -U ADMIN --exit-on-error -d %s %s.dump\n", db, db)
-	say("## Who manages it\n\nAs long as Fairlead does, it heals what differs. It lets go, and touches nothing, with\n\n    fairlead eject NAME --reveal --release\n")
-	say("Then `forget-fairlead.sql` takes the markers away. The way back is `fairlead adopt TEMPLATE NAME --object database/%s`.", db)
+	say("## Who manages it\n\nAs long as Fairlead does, it heals what differs. It lets go, and touches nothing, with\n\n    fairlead eject %s -e %s/%s --reveal --release\n", x.ref.Name, x.ref.Project, x.ref.Environment)
+	say("Then `forget-fairlead.sql` takes the markers away. The way back is `fairlead adopt TEMPLATE %s -e %s/%s --object database/%s`.", x.ref.Name, x.ref.Project, x.ref.Environment, db)
 	return b.String()
 }

@@ -81,7 +81,7 @@ func historyCommand(c *clikit.CLI) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return clikit.PrintList(c, items, func(h change) string { return h.ID }, "nothing was ever in force",
+			return clikit.PrintList(c, items, func(h change) string { return h.ID }, "nothing was ever in force; put something in force: fairlead policy activate NAME@VERSION",
 				clikit.Column[change]{Title: "WHEN", Cell: func(h change) string { return clikit.Age(h.At) + " ago" }},
 				clikit.Column[change]{Title: "WHAT", Cell: func(h change) string { return string(h.Action) }},
 				clikit.Column[change]{Title: "NAME", Cell: func(h change) string { return h.Name }},

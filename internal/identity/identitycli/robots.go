@@ -60,7 +60,7 @@ func (k kit) robotList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return clikit.PrintList(k.CLI, items, func(r robotRow) string { return r.Name }, "no robots that you may see",
+			return clikit.PrintList(k.CLI, items, func(r robotRow) string { return r.Name }, "no robots that you may see; make one: fairlead robot create NAME --team TEAM",
 				clikit.Column[robotRow]{Title: "NAME", Cell: func(r robotRow) string { return r.Name }},
 				clikit.Column[robotRow]{Title: "TEAM", Cell: func(r robotRow) string { return r.Team }},
 				clikit.Column[robotRow]{Title: "ROLES", Cell: func(r robotRow) string { return strings.Join(r.Roles, ", ") }},

@@ -112,7 +112,7 @@ func listCommand(c *clikit.CLI) *cobra.Command {
 				}
 				all = append(all, items...)
 			}
-			return clikit.PrintList(c, all, func(l row) string { return l.ID }, "nothing that you may see has a lease",
+			return clikit.PrintList(c, all, func(l row) string { return l.ID }, "nothing that you may see has a lease; ask for one: fairlead request TEMPLATE NAME --lease 8h",
 				clikit.Column[row]{Title: "OF", Cell: of},
 				clikit.Column[row]{Title: "KIND", Cell: func(l row) string { return string(l.Kind) }},
 				clikit.Column[row]{Title: "STATE", Cell: func(l row) string { return string(l.State) }, Paint: func(s clikit.Style, t string) string {

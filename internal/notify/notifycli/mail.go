@@ -47,7 +47,7 @@ func mails(c *clikit.CLI) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return clikit.PrintList(c, items, func(d delivery) string { return d.ID }, "no such mail",
+			return clikit.PrintList(c, items, func(d delivery) string { return d.ID }, "no mail, or none that is like that: people get mail once smtp is configured",
 				clikit.Column[delivery]{Title: "ID", Cell: func(d delivery) string { return d.ID }},
 				clikit.Column[delivery]{Title: "TO", Cell: mailedTo},
 				clikit.Column[delivery]{Title: "ABOUT", Cell: func(d delivery) string { return d.Type }},

@@ -8,6 +8,7 @@ import (
 
 	"fairlead/internal/apiclient"
 	"fairlead/internal/clikit"
+	"fairlead/internal/yamlx"
 )
 
 const monthlyCost = "monthly_cost"
@@ -186,6 +187,13 @@ func set(cmd *cobra.Command, c *clikit.CLI, f setFlags, metric, most string) err
 	q, err := clikit.Read[row](s.SetQuota(cmd.Context(), nil, body))
 	if err != nil {
 		return err
+	}
+	if metric != "count" && metric != monthlyCost && q.Used == 0 {
+		near := ""
+		if n := yamlx.Nearest(metric, []string{"count", monthlyCost}); n != "" {
+			near = ": did you mean " + n + "?"
+		}
+		c.Warn("nothing that lives takes %s there; it counts what templates declare under units%s", metric, near)
 	}
 	return printQuota(c, q)
 }

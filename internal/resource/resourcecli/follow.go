@@ -30,14 +30,9 @@ func (k kit) follow(ctx context.Context, s *clikit.Session, r apiclient.Resource
 	if err != nil && wait.Err() != nil {
 		p.End(false, "")
 		if ctx.Err() != nil {
-			return last, clikit.Interrupted("stopped waiting for %s; it goes on by itself", clikit.Clean(r.Name)).WithHint("follow it: fairlead logs -f %s", clikit.Clean(r.Name))
+			return last, clikit.Interrupted("stopped waiting for %s; it goes on by itself", clikit.Clean(r.Name)).WithHint("follow it: %s", logsOf(r))
 		}
-		state := string(last.Phase)
-		if why := clikit.Or(last.Message); why != "" {
-			state += ": " + clikit.Clean(why)
-		}
-		return last, fault.New(fault.Unavailable, "wait_timeout", "%s is not there after %s: it is %s", clikit.Clean(r.Name), clikit.Short(limit), state).
-			WithHint("it goes on by itself: fairlead logs -f %s", clikit.Clean(r.Name))
+		return k.outOfTime(ctx, s, last, limit)
 	}
 	if err != nil {
 		p.End(false, "")
@@ -46,6 +41,34 @@ func (k kit) follow(ctx context.Context, s *clikit.Session, r apiclient.Resource
 	err = verdict(last)
 	p.End(err == nil, "%s is %s", last.Name, last.Phase)
 	return last, err
+}
+
+// outOfTime tells how a resource is that was waited for too long.
+func (k kit) outOfTime(ctx context.Context, s *clikit.Session, last apiclient.Resource, limit time.Duration) (apiclient.Resource, error) {
+	// What is known is from before the run whose log was watched.
+	look, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if now, err := clikit.Read[apiclient.Resource](s.GetResourceByID(look, last.ID, &apiclient.GetResourceByIDParams{})); err == nil {
+		last = now
+	}
+	state, wanted := string(last.Phase), "ready"
+	switch state {
+	case "destroying":
+		wanted = "gone"
+	case "releasing":
+		wanted = "let go of"
+	}
+	if why := clikit.Or(last.Message); why != "" {
+		state += ": " + clikit.Clean(why)
+	}
+	return last, fault.New(fault.Unavailable, "wait_timeout", "%s is not %s after %s: it is %s", clikit.Clean(last.Name), wanted, clikit.Short(limit), state).
+		WithHint("it goes on by itself: %s", logsOf(last))
+}
+
+// logsOf is the command that follows what is done about a resource, wherever
+// it is typed.
+func logsOf(r apiclient.Resource) string {
+	return "fairlead logs -f " + clikit.Clean(r.Name) + " -e " + clikit.Clean(r.Project) + "/" + clikit.Clean(r.Environment)
 }
 
 // verdict is nil when a settled resource is as it was wanted.
@@ -60,7 +83,7 @@ func verdict(r apiclient.Resource) error {
 	}
 	hint := clikit.Or(r.Hint)
 	if hint == "" {
-		hint = "see: fairlead describe " + clikit.Clean(r.Name)
+		hint = "see: fairlead describe " + clikit.Clean(r.Name) + " -e " + clikit.Clean(r.Project) + "/" + clikit.Clean(r.Environment)
 	}
 	return clikit.Failure(clikit.Or(r.Reason), "%s is %s: %s", clikit.Clean(r.Name), r.Phase, clikit.Clean(why)).WithHint("%s", hint)
 }

@@ -125,7 +125,12 @@ func (k kit) list(ctx context.Context, f getFlags) error {
 		{Title: "PHASE", Cell: func(r row) string { return string(r.Phase) }, Paint: clikit.Style.Phase},
 		{Title: "AGE", Cell: func(r row) string { return clikit.Age(r.CreatedAt) }},
 		{Title: "BY", Cell: func(r row) string { return r.CreatedBy }},
-		{Title: "WHY", Cell: func(r row) string { return clikit.Or(r.Message) }},
+		{Title: "WHY", Cell: func(r row) string {
+			if clikit.Or(r.Paused) && r.Phase == "ready" {
+				return "stopped; start it again: fairlead start " + r.Name
+			}
+			return clikit.Or(r.Message)
+		}},
 	}
 	none := "no resources in " + where.String() + " yet; ask for one: fairlead request TEMPLATE NAME"
 	if f.all {

@@ -48,7 +48,7 @@ func (k kit) request() *cobra.Command {
 					return err
 				}
 			} else {
-				defer k.Note("Follow it: fairlead logs -f %s", r.Name)
+				defer k.Note("Follow it: %s", logsOf(r))
 			}
 			if reveal {
 				if r, err = a.revealed(ctx, r); err != nil {

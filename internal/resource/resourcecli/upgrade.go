@@ -2,6 +2,7 @@ package resourcecli
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -32,7 +33,11 @@ func (k kit) upgrade() *cobra.Command {
 				if err != nil {
 					return apiclient.Resource{}, err
 				}
-				return clikit.Read[apiclient.Resource](a.GetResourceByID(ctx, up.ID, &apiclient.GetResourceByIDParams{}))
+				after, err := clikit.Read[apiclient.Resource](a.GetResourceByID(ctx, up.ID, &apiclient.GetResourceByIDParams{}))
+				if err == nil && tag != nil && *tag == fmt.Sprintf("%q", fmt.Sprint(up.Version)) {
+					k.Note("%s is at %s %s already; nothing is done", up.Name, up.Template, up.TemplateVersion)
+				}
+				return after, err
 			})
 		},
 	}

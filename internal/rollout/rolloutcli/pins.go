@@ -105,7 +105,7 @@ func (k kit) pins() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return clikit.PrintList(k.CLI, items, func(p pin) string { return p.ID }, "nothing that you may see is pinned",
+			return clikit.PrintList(k.CLI, items, func(p pin) string { return p.ID }, "nothing that you may see is pinned; pin something: fairlead pin NAME --reason WHY --until 7d",
 				clikit.Column[pin]{Title: "RESOURCE", Cell: func(p pin) string { return p.Project + "/" + p.Environment + "/" + p.Resource }},
 				clikit.Column[pin]{Title: "AT", Cell: func(p pin) string { return p.Template + " " + p.TemplateVersion }},
 				clikit.Column[pin]{Title: "FROM", Cell: func(p pin) string {

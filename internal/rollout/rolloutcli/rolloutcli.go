@@ -172,7 +172,7 @@ func (k kit) list() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return clikit.PrintList(k.CLI, items, func(r row) string { return r.ID }, "there are no rollouts that you may know of",
+			return clikit.PrintList(k.CLI, items, func(r row) string { return r.ID }, "there are no rollouts that you may know of; see what one would do: fairlead rollout create TEMPLATE --to VERSION --dry-run",
 				clikit.Column[row]{Title: "ID", Cell: func(r row) string { return r.ID }},
 				clikit.Column[row]{Title: "TEMPLATE", Cell: func(r row) string { return r.Template }},
 				clikit.Column[row]{Title: "TO", Cell: func(r row) string { return r.To }},

@@ -178,7 +178,7 @@ func backups(c *clikit.CLI) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return clikit.PrintList(c, items, func(x row) string { return x.ID }, "there is none; make one: fairlead backup",
+			return clikit.PrintList(c, items, func(x row) string { return x.ID }, "there is none; make one: fairlead backup --recipient AGE-KEY FILE",
 				clikit.Column[row]{Title: "WHEN", Cell: func(x row) string { return clikit.Moment(x.StartedAt) }},
 				clikit.Column[row]{Title: "STATE", Cell: func(x row) string { return string(x.State) }, Paint: clikit.Style.Phase},
 				clikit.Column[row]{Title: "BYTES", Cell: func(x row) string { return fmt.Sprint(x.Bytes) }},
