@@ -126,7 +126,7 @@ func (ses *session) dump(w *want, wd *world, dst io.Writer) error {
 	defer cancel()
 	cfg := ses.pool.Config().ConnConfig
 	args := []string{"--format=custom", "--no-password", "--host=" + cfg.Host, "--port=" + strconv.Itoa(int(cfg.Port)),
-		"--username=" + cfg.User, "--dbname=" + w.names.Database}
+		"--username=" + cfg.User, "--dbname=" + conninfo(w.names.Database)}
 	if wd.ownsRole(w, w.names.Owner) {
 		args = append(args, "--role="+w.names.Owner) // whatever is in there runs with the tenant's rights
 	}
@@ -141,6 +141,13 @@ func (ses *session) dump(w *want, wd *world, dst io.Writer) error {
 		err = errors.Join(err, errors.New(strings.TrimSpace(said.String())))
 	}
 	return errors.Join(err, out.Close())
+}
+
+// conninfo names a database to libpq, for which a name with an equals sign, as
+// an adopted one may have, is a whole connection: another host, say, that would
+// be sent the administrator's password.
+func conninfo(database string) string {
+	return "dbname='" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(database) + "'"
 }
 
 func (e *Engine) dumpProgram() (string, error) {

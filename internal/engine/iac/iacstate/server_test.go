@@ -146,6 +146,8 @@ func TestARunTokenIsOfNoUseOutsideItsRun(t *testing.T) {
 	replaced, over := srv.Admit(theirs)
 	defer over()
 	claim(t, store, "res_theirs")
+	dead, ended := srv.Admit(mine)
+	ended()
 	for _, row := range []struct {
 		why, user, token, method, path, body string
 		want                                 int
@@ -154,6 +156,7 @@ func TestARunTokenIsOfNoUseOutsideItsRun(t *testing.T) {
 		{"no token", "", "", "GET", iacstate.Path("res_mine"), "", 401},
 		{"an empty token", iacstate.User, "", "GET", iacstate.Path("res_mine"), "", 401},
 		{"a guess", iacstate.User, strings.Repeat("A", 52), "GET", iacstate.Path("res_mine"), "", 401},
+		{"a run that is over", iacstate.User, dead.Reveal(), "GET", iacstate.Path("res_mine"), "", 401},
 		{"another name", "admin", token.Reveal(), "GET", iacstate.Path("res_mine"), "", 401},
 		{"a plan that locks", iacstate.User, reading.Reveal(), "LOCK", iacstate.Path("res_mine"), `{"ID":"x"}`, 403},
 		{"a plan that writes", iacstate.User, reading.Reveal(), "POST", iacstate.Path("res_mine") + "?ID=x", string(state(9, "lin", "", 1)), 403},
