@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -143,7 +142,7 @@ func (x *ejected) sql() string {
 		say("ALTER ROLE %s IN DATABASE %s SET %s TO %s;", ident(s[0]), ident(db), ident(s[1]), value)
 	}
 	if len(x.extensions) > 0 {
-		say("\n\\connect %s", strconv.Quote(db))
+		say("\n\\connect -reuse-previous=on %s", ident(conninfo(db)))
 		for _, ext := range x.extensions {
 			say("CREATE EXTENSION IF NOT EXISTS %s SCHEMA public;", ident(ext))
 		}
@@ -181,12 +180,33 @@ func (x *ejected) readme(reveal bool) string {
 	}
 	say("## Go on where it is\n\nNothing needs to be done. An administrator changes the password, the limit, the owner:\n")
 	say("    psql -h %s -p %d -U ADMIN -d postgres -c '\\password %s'", host, port, x.names.login(x.state.Active))
-	say("    psql -h %s -p %d -U ADMIN -d postgres -c 'ALTER DATABASE %s CONNECTION LIMIT 100'\n", host, port, ident(db))
+	say("    psql -h %s -p %d -U ADMIN -d postgres -c %s\n", host, port, pasted("ALTER DATABASE "+ident(db)+" CONNECTION LIMIT 100"))
 	say("## Move it to another server\n")
 	say("    psql -h OTHER -U ADMIN -d postgres -v ON_ERROR_STOP=1 -f database.sql")
-	say("    pg_dump -h %s -p %d -U ADMIN -Fc -f %s.dump %s", host, port, db, db)
-	say("    pg_restore -h OTHER -U ADMIN --exit-on-error -d %s %s.dump\n", db, db)
+	say("    pg_dump -h %s -p %d -U ADMIN -Fc -f database.dump -d %s", host, port, pastedDatabase(db))
+	say("    pg_restore -h OTHER -U ADMIN --exit-on-error -d %s database.dump\n", pastedDatabase(db))
 	say("## Who manages it\n\nAs long as Fairlead does, it heals what differs. It lets go, and touches nothing, with\n\n    fairlead eject %s -e %s/%s --reveal --release\n", x.ref.Name, x.ref.Project, x.ref.Environment)
-	say("Then `forget-fairlead.sql` takes the markers away. The way back is `fairlead adopt TEMPLATE %s -e %s/%s --object database/%s`.", x.ref.Name, x.ref.Project, x.ref.Environment, db)
+	say("Then `forget-fairlead.sql` takes the markers away. The way back is `fairlead adopt TEMPLATE %s -e %s/%s --object %s`.", x.ref.Name, x.ref.Project, x.ref.Environment, pasted(adoptedKind+db))
 	return b.String()
+}
+
+// pasted is a word of a command that somebody pastes into a shell: an adopted
+// database has whatever name it was given.
+func pasted(word string) string {
+	if plainWord(word) {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// pastedDatabase names a database to one of PostgreSQL's programs there.
+func pastedDatabase(name string) string {
+	if plainWord(name) {
+		return name
+	}
+	return pasted(conninfo(name))
+}
+
+func plainWord(s string) bool {
+	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_/") == ""
 }
