@@ -240,15 +240,26 @@ const MaxUnread = 100
 
 // Unread counts what the caller has not read, up to MaxUnread.
 func (s *Service) Unread(ctx context.Context) (int, error) {
-	_, _, w, err := s.mine(ctx)
+	_, scope, w, err := s.mine(ctx)
 	if err != nil {
 		return 0, err
 	}
 	w.And(`n.read_at = 0`)
-	where, args := w.SQL()
-	n := 0
-	err = s.DB.Read().QueryRowContext(ctx, fmt.Sprintf(`SELECT count(*) FROM (SELECT 1 FROM notifications n%s LIMIT %d) u`, where, MaxUnread), args...).Scan(&n)
-	return n, err
+	list, _, err := feed.Page(ctx, s.DB.Read(), w, "", sqldb.Page{Limit: MaxUnread})
+	if err != nil {
+		return 0, err
+	}
+	count := 0
+	for _, n := range list {
+		yes, err := s.visible(ctx, scope, n)
+		if err != nil {
+			return 0, err
+		}
+		if yes {
+			count++
+		}
+	}
+	return count, nil
 }
 
 // maxMarked bounds the ids of one MarkRead.

@@ -130,6 +130,9 @@ func TestTheRightIsLookedAtWhenItIsRead(t *testing.T) {
 		if len(got) != 2 || got[0].Subject != "rol_1" || got[1].Subject != "apr_1" {
 			t.Errorf("who does not sees %+v", got)
 		}
+		if n := w.unread(w.rival); n != 2 {
+			t.Errorf("the bell counts %d, want what the list has", n)
+		}
 		for subject, there := range map[string]bool{"apr_1": true, "apr_2": false} { // nor is it opened
 			var id string
 			w.Must(w.DB.Read().QueryRowContext(t.Context(), `SELECT event_id FROM notifications WHERE user_id = $1 AND subject = $2`, rita, subject).Scan(&id))
