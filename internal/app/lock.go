@@ -40,7 +40,8 @@ func lockData(dir string) (unlock func(), err error) {
 // handover is how long a start waits for what the process before it may still
 // hold: when one is killed while it starts a program, the program's process has
 // a copy of all its files, the lock and the open port too, until it is that
-// program.
+// program: half a second was seen on a machine with ten times its work. What
+// has become its program holds neither.
 const handover = 2 * time.Second
 
 // patiently tries to take something until then.
