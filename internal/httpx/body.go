@@ -28,6 +28,10 @@ func (rt *route) readBody(x *exchange, r *http.Request) ([]byte, error) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
 	}
+	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return nil, fault.New(fault.Invalid, "unsupported_media_type", "a body that is encoded is not understood here").
+			WithHint("send it as it is, without Content-Encoding").WithField("header:Content-Encoding")
+	}
 	if r.ContentLength > rt.maxBody {
 		x.Header()["Connection"] = []string{"close"} // nobody reads the rest
 		return nil, tooLarge(rt.maxBody)
@@ -74,6 +78,8 @@ func statusOfBody(err error) int {
 	switch {
 	case f.Code == "body_timeout":
 		return http.StatusRequestTimeout
+	case f.Code == "unsupported_media_type":
+		return http.StatusUnsupportedMediaType
 	case f.Kind == fault.Invalid:
 		return http.StatusBadRequest
 	}

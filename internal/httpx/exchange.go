@@ -157,7 +157,7 @@ func text(s string) bool {
 }
 
 var errNoRoute = fault.New(fault.NotFound, "no_such_route", "there is nothing at this address").
-	WithHint("the addresses are in /openapi.json and, to read, at /docs/api")
+	WithHint("the addresses are in /openapi.json and, to read, at /docs/api; none ends with a slash")
 
 var errNoPage = fault.New(fault.NotFound, "no_such_route", "there is no page at this address").
 	WithHint("it may have been renamed or taken away: search for it, or begin at the home page")

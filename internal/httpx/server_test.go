@@ -154,6 +154,21 @@ func problem(t testing.TB, res *http.Response, body string) httpx.Problem {
 	return p
 }
 
+// What a list can be asked by is said to who asked by something else.
+func TestAnUnknownParameterNamesThoseThatThereAre(t *testing.T) {
+	t.Parallel()
+	_, ts := serve(t, httpx.Options{})
+	for query, says := range map[string]string{
+		"limt=3":     "limt: unknown query parameter; known here are cursor, limit",
+		"limit=9999": "limit: expected number <= 200",
+	} {
+		res, body := ask(t, ts, "GET", "/api/v1/things?"+query, "", "Authorization", "Bearer ann")
+		if p := problem(t, res, body); !strings.HasPrefix(p.Detail, says) {
+			t.Errorf("got %q, want %q", p.Detail, says)
+		}
+	}
+}
+
 func TestEveryRefusalIsAProblemWithItsReason(t *testing.T) {
 	t.Parallel()
 	_, ts := serve(t, httpx.Options{})
@@ -197,6 +212,8 @@ func TestEveryRefusalIsAProblemWithItsReason(t *testing.T) {
 		{"no body", "POST", "/api/v1/things", "", []string{"Authorization", ann}, 400, "invalid_request", ""},
 		{"a form, as another site could send it", "POST", "/api/v1/things", "name=a", []string{"Authorization", ann, "Content-Type", "application/x-www-form-urlencoded"}, 415, "unsupported_media_type", ""},
 		{"unknown query parameter", "GET", "/api/v1/things?limt=3", "", []string{"Authorization", ann}, 422, "invalid_request", "query:limt"},
+		{"a body that is packed", "POST", "/api/v1/things", `{"name":"a"}`, []string{"Authorization", ann, "Content-Encoding", "gzip"}, 415, "unsupported_media_type", "header:Content-Encoding"},
+		{"a slash at the end", "GET", "/api/v1/things/", "", []string{"Authorization", ann}, 404, "no_such_route", ""},
 		{"limit out of range", "GET", "/api/v1/things?limit=9999", "", []string{"Authorization", ann}, 422, "invalid_request", "query:limit"},
 		{"made-up cursor", "GET", "/api/v1/things?cursor=abc", "", []string{"Authorization", ann}, 422, "invalid_cursor", "query:cursor"},
 		{"invalid UTF-8 in the path", "GET", "/api/v1/things/%ff", "", []string{"Authorization", ann}, 400, "invalid_url", ""},

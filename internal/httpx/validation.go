@@ -3,6 +3,7 @@ package httpx
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -17,16 +18,16 @@ import (
 var useOurErrors = sync.OnceFunc(func() {
 	huma.ValidateStrictCasing = true // encoding/json ignores case: {"Name":…} would pass as name
 	huma.NewError = func(status int, msg string, errs ...error) huma.StatusError {
-		return fromHuma("", status, msg, errs)
+		return fromHuma("", nil, status, msg, errs)
 	}
 	huma.NewErrorWithContext = func(ctx huma.Context, status int, msg string, errs ...error) huma.StatusError {
-		return fromHuma(audit.OriginFrom(ctx.Context()).RequestID, status, msg, errs)
+		return fromHuma(audit.OriginFrom(ctx.Context()).RequestID, ctx.Operation(), status, msg, errs)
 	}
 })
 
 // fromHuma translates what huma found wrong. Values are left out: what a
 // caller sent may be a secret.
-func fromHuma(requestID string, status int, msg string, errs []error) *Problem {
+func fromHuma(requestID string, op *huma.Operation, status int, msg string, errs []error) *Problem {
 	f := fault.New(fault.Invalid, "invalid_request", "the request is not valid").
 		WithHint("see the operation's description at /docs/api")
 	switch status {
@@ -36,7 +37,7 @@ func fromHuma(requestID string, status int, msg string, errs []error) *Problem {
 		f = fault.New(fault.TooLarge, "body_too_large", "the body is too large").WithHint("send less, or in parts")
 	case http.StatusBadRequest, http.StatusUnprocessableEntity:
 		for _, err := range errs {
-			f.WithViolations(violation(err))
+			f.WithViolations(violation(err, op))
 		}
 		if len(errs) == 0 {
 			f.Message = msg // huma's own texts, such as "request body is required"
@@ -54,7 +55,7 @@ func fromHuma(requestID string, status int, msg string, errs []error) *Problem {
 		}
 	}
 	if len(f.Violations) == 1 {
-		f.Field, f.Message = f.Violations[0].Field, f.Violations[0].Message
+		f.Field, f.Message = f.Violations[0].Field, named(f.Violations[0])
 	}
 	p := problemOf(f, requestID)
 	if status != 0 {
@@ -68,7 +69,39 @@ func unsupported() *fault.Error {
 		WithHint("send Content-Type: application/json")
 }
 
-func violation(err error) fault.Violation {
+// named is a violation in a sentence of its own, which tells what it is about.
+func named(v fault.Violation) string {
+	_, name, ok := strings.Cut(v.Field, ":")
+	if !ok {
+		name = strings.TrimPrefix(v.Field, "/")
+	}
+	if name == "" {
+		return v.Message
+	}
+	return name + ": " + v.Message
+}
+
+// unknownParameter is how huma says it; what there is it does not say.
+const unknownParameter = "unknown query parameter"
+
+// known are the query parameters of an operation.
+func known(op *huma.Operation) string {
+	var names []string
+	if op != nil {
+		for _, p := range op.Parameters {
+			if p.In == "query" {
+				names = append(names, p.Name)
+			}
+		}
+	}
+	if len(names) == 0 {
+		return "there are none here"
+	}
+	slices.Sort(names)
+	return "known here are " + strings.Join(names, ", ")
+}
+
+func violation(err error, op *huma.Operation) fault.Violation {
 	d, ok := errors.AsType[*huma.ErrorDetail](err)
 	if !ok {
 		var f *fault.Error
@@ -76,6 +109,9 @@ func violation(err error) fault.Violation {
 			return fault.Violation{Field: f.Field, Message: f.Message}
 		}
 		return fault.Violation{Message: "not valid"}
+	}
+	if d.Message == unknownParameter {
+		return fault.Violation{Field: pointer(d.Location), Message: unknownParameter + "; " + known(op)}
 	}
 	return fault.Violation{Field: pointer(d.Location), Message: d.Message}
 }

@@ -2,6 +2,7 @@ package guardrailcli
 
 import (
 	"bytes"
+	"context"
 	"net/http"
 	"path/filepath"
 	"regexp"
@@ -21,7 +22,28 @@ func Commands(c *clikit.CLI) []*cobra.Command {
 	p := &cobra.Command{Use: "policy", Aliases: []string{"policies", "guardrail", "guardrails"}, Short: "The guardrails: push, test, compare, activate", GroupID: clikit.GroupGovern}
 	p.AddCommand(pushCommand(c), listCommand(c), showCommand(c), testCommand(c), diffCommand(c), historyCommand(c),
 		activateCommand(c), deactivateCommand(c), rollbackCommand(c), schemaCommand(c), evalCommand(c), backtestCommand(c), complianceCommand(c))
+	for _, cmd := range p.Commands() {
+		if _, argument, _ := strings.Cut(cmd.Use, " "); strings.HasPrefix(strings.TrimPrefix(argument, "["), "NAME") {
+			cmd.ValidArgsFunction = c.Complete(1, bundles(strings.HasPrefix(argument, "NAME@")))
+		}
+	}
 	return []*cobra.Command{p}
+}
+
+// bundles offers every bundle, with its newest version where one must be named.
+func bundles(versioned bool) clikit.Choices {
+	return func(ctx context.Context, s *clikit.Session, _ string) ([]cobra.Completion, error) {
+		page, err := clikit.Read[apiclient.PageGuardrailBundle](s.ListGuardrails(ctx, &apiclient.ListGuardrailsParams{}))
+		var out []cobra.Completion
+		for _, b := range page.Items {
+			name := b.Name
+			if versioned {
+				name += "@" + b.Version
+			}
+			out = append(out, cobra.CompletionWithDesc(clikit.Clean(name), clikit.Clean(clikit.Or(b.Title))))
+		}
+		return out, err
+	}
 }
 
 type (

@@ -2,6 +2,7 @@ package identitycli
 
 import (
 	"github.com/spf13/cobra"
+	"strings"
 
 	"fairlead/internal/clikit"
 )
@@ -15,6 +16,11 @@ func Commands(c *clikit.CLI) []*cobra.Command {
 	team.AddCommand(k.teamCreate(), k.teamList(), k.teamShow(), k.teamDelete(), members)
 	user := &cobra.Command{Use: "user", Aliases: []string{"users"}, Short: "Users", GroupID: clikit.GroupSetup}
 	user.AddCommand(k.userCreate(), k.userList(), k.userShow(), k.userDisable(), k.userEnable(), k.userLink(), k.userReset(), k.userRole("grant"), k.userRole("revoke"))
+	for _, cmd := range user.Commands() {
+		if strings.Contains(cmd.Use, " NAME") && cmd.Name() != "create" {
+			cmd.ValidArgsFunction = k.Complete(1, users)
+		}
+	}
 	robot := &cobra.Command{Use: "robot", Aliases: []string{"robots"}, Short: "Robots: machine identities of a team", GroupID: clikit.GroupSetup}
 	robot.AddCommand(k.robotCreate(), k.robotList(), k.robotDisable())
 	token := &cobra.Command{Use: "token", Aliases: []string{"tokens"}, Short: "Tokens for the API: create, list, revoke", GroupID: clikit.GroupSetup}

@@ -43,6 +43,10 @@ func (k kit) login() *cobra.Command {
 }
 
 func (k kit) signIn(cmd *cobra.Command, f loginFlags) error {
+	if cmd.Flags().Changed("link") && f.link == "" {
+		return clikit.Usage("the link is empty").
+			WithHint("the file with the first one is gone once that was used: sign in with --user NAME, or have somebody make a link: fairlead user link NAME")
+	}
 	if f.link == "-" {
 		secret, err := k.ReadSecret()
 		if err != nil {

@@ -1,6 +1,7 @@
 package identitycli
 
 import (
+	"context"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -20,6 +21,16 @@ func (k kit) printUser(u userRow) error {
 			t.Pairs("  ", clikit.Pair{Key: "team " + m.Team, Value: m.Role})
 		}
 	})
+}
+
+// users offers those that one may see.
+func users(ctx context.Context, s *clikit.Session, typed string) ([]cobra.Completion, error) {
+	page, err := clikit.Read[apiclient.PageUser](s.ListUsers(ctx, &apiclient.ListUsersParams{Q: clikit.Some(typed)}))
+	var out []cobra.Completion
+	for _, u := range page.Items {
+		out = append(out, cobra.CompletionWithDesc(clikit.Clean(u.Name), clikit.Clean(u.DisplayName)))
+	}
+	return out, err
 }
 
 func (k kit) userCreate() *cobra.Command {

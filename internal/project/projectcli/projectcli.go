@@ -49,9 +49,9 @@ func use(c *clikit.CLI) *cobra.Command {
 			if err := c.Use(s.URL, project, env); err != nil {
 				return err
 			}
-			for _, name := range []string{"FAIRLEAD_URL", "FAIRLEAD_PROJECT", "FAIRLEAD_ENV"} {
-				if v := c.Env(name); v != "" {
-					c.Warn("%s is set (%s) and goes before the context file", name, v)
+			for _, set := range []struct{ name, now string }{{"FAIRLEAD_URL", s.URL}, {"FAIRLEAD_PROJECT", project}, {"FAIRLEAD_ENV", env}} {
+				if v := c.Env(set.name); v != "" && v != set.now {
+					c.Warn("%s is set (%s) and goes before the context file", set.name, v)
 				}
 			}
 			return showPlace(c, inUse{s.URL, project, env})

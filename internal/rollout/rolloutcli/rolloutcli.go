@@ -20,6 +20,11 @@ func Commands(c *clikit.CLI) []*cobra.Command {
 	for _, v := range verbs {
 		roll.AddCommand(k.verb(v))
 	}
+	for _, cmd := range roll.Commands() {
+		if strings.Contains(cmd.Use, " ROLLOUT") {
+			cmd.ValidArgsFunction = k.Complete(1, rollouts)
+		}
+	}
 	out := []*cobra.Command{roll, k.pin(), k.unpin(), k.pins(), k.exempt()}
 	for _, cmd := range out[1:] {
 		cmd.GroupID = clikit.GroupWork
@@ -28,6 +33,16 @@ func Commands(c *clikit.CLI) []*cobra.Command {
 }
 
 type kit struct{ *clikit.CLI }
+
+// rollouts offers the newest of those that one may see.
+func rollouts(ctx context.Context, s *clikit.Session, _ string) ([]cobra.Completion, error) {
+	page, err := clikit.Read[apiclient.PageRollout](s.ListRollouts(ctx, &apiclient.ListRolloutsParams{}))
+	var out []cobra.Completion
+	for _, r := range page.Items {
+		out = append(out, cobra.CompletionWithDesc(r.ID, clikit.Clean(r.Template+" to "+r.To+", "+string(r.State))))
+	}
+	return out, err
+}
 
 type row = apiclient.Rollout
 
