@@ -29,7 +29,7 @@ func openDumpCommand() *cobra.Command {
 		Long: `Decrypt a last dump that was kept when a database was destroyed (DATA/dumps/NAME.dump.age).
 It needs the server's data directory and store; the server may run. What comes
 out is pg_dump's custom format: give it to pg_restore.`,
-		Example: `  fairlead open-dump /var/lib/fairlead/dumps/orders_x7.dump.age | pg_restore --no-owner --no-privileges -d "$URL"`,
+		Example: `  fairlead open-dump /var/lib/fairlead/dumps/orders_x7.dump.age --data /var/lib/fairlead | pg_restore --no-owner --no-privileges -d "$URL"`,
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return f.open(cmd.Context(), args[0], cmd.OutOrStdout())
