@@ -18,7 +18,7 @@ import (
 
 func showGallery(r *Request) (View, error) {
 	if r.Query("broken") != "" {
-		return View{}, fault.New(fault.Conflict, "name_taken", "this is what an error looks like").WithHint("choose another name")
+		return View{}, fault.New(fault.Conflict, "name_taken", "this is what an error looks like").WithHint("choose another name, or look at the one that is there: `fairlead status orders`")
 	}
 	return View{Title: "Gallery", Crumbs: []Crumb{{"Home", "/"}, {"Gallery", ""}}, Body: gallery(r), CLI: "fairlead get resources", API: "GET /api/v1/resources", Docs: "/docs/getting-started"}, nil
 }
@@ -585,7 +585,7 @@ func gallery(r *Request) templ.Component {
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}
-		templ_7745c5c3_Err = Problem(&httpx.Problem{Code: "name_taken", Detail: "orders is there already", Hint: "choose another name"}).Render(ctx, templ_7745c5c3_Buffer)
+		templ_7745c5c3_Err = Problem(&httpx.Problem{Code: "name_taken", Detail: "orders is there already", Hint: "choose another name, or look at the one that is there: `fairlead status orders`"}).Render(ctx, templ_7745c5c3_Buffer)
 		if templ_7745c5c3_Err != nil {
 			return templ_7745c5c3_Err
 		}

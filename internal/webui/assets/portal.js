@@ -280,6 +280,10 @@
 
   // --- what the server says of fields: shown where somebody was already -------------------------
   on("focusout", "form[data-draft] [name]", (e, el) => { el.dataset.touched = "yes"; showErrors(el.form); });
+  // coded shows a text in which what stands between backticks is code, as the server does.
+  function coded(el, text) {
+    el.replaceChildren(...text.split(/`([^`\r\n]+)`/).map((part, i) => i % 2 ? Object.assign(document.createElement("code"), { textContent: part }) : part));
+  }
   function showErrors(form) {
     const holder = $("[data-errors]", form);
     if (!holder) return;
@@ -290,7 +294,7 @@
       const text = wrong[id];
       if (text && el && !el.dataset.touched && el.getAttribute("aria-invalid") !== "true") continue;
       note.hidden = !text;
-      note.textContent = text || "";
+      coded(note, text || "");
       if (!el) continue;
       if (text) { el.setAttribute("aria-invalid", "true"); el.setAttribute("aria-describedby", `${id}-help ${id}-error`); }
       else el.removeAttribute("aria-invalid");

@@ -1,0 +1,45 @@
+package webui
+
+import (
+	"html"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestCoded(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"run `fairlead retry orders`, then look": "run <code>fairlead retry orders</code>, then look",
+		"`a` and `b`":                            "<code>a</code> and <code>b</code>",
+		"`<script>alert(1)</script>` <b>":        "<code>&lt;script&gt;alert(1)&lt;/script&gt;</code> &lt;b&gt;",
+		"one ` alone":                            "one ` alone",
+		"one `code` and one ` alone":             "one <code>code</code> and one ` alone",
+		"nothing `` in it":                       "nothing `` in it",
+		"two\n`lines\nof` it":                    "two\n`lines\nof` it",
+		"```sh":                                  "```sh",
+		"":                                       "",
+	} {
+		if got := coded(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+// TestCodedAddsNothingButCode: whatever comes in, what stands there but for the
+// tags of code is the text, escaped.
+func TestCodedAddsNothingButCode(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		in := rapid.StringOf(rapid.RuneFrom([]rune("`<>&\"'/ab \n"))).Draw(t, "in")
+		out := coded(in)
+		bare := strings.NewReplacer("<code>", "", "</code>", "").Replace(out)
+		if strings.ContainsAny(bare, "<>") || strings.Count(out, "<code>") != strings.Count(out, "</code>") {
+			t.Fatalf("%q gives %q", in, out)
+		}
+		if text := html.UnescapeString(bare); strings.ReplaceAll(text, "`", "") != strings.ReplaceAll(in, "`", "") {
+			t.Fatalf("%q gives the text %q", in, text)
+		}
+	})
+}
