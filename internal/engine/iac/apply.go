@@ -283,6 +283,7 @@ func (e *Engine) sweep() {
 	if err != nil {
 		return
 	}
+	e.noteEarlier(list)
 	for _, d := range list {
 		name := d.Name()
 		_, kind, ok := strings.Cut(name, "-")

@@ -22,6 +22,7 @@ type Config struct {
 	Allow        []string `yaml:"allow"`        // what runs may reach: ADDRESS:PORT, NAME:PORT, and ranges into which names may lead
 	Timeout      string   `yaml:"timeout"`      // of one program; 1h when empty
 	ObserveEvery string   `yaml:"observeEvery"` // between two looks at a resource whose template says nothing; 15m when empty
+	KeepModules  string   `yaml:"keepModules"`  // for how long the folder of a module stays that nothing is done with; 168h when empty
 	MemoryMB     int      `yaml:"memoryMB"`     // of one process; 2048 when 0
 	LogMB        int      `yaml:"logMB"`        // that one program may write; 256 when 0
 	Given        Given    `yaml:"given"`        // what templates have from the platform team
@@ -67,6 +68,12 @@ func ReadConfig(raw conf.Raw, data string) (Config, error) {
 	}
 	if d, err := time.ParseDuration(c.Timeout); err != nil || d < time.Second {
 		return bad(".timeout: %q is no length of time, as 30m", c.Timeout)
+	}
+	if c.KeepModules == "" {
+		c.KeepModules = "168h"
+	}
+	if d, err := time.ParseDuration(c.KeepModules); err != nil || d < 24*time.Hour {
+		return bad(".keepModules: %q is no length of time of 24h or more, as 168h", c.KeepModules)
 	}
 	for _, dir := range []*string{&c.Mirror, &c.PluginCache} {
 		if *dir == "" {

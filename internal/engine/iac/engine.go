@@ -63,6 +63,14 @@ type Engine struct {
 	modules map[string]*module
 	trials  map[string]*trial
 	kept    map[string]keptPlan // by resource
+
+	keepFor time.Duration // for how long the folder of a module stays that is not used
+	earlier []string      // runs of a server before this one, which may still be at work
+	tidied  time.Time     // when folders were last looked at
+	tidying sync.WaitGroup
+
+	onCollect func(point string) // of tests; may be nil
+	closed    bool
 }
 
 var (
@@ -91,6 +99,10 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "invalid_config", "engines.iac.observeEvery: %q is no length of time", o.Config.ObserveEvery)
 	}
+	keep, err := time.ParseDuration(o.Config.KeepModules)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "invalid_config", "engines.iac.keepModules: %q is no length of time", o.Config.KeepModules)
+	}
 	allow, err := readAllow(o.Config.Allow)
 	if err != nil {
 		return nil, err
@@ -100,7 +112,7 @@ func New(o Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{
-		o: o, program: o.Config.find(), timeout: timeout, egress: out, allow: allow, seats: seats(o.Config.Workers), every: every,
+		o: o, program: o.Config.find(), timeout: timeout, egress: out, allow: allow, seats: seats(o.Config.Workers), every: every, keepFor: keep,
 		background: make(chan struct{}, max(1, o.Config.Workers/2)),
 		modules:    map[string]*module{}, trials: map[string]*trial{}, kept: map[string]keptPlan{},
 	}
@@ -111,10 +123,12 @@ func New(o Options) (*Engine, error) {
 func (e *Engine) Close() {
 	e.programs.Close()
 	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.closed = true
 	if e.server != nil {
 		e.server.Close()
 	}
+	e.mu.Unlock()
+	e.tidying.Wait()
 }
 
 // settleIn makes what the engine works with: its folder, its server, its key.
@@ -191,6 +205,7 @@ func (e *Engine) ready(ctx context.Context) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.version != "" {
+		e.tidy()
 		return nil
 	}
 	if e.program == "" {
@@ -219,6 +234,7 @@ func (e *Engine) ready(ctx context.Context) error {
 		e.kind = "tofu"
 	}
 	e.version = v.Version
+	e.tidy()
 	e.o.Log.Info("the iac engine", "program", e.program, "version", e.version, "isolation", string(e.level))
 	return nil
 }

@@ -3,6 +3,7 @@ package iac
 import (
 	"bytes"
 	"testing"
+	"time"
 
 	"fairlead/internal/engine"
 	"fairlead/internal/redact"
@@ -16,10 +17,16 @@ func (e *Engine) With(onCall func(string)) *Engine {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return &Engine{
-		o: o, dir: e.dir, program: e.program, timeout: e.timeout, egress: e.egress, allow: e.allow, server: e.server, planKey: e.planKey, seats: e.seats, background: e.background, every: e.every,
+		o: o, dir: e.dir, program: e.program, timeout: e.timeout, egress: e.egress, allow: e.allow, server: e.server, planKey: e.planKey, seats: e.seats, background: e.background, every: e.every, keepFor: e.keepFor,
 		level: e.level, kind: e.kind, version: e.version, modules: map[string]*module{}, trials: map[string]*trial{}, kept: map[string]keptPlan{},
 	}
 }
+
+// OnCollect has f told of each point of a collection.
+func (e *Engine) OnCollect(f func(point string)) { e.onCollect = f }
+
+// Collect removes the modules that nothing was done with for keep.
+func (e *Engine) Collect(keep time.Duration) { e.collect(keep) }
 
 // Drifts gives what the JSON of a plan says somebody else did. healing is that
 // of the plan that would put it right; nil when there is none.

@@ -58,7 +58,7 @@ func (e *Engine) newRun(ctx context.Context, m *module, name string, w want, ses
 
 // newRunOn is newRun on a seat that was taken.
 func (e *Engine) newRunOn(s seat, up func(), m *module, name string, w want, session *iacstate.Session) (r *run, err error) {
-	r = &run{e: e, m: m, name: name, dir: filepath.Join(e.runs(), name), seat: s, session: session, closers: []func(){up}}
+	r = &run{e: e, m: m, name: name, dir: filepath.Join(e.runs(), name), seat: s, session: session, closers: []func(){up, e.use(m)}}
 	defer func() {
 		if err != nil {
 			r.close()

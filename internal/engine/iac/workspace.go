@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"fairlead/internal/engine"
 	"fairlead/internal/engine/iac/iacmodule"
@@ -32,6 +33,9 @@ type module struct {
 	tops   []string
 	veil   []string // its sensitive variables
 
+	users         int       // runs that work with it now; this and what follows is under the engine's mu
+	used, touched time.Time // when something was last done with it, and noted on the disk
+
 	locks sync.Mutex
 	held  string // of what files the hashes of the lock file were seen to hold
 }
@@ -50,6 +54,7 @@ func (e *Engine) module(ctx context.Context, t engine.Template) (*module, error)
 		m = &module{id: id, digest: digest, dir: dir, data: filepath.Join(dir, "data")}
 		e.modules[id] = m
 	}
+	m.used = time.Now()
 	e.mu.Unlock()
 	return m, e.prepare(ctx, m, t, files)
 }
