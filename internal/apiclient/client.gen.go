@@ -7723,6 +7723,9 @@ type SystemCheck struct {
 	Do    *string          `json:"do,omitempty"`
 	Level SystemCheckLevel `json:"level"`
 
+	// Limit From where on it warns or is bad, as configured
+	Limit *string `json:"limit,omitempty"`
+
 	// Name Example: backups
 	Name  string `json:"name"`
 	Says  string `json:"says"`

@@ -22,7 +22,7 @@ func (a *App) buildSystem(context.Context) error {
 	}
 	a.system = system.New(system.Options{
 		DB: a.db, Access: a.access, Engines: engines.New(engines.Options{Access: a.access, Engines: a.engines}), Chain: a.audit, Brakes: a.drifts, Backups: a.backups, Settings: a.settings,
-		Version: Version, Host: host, Address: a.conf.Listen, Data: a.conf.Data, Holder: a.runner.Holder(), Workers: a.lanes(), Alone: !a.conf.Replicated(), Observe: time.Duration(a.conf.ObserveEvery), Log: a.log,
+		Version: Version, Host: host, Address: a.conf.Listen, Data: a.conf.Data, Holder: a.runner.Holder(), Workers: a.lanes(), Alone: !a.conf.Replicated(), Observe: time.Duration(a.conf.ObserveEvery), Limits: a.conf.Health, Log: a.log,
 	})
 	a.run(a.system.Run)
 	return nil

@@ -42,6 +42,7 @@ type Server struct {
 	ObserveEvery Duration       `yaml:"observeEvery"` // how often each resource is looked at
 	Workers      map[string]int `yaml:"workers"`      // how many resources an engine works on at once
 	Drift        Drift          `yaml:"drift"`        // when repairs are held
+	Health       Health         `yaml:"health"`       // when the system is said not to be well
 
 	Engines map[string]Raw `yaml:"engines"` // each engine's own section
 
@@ -74,6 +75,9 @@ type Drift struct {
 
 // Duration is a time.Duration written as "30s" or "5m".
 type Duration time.Duration
+
+// String is as it is written: 1h, and not 1h0m0s.
+func (d Duration) String() string { return short(time.Duration(d)) }
 
 // UnmarshalYAML implements yaml.Unmarshaler.
 func (d *Duration) UnmarshalYAML(n *yaml.Node) error {
@@ -127,6 +131,7 @@ func Default() Server {
 	return Server{
 		from:   origins{},
 		Drift:  d,
+		Health: DefaultHealth(),
 		Listen: "127.0.0.1:8080", Data: ".fairlead", Store: "sqlite", LogFormat: "text", LogLevel: "info",
 		Rate: Rate{PerSecond: 100, Burst: 1200}, Lease: Duration(30 * time.Second), ObserveEvery: Duration(time.Minute), KeepEvents: Duration(30 * 24 * time.Hour),
 		Workers: map[string]int{"iac": 4, "postgres": 8, "null": 64}, Engines: map[string]Raw{},
@@ -248,6 +253,9 @@ func (c *Server) Check() error {
 	}
 	if r := c.Drift.Repeats; r.Times < 1 || r.Window <= 0 {
 		return fault.New(fault.Invalid, "invalid_config", "drift.repeats: times is at least 1, window is a length of time")
+	}
+	if err := c.Health.check(); err != nil {
+		return err
 	}
 	if c.PublicURL == "" {
 		if host == "" || host == "0.0.0.0" || host == "::" {

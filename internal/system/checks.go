@@ -3,46 +3,37 @@ package system
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"fairlead/internal/conf"
 	"fairlead/internal/fault"
 	"fairlead/internal/queue"
 	"fairlead/internal/resource"
 	"fairlead/internal/sqldb"
 )
 
-// What is worth a look, and what is worth waking somebody.
-const (
-	slowRead, badRead     = 100 * time.Millisecond, time.Second
-	slowCommit, badCommit = 250 * time.Millisecond, 2 * time.Second
-	longWait, badWait     = time.Minute, 10 * time.Minute
-	backupAge             = 7 * 24 * time.Hour
-	unsigned              = 5 * time.Minute
-	someSkew, badSkew     = 2 * time.Second, 30 * time.Second
-	littleDisk, noDisk    = 0.1, 0.05
-	enoughDisk            = 20 << 30 // free bytes that are enough, whatever the share
-	leastDisk             = 512 << 20
-)
-
 // judge says how each thing is, in the order that they are shown in.
 func (s *Service) judge(st Status) []Check {
 	return []Check{
-		checkStore(st.Store), checkServers(st), checkQueue(st.Queue), checkStuck(st.Queue), s.checkObserving(st.Behind), checkEngines(st.Engines),
-		checkSuspects(st.Suspects), checkBrake(st), checkBackups(st), checkAudit(st), checkDisk(st.Servers), checkClock(st),
+		s.checkStore(st.Store), checkServers(st), s.checkQueue(st.Queue), checkStuck(st.Queue), s.checkObserving(st.Behind), checkEngines(st.Engines),
+		checkSuspects(st.Suspects), checkBrake(st), s.checkBackups(st), s.checkAudit(st), s.checkDisk(st.Servers), s.checkClock(st),
 	}
 }
 
-func checkStore(v Store) Check {
+func (s *Service) checkStore(v Store) Check {
 	kind := "SQLite"
 	if v.Kind == sqldb.Postgres {
 		kind = "PostgreSQL"
 	}
 	c := Check{Name: "store", Title: "Store", Level: OK, Says: fmt.Sprintf("%s, %s; a read takes %s, a commit %s", kind, bytes(v.Bytes), length(v.Read), length(v.Commit))}
+	read, commit := s.Limits.Read, s.Limits.Commit
+	c.Limit = fmt.Sprintf("a read over %s or a commit over %s warns, over %s or %s is bad", read.Warn, commit.Warn, read.Bad, commit.Bad)
 	switch {
-	case v.Read > badRead || v.Commit > badCommit:
+	case v.Read > time.Duration(read.Bad) || v.Commit > time.Duration(commit.Bad):
 		c.Level = Bad
-	case v.Read > slowRead || v.Commit > slowCommit:
+	case v.Read > time.Duration(read.Warn) || v.Commit > time.Duration(commit.Warn):
 		c.Level = Warn
 	}
 	if c.Level != OK {
@@ -82,8 +73,8 @@ func checkServers(st Status) Check {
 	return c
 }
 
-func checkQueue(lanes []queue.Depth) Check {
-	c := Check{Name: "queue", Title: "Queue", Level: OK, About: "/system/queue"}
+func (s *Service) checkQueue(lanes []queue.Depth) Check {
+	c := Check{Name: "queue", Title: "Queue", Level: OK, About: "/system/queue", Limit: fmt.Sprintf("work that waits over %s warns, over %s is bad", s.Limits.Queue.Warn, s.Limits.Queue.Bad)}
 	var due, held int64
 	var oldest queue.Depth
 	for _, d := range lanes {
@@ -97,9 +88,9 @@ func checkQueue(lanes []queue.Depth) Check {
 		c.Says += fmt.Sprintf("; the oldest for %s, of %s", length(oldest.Oldest), oldest.Lane)
 	}
 	switch {
-	case oldest.Oldest > badWait:
+	case oldest.Oldest > time.Duration(s.Limits.Queue.Bad):
 		c.Level = Bad
-	case oldest.Oldest > longWait:
+	case oldest.Oldest > time.Duration(s.Limits.Queue.Warn):
 		c.Level = Warn
 	}
 	if c.Level != OK {
@@ -135,15 +126,16 @@ func checkStuck(lanes []queue.Depth) Check {
 }
 
 // checkObserving judges how far looking at resources is behind.
-func (s *Service) checkObserving(late []resource.Backlog) Check {
-	c := Check{Name: "observing", Title: "Observing", Level: OK, Says: "every resource is looked at in time", About: "/drift"}
+func (s *Service) checkObserving(list []resource.Backlog) Check {
+	late := max(5*s.Observe, time.Duration(s.Limits.Observing))
+	c := Check{Name: "observing", Title: "Observing", Level: OK, Says: "every resource is looked at in time", About: "/drift", Limit: fmt.Sprintf("resources that wait over %s warn", conf.Duration(late))}
 	var worst resource.Backlog
-	for _, b := range late {
+	for _, b := range list {
 		if b.Behind > worst.Behind {
 			worst = b
 		}
 	}
-	if worst.Behind > max(5*s.Observe, badWait) {
+	if worst.Behind > late {
 		c.Level, c.Says = Warn, fmt.Sprintf("%s of %s wait to be looked at, the first for %s", count(worst.Due, "resource"), worst.Engine, length(worst.Behind))
 		c.Do = "see whether the engine answers; drift is found late until it does"
 	}
@@ -202,14 +194,14 @@ func checkBrake(st Status) Check {
 	return c
 }
 
-func checkBackups(st Status) Check {
-	c := Check{Name: "backups", Title: "Backups", Level: OK, About: "/system/backups"}
+func (s *Service) checkBackups(st Status) Check {
+	c := Check{Name: "backups", Title: "Backups", Level: OK, About: "/system/backups", Limit: fmt.Sprintf("one that is older than %s warns", s.Limits.Backup)}
 	age := st.At.Sub(st.Whole.StartedAt)
 	switch {
 	case st.Whole.ID == "":
 		c.Level, c.Says = Warn, "there is none"
 		c.Do = "make one now, and let a scheduled job make them: fairlead backup --recipient AGE-KEY FILE"
-	case age > backupAge:
+	case age > time.Duration(s.Limits.Backup):
 		c.Level, c.Says = Warn, "the last whole one is "+length(age)+" old"
 		c.Do = "see why the job that makes them does not, and make one now"
 	default:
@@ -222,8 +214,8 @@ func checkBackups(st Status) Check {
 	return c
 }
 
-func checkAudit(st Status) Check {
-	c := Check{Name: "audit", Title: "Audit chain", Level: OK, About: "/audit"}
+func (s *Service) checkAudit(st Status) Check {
+	c := Check{Name: "audit", Title: "Audit chain", Level: OK, About: "/audit", Limit: fmt.Sprintf("records that wait over %s to be signed warn", s.Limits.Unsigned)}
 	last := st.Audit.LastCheckpoint
 	switch {
 	case st.Audit.Problem != nil:
@@ -235,15 +227,18 @@ func checkAudit(st Status) Check {
 	default:
 		c.Says = fmt.Sprintf("%d records; verified and signed up to no. %d, %s ago", st.Audit.Records, last.Seq, length(st.At.Sub(last.At)))
 	}
-	if since := st.Audit.UnsignedSince; !since.IsZero() && st.At.Sub(since) > unsigned {
+	if since := st.Audit.UnsignedSince; !since.IsZero() && st.At.Sub(since) > time.Duration(s.Limits.Unsigned) {
 		c.Level, c.Do = Warn, "no server signs: see their logs for audit checkpoints"
 		c.Says += fmt.Sprintf("; what came after waits for %s", length(st.At.Sub(since)))
 	}
 	return c
 }
 
-func checkDisk(servers []Server) Check {
+func (s *Service) checkDisk(servers []Server) Check {
 	c := Check{Name: "disk", Title: "Disk", Level: Idle, Says: "not measured", About: "/system#servers"}
+	limit := s.Limits.Disk
+	enough, low := int64(limit.EnoughGB)<<30, int64(limit.LeastMB)<<20
+	c.Limit = fmt.Sprintf("under %s and %d GiB free warns; under %s and a tenth of that, or under %d MiB, is bad", percent(limit.Warn), limit.EnoughGB, percent(limit.Bad), limit.LeastMB)
 	least := 2.0
 	for _, r := range servers {
 		if r.Lost || r.DiskTotal == 0 {
@@ -252,9 +247,9 @@ func checkDisk(servers []Server) Check {
 		share := float64(r.DiskFree) / float64(r.DiskTotal)
 		level := OK
 		switch {
-		case share < noDisk && r.DiskFree < enoughDisk/10 || r.DiskFree < leastDisk:
+		case share < limit.Bad && r.DiskFree < enough/10 || r.DiskFree < low:
 			level = Bad
-		case share < littleDisk && r.DiskFree < enoughDisk:
+		case share < limit.Warn && r.DiskFree < enough:
 			level = Warn
 		}
 		if rank[level] < rank[c.Level] || level == c.Level && share >= least {
@@ -269,19 +264,21 @@ func checkDisk(servers []Server) Check {
 	return c
 }
 
-func checkClock(st Status) Check {
+func (s *Service) checkClock(st Status) Check {
 	c := Check{Name: "clock", Title: "Clocks", Level: OK, Says: "no machine's clock is off"}
+	limit := s.Limits.Clock
+	c.Limit = fmt.Sprintf("one that is off by %s warns, by over %s is bad", limit.Warn, limit.Bad)
 	var worst Server
 	for _, r := range st.Servers {
 		if !r.Lost && r.Skew.Abs() > worst.Skew.Abs() {
 			worst = r
 		}
 	}
-	if worst.Skew.Abs() < someSkew {
+	if worst.Skew.Abs() < time.Duration(limit.Warn) {
 		return c
 	}
 	c.Level = Warn
-	if worst.Skew.Abs() > badSkew {
+	if worst.Skew.Abs() > time.Duration(limit.Bad) {
 		c.Level = Bad
 	}
 	way := "behind"
@@ -306,6 +303,8 @@ func count(n int, what string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, what)
 }
+
+func percent(share float64) string { return strconv.FormatFloat(share*100, 'f', -1, 32) + " %" }
 
 // length says a duration with its largest unit.
 func length(d time.Duration) string {

@@ -8,6 +8,7 @@ import (
 
 	"fairlead/internal/audit"
 	"fairlead/internal/backup"
+	"fairlead/internal/conf"
 	"fairlead/internal/drift"
 	"fairlead/internal/fault"
 	"fairlead/internal/queue"
@@ -29,7 +30,7 @@ func sound() Status {
 }
 
 func judged(st Status, name string) Check {
-	list := (&Service{Options: Options{Observe: time.Minute}}).judge(st)
+	list := (&Service{Options: Options{Observe: time.Minute, Limits: conf.DefaultHealth()}}).judge(st)
 	return list[slices.IndexFunc(list, func(c Check) bool { return c.Name == name })]
 }
 
@@ -81,7 +82,7 @@ func TestWhatIsBadIsSaidWithWhatToDo(t *testing.T) {
 		if got.Level != c.want || got.Do == "" || got.Says == "" {
 			t.Errorf("%s: %+v, want %s with what to do", c.why, got, c.want)
 		}
-		for _, other := range (&Service{Options: Options{Observe: time.Minute}}).judge(st) {
+		for _, other := range (&Service{Options: Options{Observe: time.Minute, Limits: conf.DefaultHealth()}}).judge(st) {
 			if other.Name != c.check && (other.Level == Warn || other.Level == Bad) && c.check != "servers" {
 				t.Errorf("%s: also %+v", c.why, other)
 			}
@@ -97,10 +98,46 @@ func TestWhatIsWellSaysNothingToDo(t *testing.T) {
 	roomy.Servers[0].DiskFree, roomy.Servers[0].DiskTotal = 30<<30, 9000<<30
 	resting.Audit.LastCheckpoint.At, resting.Audit.UnsignedSince = noon.Add(-72*time.Hour), time.Time{}
 	for why, st := range map[string]Status{"all is well": sound(), "an engine that nobody uses": unused, "a server that went long ago": brought, "a large disk": roomy, "nothing was done for days": resting} {
-		for _, c := range (&Service{Options: Options{Observe: time.Minute}}).judge(st) {
+		for _, c := range (&Service{Options: Options{Observe: time.Minute, Limits: conf.DefaultHealth()}}).judge(st) {
 			if c.Level == Warn || c.Level == Bad || c.Do != "" || c.Says == "" || strings.HasSuffix(c.Says, ".") {
 				t.Errorf("%s: %+v", why, c)
 			}
+		}
+	}
+}
+
+// TestLimitsAreAsConfigured: the other side of each is found by what was set,
+// and the page says what that is.
+func TestLimitsAreAsConfigured(t *testing.T) {
+	span := func(warn, bad time.Duration) conf.Range {
+		return conf.Range{Warn: conf.Duration(warn), Bad: conf.Duration(bad)}
+	}
+	limits := conf.Health{
+		Read: span(2*time.Second, 3*time.Second), Commit: span(1500*time.Millisecond, 3*time.Second), Queue: span(2*time.Hour, 3*time.Hour), Clock: span(2*time.Minute, 3*time.Minute),
+		Observing: conf.Duration(2 * time.Hour), Backup: conf.Duration(30 * 24 * time.Hour), Unsigned: conf.Duration(2 * time.Hour), Disk: conf.Disk{Warn: 0.025, Bad: 0.01, EnoughGB: 7, LeastMB: 100},
+	}
+	st := sound()
+	st.Store.Read, st.Store.Commit, st.Queue[0].Oldest, st.Servers[0].Skew = 1900*time.Millisecond, 1400*time.Millisecond, time.Hour, time.Minute
+	st.Behind = []resource.Backlog{{Engine: "null", Due: 3, Behind: time.Hour}}
+	st.Whole.StartedAt, st.Audit.UnsignedSince, st.Servers[0].DiskFree = noon.Add(-20*24*time.Hour), noon.Add(-time.Hour), 400<<20
+	st.Newest = st.Whole
+	st.Servers[0].DiskTotal = 10 << 30
+	says := map[string]string{
+		"store": "a read over 2s or a commit over 1.5s warns, over 3s or 3s is bad", "queue": "work that waits over 2h warns, over 3h is bad", "observing": "resources that wait over 2h warn",
+		"backups": "one that is older than 720h warns", "audit": "records that wait over 2h to be signed warn", "clock": "one that is off by 2m warns, by over 3m is bad",
+		"disk": "under 2.5 % and 7 GiB free warns; under 1 % and a tenth of that, or under 100 MiB, is bad",
+	}
+	for _, c := range (&Service{Options: Options{Observe: time.Minute, Limits: limits}}).judge(st) {
+		if c.Limit != says[c.Name] {
+			t.Errorf("%s says %q, want %q", c.Name, c.Limit, says[c.Name])
+		}
+		if c.Level == Warn || c.Level == Bad {
+			t.Errorf("%s is %s within its limits: %s", c.Name, c.Level, c.Says)
+		}
+	}
+	for _, c := range (&Service{Options: Options{Observe: time.Minute, Limits: conf.DefaultHealth()}}).judge(st) {
+		if says[c.Name] != "" && c.Level != Warn && c.Level != Bad {
+			t.Errorf("%s is %s, beyond what holds by default: %s", c.Name, c.Level, c.Says)
 		}
 	}
 }

@@ -58,6 +58,7 @@ type Options struct {
 	Workers  map[string]int
 	Alone    bool // no other server can be on the store
 	Observe  time.Duration
+	Limits   conf.Health   // as by default when zero
 	Beat     time.Duration // between two heartbeats; 10 s when 0
 	Log      *slog.Logger
 }
@@ -76,6 +77,9 @@ type Service struct {
 func New(o Options) *Service {
 	if o.Beat == 0 {
 		o.Beat = 10 * time.Second
+	}
+	if o.Limits == (conf.Health{}) {
+		o.Limits = conf.DefaultHealth()
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

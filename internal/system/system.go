@@ -39,6 +39,7 @@ type Check struct {
 	Level Level
 	Says  string // how it is, a sentence without a full stop
 	Do    string // what to do about it; "" when all is well
+	Limit string // from where on it warns or is bad, as configured; "" where nothing is
 	About string // a page of the portal about it
 }
 

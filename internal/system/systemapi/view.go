@@ -32,6 +32,7 @@ type SystemCheck struct {
 	Level string `json:"level" enum:"idle,ok,warn,bad"`
 	Says  string `json:"says"`
 	Do    string `json:"do,omitempty" doc:"What to do about it"`
+	Limit string `json:"limit,omitempty" doc:"From where on it warns or is bad, as configured"`
 }
 
 // SystemStore is where the records are.
@@ -148,7 +149,7 @@ func viewSystem(st system.Status) System {
 		out.Audit.Problem = fault.From(st.Audit.Problem).Message
 	}
 	for _, c := range st.Checks {
-		out.Checks = append(out.Checks, SystemCheck{Name: c.Name, Title: c.Title, Level: string(c.Level), Says: c.Says, Do: c.Do})
+		out.Checks = append(out.Checks, SystemCheck{Name: c.Name, Title: c.Title, Level: string(c.Level), Says: c.Says, Do: c.Do, Limit: c.Limit})
 	}
 	for _, r := range st.Servers {
 		workers := r.Workers
