@@ -172,6 +172,7 @@ func rollbackCommand(c *clikit.CLI) *cobra.Command {
 				return err
 			}
 			c.Note("the state of %s is version %d now, as version %d was", clikit.Clean(args[0]), st.Version, to)
+			c.Note("see what the next run would make of it: fairlead plan --change %s -e %s", clikit.Clean(args[0]), clikit.Clean(w.String()))
 			return print(c, st)
 		},
 	}
