@@ -15,7 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/lmittmann/tint"
 	"github.com/spf13/cobra"
 
 	"fairlead/internal/conf"
@@ -147,25 +146,4 @@ func (a *App) firstLink(ctx context.Context, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "First start. Sign in once, within 24 hours, as the first administrator:\n\n  %s\n\n", link)
 	return nil
-}
-
-func newLog(c conf.Server, w io.Writer) (*slog.Logger, error) {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
-		return nil, fault.New(fault.Invalid, "invalid_config", "logLevel: %q is not debug, info, warn or error", c.LogLevel).
-			WithHint("use --log-level info")
-	}
-	if c.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})), nil
-	}
-	return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: time.RFC3339, NoColor: !isTerminal(w)})), nil
-}
-
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	st, err := f.Stat()
-	return err == nil && st.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == ""
 }

@@ -10,9 +10,9 @@ import (
 	"fairlead/internal/sqldb/sqldbtest"
 )
 
-// TestARowOfATransactionIsReadAsOneOfThePool holds the two ways to read a row
-// against each other: SQLite's transactions do without database/sql.
-func TestARowOfATransactionIsReadAsOneOfThePool(t *testing.T) {
+// TestARowIsReadAsDatabaseSQLDoes holds the ways to read a row against each
+// other: SQLite's reads and transactions do without database/sql.
+func TestARowIsReadAsDatabaseSQLDoes(t *testing.T) {
 	t.Parallel()
 	type text string
 	type number int32
@@ -24,10 +24,19 @@ func TestARowOfATransactionIsReadAsOneOfThePool(t *testing.T) {
 		func() any { return new(sql.NullString) }, func() any { return new(struct{}) },
 	}
 	db := sqldbtest.SQLite(t)
+	plain, err := sql.Open("sqlite", ":memory:")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
 	for _, v := range values {
 		for _, dest := range dests {
-			want, got := dest(), dest()
-			wantErr := db.Read().QueryRowContext(t.Context(), `SELECT `+v).Scan(want)
+			want, got, read := dest(), dest(), dest()
+			wantErr := plain.QueryRowContext(t.Context(), `SELECT `+v).Scan(want)
+			readErr := db.Read().QueryRowContext(t.Context(), `SELECT `+v).Scan(read)
+			if (wantErr == nil) != (readErr == nil) || readErr == nil && !reflect.DeepEqual(read, want) {
+				t.Errorf("%s into a %T: %v, %v, want %v, %v", v, want, read, readErr, want, wantErr)
+			}
 			var gotErr error
 			err := db.Write(t.Context(), "test.row", func(tx *sqldb.Tx) error {
 				gotErr = tx.QueryRowContext(t.Context(), `SELECT `+v).Scan(got)

@@ -18,7 +18,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
-	_ "modernc.org/sqlite" // the SQLite driver, without cgo
+	"modernc.org/sqlite" // the SQLite driver, without cgo
 
 	"fairlead/internal/failpoint"
 	"fairlead/internal/fault"
@@ -58,9 +58,9 @@ type DB struct {
 	pgURL   string
 	path    string
 
-	writePrepared *prepared // nil on PostgreSQL, as readPrepared
-	readPrepared  *prepared
-	direct        direct // SQLite's statements of the commit loop
+	writePrepared *prepared // nil on PostgreSQL
+	direct        direct    // SQLite's statements of the commit loop
+	readers       *readers  // SQLite's connections for reading; nil on PostgreSQL
 
 	jobs    chan *job
 	ended   chan struct{} // closed when nothing takes jobs any more
@@ -138,12 +138,15 @@ func (db *DB) openSQLite(ctx context.Context, path string) error {
 	if err := db.write.PingContext(ctx); err != nil {
 		return openFailed(err)
 	}
-	if db.read, err = sql.Open("sqlite", dsn("query_only(1)")); err != nil {
+	reading, err := sqlite.NewConnector(dsn("query_only(1)"))
+	if err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
+	db.readers = newReaders(reading)
+	db.read = sql.OpenDB(reading) // for what reads its rows in its own time
 	db.read.SetMaxOpenConns(8)
-	db.read.SetMaxIdleConns(8)
-	db.writePrepared, db.readPrepared = newPrepared(db.write), newPrepared(db.read)
+	db.read.SetConnMaxIdleTime(time.Minute)
+	db.writePrepared = newPrepared(db.write)
 	return nil
 }
 
@@ -229,9 +232,11 @@ func (db *DB) Close() error {
 }
 
 func (db *DB) closePools() error {
-	var err error
+	err := db.readers.close()
 	if db.read != nil && db.read != db.write {
-		err = db.read.Close()
+		if e := db.read.Close(); err == nil {
+			err = e
+		}
 	}
 	if db.write != nil {
 		if e := db.direct.close(db.write); err == nil {

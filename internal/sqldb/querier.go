@@ -19,13 +19,13 @@ type Row interface{ Scan(dest ...any) error }
 
 // Reader runs queries on the read pool. Each sees the newest commit.
 type Reader struct {
-	pool     *sql.DB
-	prepared *prepared // nil on PostgreSQL
+	pool   *sql.DB
+	direct *readers // nil on PostgreSQL
 }
 
 // Read gives the read pool. ExecContext on it fails on SQLite and must not be
 // used on PostgreSQL: writes go through Write.
-func (db *DB) Read() Reader { return Reader{db.read, db.readPrepared} }
+func (db *DB) Read() Reader { return Reader{db.read, db.readers} }
 
 // Brief is ctx for a statement that an index answers at once: it is over sooner
 // than it could be stopped, and to be able to costs it two goroutines. On
@@ -44,31 +44,22 @@ func (r Reader) ExecContext(context.Context, string, ...any) (sql.Result, error)
 	return nil, errors.New("sqldb: Exec on the read pool; use DB.Write")
 }
 
-// QueryContext implements Querier.
+// QueryContext implements Querier. Collect costs less.
 func (r Reader) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	if s := r.statement(ctx, query); s != nil {
-		rows, err := s.QueryContext(ctx, args...)
-		return rows, translate(err)
-	}
 	rows, err := r.pool.QueryContext(ctx, query, args...)
 	return rows, translate(err)
 }
 
 // QueryRowContext implements Querier.
 func (r Reader) QueryRowContext(ctx context.Context, query string, args ...any) Row {
-	if s := r.statement(ctx, query); s != nil {
-		return readRow{s.QueryRowContext(ctx, args...)}
+	if r.direct == nil {
+		return readRow{r.pool.QueryRowContext(ctx, query, args...)}
 	}
-	return readRow{r.pool.QueryRowContext(ctx, query, args...)}
-}
-
-func (r Reader) statement(ctx context.Context, query string) *sql.Stmt {
-	s := r.prepared.find(query)
-	if s == nil && r.prepared != nil {
-		r.prepared.learn(ctx)
-		s = r.prepared.find(query)
+	row, err := r.direct.row(ctx, query, args)
+	if err != nil {
+		return failedRow{translate(err)}
 	}
-	return s
+	return row
 }
 
 type readRow struct{ *sql.Row }
@@ -84,21 +75,38 @@ func Collect[T any](ctx context.Context, q Querier, scan func(Row) (T, error), q
 // collect is Collect of about so many rows: a page of large ones is not copied
 // again and again while it grows.
 func collect[T any](ctx context.Context, q Querier, scan func(Row) (T, error), about int, query string, args ...any) ([]T, error) {
-	rows, err := q.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
 	out := []T{}
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, err
+	var unread error // scan's own, which is not the database's
+	one := func(row Row) error {
+		v, err := scan(row)
+		if unread = err; err != nil {
+			return err
 		}
 		if len(out) == 1 {
 			out = slices.Grow(out, about)
 		}
 		out = append(out, v)
+		return nil
+	}
+	if r, ok := q.(Reader); ok && r.direct != nil {
+		err := r.direct.each(ctx, query, args, one)
+		if unread != nil {
+			return nil, unread
+		}
+		if err != nil {
+			return nil, translate(err)
+		}
+		return out, nil
+	}
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := one(rows); err != nil {
+			return nil, err
+		}
 	}
 	return out, translate(rows.Err())
 }

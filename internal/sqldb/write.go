@@ -232,7 +232,7 @@ func (db *DB) tryGroup(group []*job, savepoints bool) (err error) {
 		after = append(after, saved)
 	}
 	hitAll(live, ".before")
-	if err := commit(sqlTx); err != nil {
+	if err := db.commit(sqlTx); err != nil {
 		return err
 	}
 	committed = true
@@ -261,7 +261,8 @@ func uncommitted(committed *bool, err *error) {
 
 // commit ends a transaction; when nobody can know whether it happened, the
 // error says so.
-func commit(tx *sql.Tx) error {
+func (db *DB) commit(tx *sql.Tx) error {
+	defer db.readers.committing()()
 	err := tx.Commit()
 	if err == nil || retryable(err) || !mayHaveHappened(err) {
 		return err
