@@ -5,7 +5,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/a-h/templ"
 	"pgregory.net/rapid"
+
+	"fairlead/internal/fault"
+	"fairlead/internal/httpx"
 )
 
 func TestCoded(t *testing.T) {
@@ -42,4 +46,25 @@ func TestCodedAddsNothingButCode(t *testing.T) {
 			t.Fatalf("%q gives the text %q", in, text)
 		}
 	})
+}
+
+// TestWordsStayApart: a component that follows an element has no space before
+// it unless somebody writes one.
+func TestWordsStayApart(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	wrong := fault.New(fault.Invalid, "x", "it is wrong").WithHint("run `fairlead x`")
+	wrong.Violations = []fault.Violation{{Field: "/size", Message: "use `1`"}}
+	p := &httpx.Problem{Code: "x", Detail: "it is wrong", Hint: "run `fairlead x`", Violations: []httpx.ProblemViolation{{Field: "/size", Message: "use `1`"}}}
+	for _, c := range []templ.Component{Fault(wrong), Problem(p), ErrorState(p, "r", false)} {
+		b.Reset()
+		if err := c.Render(t.Context(), &b); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{"<code>/size</code> use <code>1</code>", ">Run <code>fairlead x</code>", ">It is wrong<"} {
+			if !strings.Contains(strings.Join(strings.Fields(b.String()), " "), want) { // browsers show one space for several
+				t.Errorf("no %q in %s", want, b.String())
+			}
+		}
+	}
 }

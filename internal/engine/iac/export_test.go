@@ -17,7 +17,7 @@ func (e *Engine) With(onCall func(string)) *Engine {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return &Engine{
-		o: o, dir: e.dir, program: e.program, timeout: e.timeout, egress: e.egress, allow: e.allow, server: e.server, planKey: e.planKey, seats: e.seats, background: e.background, every: e.every, keepFor: e.keepFor,
+		o: o, dir: e.dir, program: e.program, timeout: e.timeout, egress: e.egress, allow: e.allow, server: e.server, planKey: e.planKey, seats: e.seats, background: e.background, every: e.every, keepFor: e.keepFor, tidied: time.Now(),
 		level: e.level, kind: e.kind, version: e.version, modules: map[string]*module{}, trials: map[string]*trial{}, kept: map[string]keptPlan{},
 	}
 }
