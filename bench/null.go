@@ -95,6 +95,10 @@ func (r *run) nullOn(ctx context.Context, store string, n int) error {
 	if err != nil {
 		return err
 	}
+	storeBefore, err := backends(ctx, store, look)
+	if err != nil {
+		return err
+	}
 	err = r.compare(ctx, comparison{
 		bench: "4", what: fmt.Sprintf("%d × submit → ready, on %s", n, store), peer: fmt.Sprintf("3 bare durable commits each, %d connections", b.writers),
 		ours: ours, theirs: burst(3*n, b.writers, b.commit), stats: []statistic{{"time", mean, 1.5}},
@@ -104,8 +108,38 @@ func (r *run) nullOn(ctx context.Context, store string, n int) error {
 	}
 	// The machine's load moves the ratio, and this hardly.
 	after, err := f.cpu()
-	fmt.Fprintf(os.Stderr, "  on %s our server took %.2f ms of processor time for each resource\n", store, (after-before).Seconds()*1000/float64(made.Load()))
+	if err != nil {
+		return err
+	}
+	storeAfter, err := backends(ctx, store, look)
+	fmt.Fprintf(os.Stderr, "  on %s our server took %.2f ms of processor time for each resource, and its connections to a server of the store %.2f ms\n", store,
+		(after-before).Seconds()*1000/float64(made.Load()), (storeAfter-storeBefore).Seconds()*1000/float64(made.Load()))
 	return err
+}
+
+// backends gives the processor time of our server's connections to PostgreSQL,
+// which has a process for each.
+func backends(ctx context.Context, store string, look *sql.DB) (sum time.Duration, err error) {
+	if store != "postgres" {
+		return 0, nil
+	}
+	rows, err := look.QueryContext(ctx, `SELECT pid FROM pg_stat_activity WHERE application_name = 'fairlead'`)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var pid int
+		if err := rows.Scan(&pid); err != nil {
+			return 0, err
+		}
+		one, err := times(pid, 2)
+		if err != nil {
+			return 0, err
+		}
+		sum += one
+	}
+	return sum, rows.Err()
 }
 
 // lookInto opens the server's own store, to see what it does without asking it.

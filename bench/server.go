@@ -90,8 +90,10 @@ func (c *child) cpu() (time.Duration, error) { return c.times(2) }
 // family is cpu with that of the programs it ran that have ended.
 func (c *child) family() (time.Duration, error) { return c.times(4) }
 
-func (c *child) times(n int) (time.Duration, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.cmd.Process.Pid))
+func (c *child) times(n int) (time.Duration, error) { return times(c.cmd.Process.Pid, n) }
+
+func times(pid, n int) (time.Duration, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
 	}

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
-	"strconv"
 	"strings"
 	"time"
 
@@ -65,68 +64,27 @@ func (s store) writtenAfter(ctx context.Context, seq int64) (time.Time, error) {
 const columns = `seq, at, actor_id, actor_kind, actor_name, credential, action, target_kind, target_id, target_name,
 	team_id, project_id, environment_id, address, request_id, decision, policies, policy_version, details, prev_hash, hash`
 
-const (
-	columnCount = 21
-	chunkRows   = 256 // 5,376 parameters; SQLite takes 32,766, PostgreSQL 65,535
-)
+var rows = sqldb.NewRows("audit_log", "seq bigint", "at bigint", "actor_id text", "actor_kind text", "actor_name text", "credential text", "action text",
+	"target_kind text", "target_id text", "target_name text", "team_id text", "project_id text", "environment_id text", "address text", "request_id text",
+	"decision text", "policies text", "policy_version bigint", "details text", "prev_hash text", "hash text")
 
-// insert appends sealed records and moves the head to the last. SQLite takes
-// a numbered placeholder for a name and looks each up among all the others, so
-// of many rows it is given bare ones. together does both in one statement,
-// which PostgreSQL alone can.
-func insert(ctx context.Context, tx sqldb.Querier, bare, together bool, records []Record) error {
-	last := records[len(records)-1]
-	for len(records) > 0 {
-		n := min(len(records), chunkRows)
-		args := make([]any, 0, n*columnCount+2)
-		for i := range records[:n] {
-			r := &records[i]
-			args = append(args, r.Seq, r.At.UnixMicro(), r.ActorID, r.ActorKind, r.ActorName, r.Credential, r.Action,
-				r.TargetKind, r.TargetID, r.TargetName, r.TeamID, r.ProjectID, r.EnvironmentID, r.Address, r.RequestID,
-				r.Decision, string(r.Policies), r.PolicyVersion, string(r.Details), r.PrevHash, r.Hash)
-		}
-		query, done := insertRows(n, bare), together && n == len(records)
-		if done { // each statement costs a way there and back
-			k := n * columnCount
-			query = `WITH head AS (UPDATE audit_head SET seq = $` + strconv.Itoa(k+1) + `, hash = $` + strconv.Itoa(k+2) + ` WHERE id = 1) ` + query
-			args = append(args, last.Seq, last.Hash)
-		}
-		if err := execute(ctx, tx, query, args...); err != nil || done {
+func (r *Record) values() []any {
+	return []any{r.Seq, r.At.UnixMicro(), r.ActorID, r.ActorKind, r.ActorName, r.Credential, r.Action,
+		r.TargetKind, r.TargetID, r.TargetName, r.TeamID, r.ProjectID, r.EnvironmentID, r.Address, r.RequestID,
+		r.Decision, string(r.Policies), r.PolicyVersion, string(r.Details), r.PrevHash, r.Hash}
+}
+
+const moveHead = `UPDATE audit_head SET seq = $1, hash = $2 WHERE id = 1`
+
+// add appends sealed records and moves the head to the last.
+func (s store) add(ctx context.Context, tx *sqldb.Tx, records []Record) error {
+	for i := range records {
+		if err := tx.Add(ctx, rows, nil, records[i].values()...); err != nil {
 			return err
 		}
-		records = records[n:]
 	}
-	return execute(ctx, tx, `UPDATE audit_head SET seq = $1, hash = $2 WHERE id = 1`, last.Seq, last.Hash)
-}
-
-// execute runs what needs no answer.
-func execute(ctx context.Context, q sqldb.Querier, query string, args ...any) error {
-	if tx, ok := q.(*sqldb.Tx); ok {
-		return tx.Later(ctx, query, args...)
-	}
-	_, err := q.ExecContext(ctx, query, args...)
-	return err
-}
-
-func insertRows(n int, bare bool) string {
-	b := make([]byte, 0, 512+n*columnCount*6)
-	b = append(b, "INSERT INTO audit_log ("+columns+") VALUES "...)
-	for i := range n * columnCount {
-		switch {
-		case i == 0:
-			b = append(b, '(')
-		case i%columnCount == 0:
-			b = append(b, "),("...)
-		default:
-			b = append(b, ',')
-		}
-		if bare {
-			b = append(b, '?')
-			continue
-		}
-		b = strconv.AppendInt(append(b, '$'), int64(i+1), 10)
-	}
-	return string(append(b, ')'))
+	last := records[len(records)-1]
+	return tx.Later(ctx, moveHead, last.Seq, last.Hash)
 }
 
 func scanRecord(row sqldb.Row) (Record, error) {

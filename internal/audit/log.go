@@ -101,8 +101,7 @@ func (l *Log) flush(ctx context.Context, tx *sqldb.Tx, items []any) error {
 		buf = seal(&records[i], end.seq+1, end.hash, buf)
 		end = head{records[i].Seq, records[i].Hash}
 	}
-	sqlite := l.store.db.Dialect() == sqldb.SQLite
-	if err := insert(ctx, tx, sqlite, !sqlite, records); err != nil {
+	if err := l.store.add(ctx, tx, records); err != nil {
 		return err
 	}
 	if l.due(end.seq) {

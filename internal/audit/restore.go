@@ -94,5 +94,12 @@ func AppendTo(ctx context.Context, q sqldb.Querier, at time.Time, e Entry) error
 			return err
 		}
 	}
-	return insert(ctx, q, false, false, []Record{r})
+	if _, err := q.ExecContext(ctx, insertRecord, r.values()...); err != nil {
+		return err
+	}
+	_, err = q.ExecContext(ctx, moveHead, r.Seq, r.Hash)
+	return err
 }
+
+const insertRecord = `INSERT INTO audit_log (` + columns + `)
+	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`

@@ -66,22 +66,37 @@ var records = sqldb.List[Record]{
 
 // insert records j and gives the record's id.
 func (s store) insert(ctx context.Context, tx *sqldb.Tx, j Judgement, resourceID, runID string) (string, error) {
-	f := j.Facts
-	document, err := json.Marshal(f.Document())
-	if err != nil {
-		return "", fmt.Errorf("record a decision: %w", err)
+	f, document := j.Facts, j.document
+	if document == "" {
+		var err error
+		if document, err = written(f); err != nil {
+			return "", err
+		}
 	}
-	verdicts, err := json.Marshal(append([]Verdict{}, j.Verdicts...))
-	if err != nil {
-		return "", fmt.Errorf("record a decision: %w", err)
+	verdicts := []byte("[]")
+	if len(j.Verdicts) > 0 {
+		var err error
+		if verdicts, err = json.Marshal(j.Verdicts); err != nil {
+			return "", fmt.Errorf("record a decision: %w", err)
+		}
 	}
 	id := ident.New("dec")
-	err = tx.Later(ctx, `INSERT INTO decisions (id, at, stage, action, outcome, principal_id, principal_name, request_id, run_id, resource_id,
-		resource, revision, environment_id, project_id, team_id, template, template_version, policy, document, verdicts)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
-		id, tx.Now().UnixMicro(), string(f.Stage), string(f.Action), j.Outcome(), f.Principal.ID, f.Principal.Name, f.RequestID, runID, resourceID,
-		f.Resource, f.Revision, f.Environment.ID, f.Environment.ProjectID, f.Environment.TeamID, f.Template.Name, f.Template.Version, j.Policy, string(document), string(verdicts))
+	err := tx.Add(ctx, made, nil, id, tx.Now().UnixMicro(), string(f.Stage), string(f.Action), j.Outcome(), f.Principal.ID, f.Principal.Name, f.RequestID, runID, resourceID,
+		f.Resource, f.Revision, f.Environment.ID, f.Environment.ProjectID, f.Environment.TeamID, f.Template.Name, f.Template.Version, j.Policy, document, string(verdicts))
 	return id, err
+}
+
+var made = sqldb.NewRows("decisions", "id text", "at bigint", "stage text", "action text", "outcome text", "principal_id text", "principal_name text",
+	"request_id text", "run_id text", "resource_id text", "resource text", "revision bigint", "environment_id text", "project_id text", "team_id text",
+	"template text", "template_version text", "policy text", "document text", "verdicts text")
+
+// written is the facts of a judgement as they are recorded.
+func written(f Facts) (string, error) {
+	b, err := json.Marshal(f.Document())
+	if err != nil {
+		return "", fmt.Errorf("record a decision: %w", err)
+	}
+	return string(b), nil
 }
 
 // asking is what is recalled of somebody's asking: less than a Record, for

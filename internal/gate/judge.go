@@ -46,6 +46,7 @@ func (s *Service) Judge(ctx context.Context, f Facts) (Judgement, error) {
 		verdicts = append(verdicts, said...)
 	}
 	j := Judgement{At: f.Now}
+	var err error
 	for _, stage := range stages(f) {
 		asked := f
 		asked.Stage = stage
@@ -56,6 +57,10 @@ func (s *Service) Judge(ctx context.Context, f Facts) (Judgement, error) {
 		verdicts, j.Policy = append(verdicts, said...), policy
 	}
 	j.Facts, j.Verdicts = f, verdicts
+	// Written here, for the writer that records it has all the others' to do.
+	if j.document, err = written(f); err != nil {
+		return Judgement{}, err
+	}
 	return j, nil
 }
 

@@ -50,6 +50,8 @@ type Judgement struct {
 	Verdicts []Verdict
 	Policy   string // digest of the active guardrails
 	At       time.Time
+
+	document string // Facts as rules saw them, written down; "": not yet
 }
 
 // With gives the verdicts of a strength.

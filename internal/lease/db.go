@@ -152,7 +152,7 @@ func (s store) environmentLease(ctx context.Context, q sqldb.Querier, id string)
 
 // notEnding fails the closure with ended when an environment's lease is ending.
 func (s store) notEnding(ctx context.Context, tx *sqldb.Tx, environmentID string, ended error) error {
-	return tx.LaterRow(ctx, func(row sqldb.Row) error {
+	return tx.SharedLaterRow(ctx, func(row sqldb.Row) error {
 		var ending bool
 		err := row.Scan(&ending)
 		if err == nil && ending {

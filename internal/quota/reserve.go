@@ -140,13 +140,14 @@ func hold(ctx context.Context, tx *sqldb.Tx, f gate.Facts, want map[string]Amoun
 }
 
 // unlimited tells whether there is no limit that could matter. Where the answer
-// is a way there and back, the question costs more than it saves.
+// is a way there and back, and nobody to share it with, the question costs more
+// than it saves.
 func unlimited(ctx context.Context, tx *sqldb.Tx, e gate.Environment) (bool, error) {
-	if tx.DB().Dialect() == sqldb.Postgres {
+	if tx.DB().Dialect() == sqldb.Postgres && !tx.Shares() {
 		return false, nil
 	}
 	var some bool
-	err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM quota_limits WHERE place IN ('', $1, $2, $3))`, e.TeamID, e.ProjectID, e.ID).Scan(&some)
+	err := tx.SharedRow(ctx, `SELECT EXISTS (SELECT 1 FROM quota_limits WHERE place IN ('', $1, $2, $3))`, e.TeamID, e.ProjectID, e.ID).Scan(&some)
 	return !some, err
 }
 

@@ -145,7 +145,7 @@ func (w *work) succeed(ctx context.Context, result engine.Result, set func(r *Re
 		if err != nil {
 			return err
 		}
-		r, err := w.s.db.lockClaimed(ctx, tx, w.row)
+		r, err := w.lock(ctx, tx)
 		if err != nil {
 			return err
 		}
@@ -185,8 +185,10 @@ func (w *work) succeed(ctx context.Context, result engine.Result, set func(r *Re
 		w.audit(ctx, tx, "run:succeed", map[string]any{"kind": w.run.Kind, "objects": r.Objects, "planDigest": w.run.PlanDigest})
 		if newest && r.rotation != r.appliedRotation { // asked for before, overtaken by this
 			r, err = w.s.startRun(ctx, tx, r, RunRotate)
-		} else {
+		} else if w.run.Kind == RunRotate {
 			err = w.s.db.update(ctx, tx, &r)
+		} else {
+			err = w.s.db.updateMade(ctx, tx, &r)
 		}
 		if err != nil {
 			return err

@@ -227,21 +227,22 @@ func (s store) lock(ctx context.Context, tx *sqldb.Tx, id string) (Resource, err
 	return s.byID(ctx, tx, id)
 }
 
-// lockClaimed is lock for the worker that has the claim on it and known, the
-// row as it saw or wrote it last: when nobody has written it since, which its
-// version and the observer's one mark tell, it is not read again. The claim's
-// check has locked the job.
-func (s store) lockClaimed(ctx context.Context, tx *sqldb.Tx, known Resource) (Resource, error) {
-	var version, observed int64
-	err := tx.QueryRowContext(ctx, `SELECT version, coalesce(observed_at, 0) FROM resources WHERE id = $1`+s.db.ForUpdate(), known.ID).Scan(&version, &observed)
-	if err != nil {
-		return Resource{}, err
-	}
-	if version == known.Version && (observed == 0 && known.ObservedAt.IsZero() || observed == known.ObservedAt.UnixMicro()) {
-		return known, nil
-	}
-	return s.byID(ctx, tx, known.ID)
+// lockKnown is lock for a worker that knows the row as it saw or wrote it last,
+// and whose claim's check has locked the job: the row is locked, and the closure
+// fails with errWritten when somebody has written it since, which its version
+// and the observer's one mark tell.
+func (s store) lockKnown(ctx context.Context, tx *sqldb.Tx, known Resource) error {
+	return tx.LaterRow(ctx, func(row sqldb.Row) error {
+		var version, observed int64
+		err := row.Scan(&version, &observed)
+		if err == nil && (version != known.Version || observed != 0 && observed != known.ObservedAt.UnixMicro() || observed == 0 && !known.ObservedAt.IsZero()) {
+			err = errWritten
+		}
+		return err
+	}, `SELECT version, coalesce(observed_at, 0) FROM resources WHERE id = $1`+s.db.ForUpdate(), known.ID)
 }
+
+var errWritten = errors.New("the row was written meanwhile")
 
 func (s store) lockEnvironment(ctx context.Context, tx *sqldb.Tx, id string) error {
 	if s.db.Dialect() == sqldb.SQLite {
@@ -260,7 +261,7 @@ func (s store) holdEnvironment(ctx context.Context, tx *sqldb.Tx, env Environmen
 	if s.db.Dialect() == sqldb.Postgres {
 		suffix = ` FOR KEY SHARE OF e, p`
 	}
-	return tx.LaterRow(ctx, func(row sqldb.Row) error {
+	return tx.SharedLaterRow(ctx, func(row sqldb.Row) error {
 		var class, team string
 		err := row.Scan(&class, &team)
 		if errors.Is(err, sql.ErrNoRows) || err == nil && (class != env.Class || team != env.TeamID) {
@@ -298,6 +299,29 @@ func (s store) update(ctx context.Context, tx *sqldb.Tx, r *Resource) error {
 		r.ID, r.Engine, r.Phase, r.Reason, r.Message, r.Hint, r.Revision, r.AppliedRevision, toJSON(r.Outputs), toJSON(r.Objects),
 		r.state, toJSON(r.Drift), toMicro(r.ObservedAt), r.rotation, r.appliedRotation, toMicro(r.RetireAt),
 		toMicro(r.DestroyWantedAt), toMicro(r.DestroyedAt), r.UpdatedAt.UnixMicro(), r.Version, r.wantedVersion, toMicro(r.observeAt))
+	r.observeAt = time.Time{}
+	tx.Notify(topic(r.ID), "")
+	return err
+}
+
+// updateStep is update of what says how far a run is, and of nothing else.
+func (s store) updateStep(ctx context.Context, tx *sqldb.Tx, r *Resource) error {
+	r.UpdatedAt = tx.Now()
+	r.Version++
+	tx.Notify(topic(r.ID), "")
+	return tx.Later(ctx, `UPDATE resources SET phase = $2, reason = $3, message = $4, hint = $5, updated_at = $6, version = $7 WHERE id = $1`,
+		r.ID, r.Phase, r.Reason, r.Message, r.Hint, r.UpdatedAt.UnixMicro(), r.Version)
+}
+
+// updateMade is update of what a run has made: of all but what somebody wants.
+// An index of what it names is written anew, changed or not.
+func (s store) updateMade(ctx context.Context, tx *sqldb.Tx, r *Resource) error {
+	r.UpdatedAt = tx.Now()
+	r.Version++
+	err := tx.Later(ctx, `UPDATE resources SET phase = $2, reason = $3, message = $4, hint = $5, applied_revision = $6, outputs = $7, objects = $8,
+		state = $9, drift = $10, observed_at = $11, updated_at = $12, version = $13, observe_due_at = coalesce($14, observe_due_at) WHERE id = $1`,
+		r.ID, r.Phase, r.Reason, r.Message, r.Hint, r.AppliedRevision, toJSON(r.Outputs), toJSON(r.Objects),
+		r.state, toJSON(r.Drift), toMicro(r.ObservedAt), r.UpdatedAt.UnixMicro(), r.Version, toMicro(r.observeAt))
 	r.observeAt = time.Time{}
 	tx.Notify(topic(r.ID), "")
 	return err

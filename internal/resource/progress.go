@@ -24,6 +24,7 @@ type runLog struct {
 	mu      sync.Mutex
 	phase   string
 	lines   []LogLine
+	last    int64 // number of the last line that there is, or was to be: whoever has the claim is the only one who writes
 	dropped int
 }
 
@@ -61,10 +62,24 @@ func (l *runLog) take() []LogLine {
 	if l.dropped > 0 {
 		lines = append(lines, LogLine{At: failpoint.Now().UTC(), Phase: l.phase, Level: "warn", Message: itoa(l.dropped) + " lines were too many and are not kept"})
 	}
+	for i := range lines {
+		l.last++
+		lines[i].Seq = l.last
+	}
 	l.lines, l.dropped = nil, 0
 	return lines
 }
 
+// next gives the number of a line that is written beside those that take gives.
+func (l *runLog) next() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last++
+	return l.last
+}
+
+// putBack keeps lines whose write has failed, or may have: the next take gives
+// them new numbers, for those that they had may be taken after all.
 func (l *runLog) putBack(lines []LogLine) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

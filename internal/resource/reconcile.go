@@ -32,6 +32,7 @@ type work struct {
 	log    *runLog
 	hidden []string // secret values at hand; none may get into a log or a message
 	begun  bool     // this attempt is counted
+	anew   bool     // row is not what is there any more
 }
 
 // Reconcile is the queue's handler: it compares what is wanted with what is
@@ -88,15 +89,15 @@ func (w *work) read(ctx context.Context) error {
 		return err
 	}
 	w.row = w.res
+	w.log = newRunLog(w)
 	if w.res.RunID != "" {
-		if w.run, err = w.s.db.run(ctx, w.s.DB.Read(), w.res.RunID); err != nil {
+		if w.run, w.log.last, err = w.s.db.runToWorkOn(ctx, w.res.RunID); err != nil {
 			return err
 		}
 		if w.run.Status != RunRunning {
 			w.run = Run{}
 		}
 	}
-	w.log = newRunLog(w)
 	return nil
 }
 
@@ -151,8 +152,27 @@ func clean(s string) string {
 	}, s)
 }
 
+// lock gives the row for a change. It takes the row for what this work saw or
+// wrote last, which nearly always it is, and write runs again with another.
+func (w *work) lock(ctx context.Context, tx *sqldb.Tx) (Resource, error) {
+	if w.anew {
+		return w.s.db.lock(ctx, tx, w.res.ID)
+	}
+	return w.row, w.s.db.lockKnown(ctx, tx, w.row)
+}
+
 // write is a fenced write with the log lines that have come up.
 func (w *work) write(ctx context.Context, op string, fn func(tx *sqldb.Tx) error) error {
+	err := w.writeOnce(ctx, op, fn)
+	if errors.Is(err, errWritten) {
+		w.anew = true
+		defer func() { w.anew = false }()
+		err = w.writeOnce(ctx, op, fn)
+	}
+	return err
+}
+
+func (w *work) writeOnce(ctx context.Context, op string, fn func(tx *sqldb.Tx) error) error {
 	lines := w.log.take()
 	err := w.claim.Write(ctx, op, func(tx *sqldb.Tx) error {
 		if w.run.ID != "" {
@@ -216,7 +236,7 @@ func (w *work) step(ctx context.Context, op string, p Phase, g *gating) (on bool
 	var held *gate.Pass
 	var row Resource
 	err = w.write(ctx, op, func(tx *sqldb.Tx) error {
-		r, err := w.s.db.lockClaimed(ctx, tx, w.row)
+		r, err := w.lock(ctx, tx)
 		if err != nil {
 			return err
 		}
@@ -233,7 +253,7 @@ func (w *work) step(ctx context.Context, op string, p Phase, g *gating) (on bool
 			return err
 		}
 		r.Phase, r.Reason, r.Message, r.Hint = p, "", "", ""
-		err = w.s.db.update(ctx, tx, &r)
+		err = w.s.db.updateStep(ctx, tx, &r)
 		row = r
 		return err
 	})
@@ -267,7 +287,7 @@ func (w *work) hold(ctx context.Context, tx *sqldb.Tx, r Resource, held gate.Pas
 			return err
 		}
 		// Whoever follows the run is told, too.
-		line := LogLine{At: tx.Now(), Phase: "waiting", Level: "info", Message: w.text(held.Message)}
+		line := LogLine{Seq: w.log.next(), At: tx.Now(), Phase: "waiting", Level: "info", Message: w.text(held.Message)}
 		if err := w.s.db.appendLog(ctx, tx, w.run.ID, []LogLine{line}); err != nil {
 			return err
 		}

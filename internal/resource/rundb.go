@@ -4,8 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
-	"slices"
 	"time"
 
 	"fairlead/internal/engine"
@@ -44,6 +42,22 @@ func scanRun(row sqldb.Row) (Run, error) {
 func (s store) run(ctx context.Context, q sqldb.Querier, id string) (Run, error) {
 	return scanRun(q.QueryRowContext(ctx, `SELECT `+runColumns+` WHERE u.id = $1`, id))
 }
+
+// runToWorkOn is run with the number of the last line of its log.
+func (s store) runToWorkOn(ctx context.Context, id string) (v Run, line int64, err error) {
+	row := s.db.Read().QueryRowContext(ctx, `SELECT (SELECT coalesce(max(l.seq), 0) FROM run_log l WHERE l.run_id = u.id), `+runColumns+` WHERE u.id = $1`, id)
+	v, err = scanRun(rowAfter{row, &line})
+	return v, line, err
+}
+
+// rowAfter is a row behind its first column, which goes to first.
+type rowAfter struct {
+	sqldb.Row
+	first any
+}
+
+// Scan implements sqldb.Row.
+func (r rowAfter) Scan(dest ...any) error { return r.Row.Scan(append([]any{r.first}, dest...)...) }
 
 // runStatus gives a run's status without the rest of it.
 func (s store) runStatus(ctx context.Context, id string) (v RunStatus, err error) {
@@ -139,28 +153,17 @@ func (s store) askCancel(ctx context.Context, tx *sqldb.Tx, runID string, now ti
 	return n == 1, err
 }
 
-// appendLog adds lines after those that are there.
+// appendLog adds lines, numbered after those that are there.
 func (s store) appendLog(ctx context.Context, tx *sqldb.Tx, runID string, lines []LogLine) error {
-	for some := range slices.Chunk(lines, 8) { // few texts of statements, for those that a store keeps
-		query := []byte(`INSERT INTO run_log (run_id, seq, at, phase, level, message)
-			SELECT $1, last.n + new.i, new.at, new.phase, new.level, new.message
-			FROM (SELECT coalesce(max(seq), 0) AS n FROM run_log WHERE run_id = $1) last CROSS JOIN (`)
-		args := []any{runID}
-		for i, l := range some {
-			if i > 0 {
-				query = append(query, ` UNION ALL `...)
-			}
-			n := len(args)
-			query = fmt.Appendf(query, `SELECT %d AS i, CAST($%d AS BIGINT) AS at, CAST($%d AS TEXT) AS phase, CAST($%d AS TEXT) AS level, CAST($%d AS TEXT) AS message`,
-				i+1, n+1, n+2, n+3, n+4)
-			args = append(args, l.At.UnixMicro(), l.Phase, l.Level, l.Message)
-		}
-		if err := tx.Later(ctx, string(append(query, `) new`...)), args...); err != nil {
+	for _, l := range lines {
+		if err := tx.Add(ctx, logRows, nil, runID, l.Seq, l.At.UnixMicro(), l.Phase, l.Level, l.Message); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+var logRows = sqldb.NewRows("run_log", "run_id text", "seq bigint", "at bigint", "phase text", "level text", "message text")
 
 func (s store) log(ctx context.Context, runID string, after int64, limit int) ([]LogLine, error) {
 	return sqldb.Collect(ctx, s.db.Read(), scanLine, `SELECT seq, at, phase, level, message FROM run_log WHERE run_id = $1 AND seq > $2 ORDER BY seq LIMIT $3`, runID, after, limit)

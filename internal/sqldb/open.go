@@ -60,6 +60,7 @@ type DB struct {
 
 	writePrepared *prepared // nil on PostgreSQL
 	direct        direct    // SQLite's statements of the commit loop
+	texts         texts     // what is known of the commit loop's statements
 	readers       *readers  // SQLite's connections for reading; nil on PostgreSQL
 
 	jobs    chan *job

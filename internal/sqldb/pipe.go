@@ -3,6 +3,7 @@ package sqldb
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"io"
 
@@ -20,11 +21,13 @@ type pipe struct {
 	waiting []deferred
 }
 
-// deferred is a statement that waits; row, unless nil, is given its one row.
+// deferred is a statement that waits; row, unless nil, is given its one row, or
+// shared is told it.
 type deferred struct {
-	query string
-	args  []any
-	row   func(Row) error
+	query  string
+	args   []any
+	row    func(Row) error
+	shared *question
 }
 
 // pipeConnector makes every connection of a pool a pipe.
@@ -112,11 +115,29 @@ func (p *pipe) send(ctx context.Context, last func(*pgx.Batch) func() error) err
 	done := 0 // statements that were answered: after one that failed, the others are told its error
 	for i, d := range p.waiting {
 		q := b.Queue(d.query, d.args...)
+		// An error of ours must not end the reading.
+		if d.shared != nil {
+			q.Query(func(rows pgx.Rows) error {
+				found := &answer{}
+				if err := found.read(rows); err != nil {
+					return err
+				}
+				done++
+				var row directRow
+				if len(found.rows) > 0 {
+					row = found.rows[0]
+				}
+				if err := errors.Join(found.err, d.shared.told(row)); said == nil {
+					said = err
+				}
+				return nil
+			})
+			continue
+		}
 		if d.row == nil {
 			q.Exec(func(pgconn.CommandTag) error { done++; return nil })
 			continue
 		}
-		// An error of ours must not end the reading.
 		q.QueryRow(func(row pgx.Row) error {
 			err := d.row(row)
 			if done == i {

@@ -14,6 +14,7 @@ import (
 type Tx struct {
 	g       *groupTx
 	nested  bool // in a savepoint of its own
+	alone   bool // the group's only one
 	touched bool // a statement was run
 	opened  bool
 	failed  error
@@ -30,7 +31,9 @@ func (tx *Tx) run(j *job) (err error) {
 			err = fmt.Errorf("%s: panic: %v\n%s", j.op, p, debug.Stack())
 		}
 		if err == nil && tx.nested { // so that an error is this closure's
-			err = tx.note(tx.g.settle(false))
+			if err = tx.note(tx.g.writeAdded()); err == nil {
+				err = tx.note(tx.g.settle(false))
+			}
 		}
 		if err == nil && tx.failed != nil {
 			err = tx.failed
@@ -71,10 +74,23 @@ func (tx *Tx) open() error {
 	return nil
 }
 
+// Shares tells whether other closures take part in this transaction, with whom
+// the answer of a SharedRow is shared.
+func (tx *Tx) Shares() bool { return !tx.alone && !tx.nested }
+
+// begin is open for a statement.
+func (tx *Tx) begin(query string) error {
+	if err := tx.open(); err != nil {
+		return err
+	}
+	return tx.note(tx.g.before(query))
+}
+
 func (tx *Tx) undo() {
 	if !tx.opened {
 		return
 	}
+	tx.g.added = nil // its own: those before it have written theirs
 	if err := tx.g.settle(true); err != nil {
 		tx.broken = errors.Join(tx.failed, err)
 		return
@@ -100,7 +116,7 @@ func (tx *Tx) release() {
 // ExecContext implements Querier. The context given is not used: the group has
 // its own limit, and one caller's cancellation must not end the others.
 func (tx *Tx) ExecContext(_ context.Context, query string, args ...any) (sql.Result, error) {
-	if err := tx.open(); err != nil {
+	if err := tx.begin(query); err != nil {
 		return nil, err
 	}
 	r, err := tx.g.exec(query, args...)
@@ -109,7 +125,7 @@ func (tx *Tx) ExecContext(_ context.Context, query string, args ...any) (sql.Res
 
 // QueryContext implements Querier. Close the rows before the next statement.
 func (tx *Tx) QueryContext(_ context.Context, query string, args ...any) (*sql.Rows, error) {
-	if err := tx.open(); err != nil {
+	if err := tx.begin(query); err != nil {
 		return nil, err
 	}
 	if s := tx.g.db.writePrepared.find(query); s != nil {
@@ -122,7 +138,7 @@ func (tx *Tx) QueryContext(_ context.Context, query string, args ...any) (*sql.R
 
 // QueryRowContext implements Querier.
 func (tx *Tx) QueryRowContext(_ context.Context, query string, args ...any) Row {
-	if err := tx.open(); err != nil {
+	if err := tx.begin(query); err != nil {
 		return failedRow{err}
 	}
 	if tx.g.db.dialect == SQLite {
@@ -143,10 +159,18 @@ func (tx *Tx) QueryRowContext(_ context.Context, query string, args ...any) Row 
 // of its own; order is kept. Its error may come up at that next statement or
 // after the closure, which fails then: a closure that looks at its error, to
 // tell a duplicate say, uses ExecContext.
-func (tx *Tx) Later(ctx context.Context, query string, args ...any) error {
-	if tx.g.db.dialect != Postgres {
-		_, err := tx.ExecContext(ctx, query, args...)
+func (tx *Tx) Later(_ context.Context, query string, args ...any) error {
+	if err := tx.begin(query); err != nil {
 		return err
+	}
+	return tx.later(query, args)
+}
+
+// later is Later without a look at what the statement names.
+func (tx *Tx) later(query string, args []any) error {
+	if tx.g.db.dialect != Postgres {
+		_, err := tx.g.exec(query, args...)
+		return tx.note(err)
 	}
 	return tx.leave(deferred{query: query, args: args})
 }
@@ -154,29 +178,45 @@ func (tx *Tx) Later(ctx context.Context, query string, args ...any) error {
 // LaterRow is Later for a query of one row. The closure fails with what check
 // gives, which is handed the row when there is an answer; Scan says
 // sql.ErrNoRows when there is none. check must not use tx.
-func (tx *Tx) LaterRow(ctx context.Context, check func(Row) error, query string, args ...any) error {
-	hidden := func(r Row) (err error) {
+func (tx *Tx) LaterRow(_ context.Context, check func(Row) error, query string, args ...any) error {
+	if err := tx.begin(query); err != nil {
+		return err
+	}
+	return tx.laterRow(expecting(check, query), query, args)
+}
+
+func (tx *Tx) laterRow(check func(Row) error, query string, args []any) error {
+	if tx.g.db.dialect != Postgres {
+		row, err := tx.g.db.direct.row(tx.g.ctx, tx.g.conn, query, args)
+		if err == nil {
+			return tx.note(check(row))
+		}
+		said := check(failedRow{err})
+		if said == nil && !errors.Is(err, sql.ErrNoRows) {
+			said = err
+		}
+		return tx.note(said)
+	}
+	return tx.leave(deferred{query: query, args: args, row: check})
+}
+
+// expecting is check for a row that is not the next statement's, which would be
+// taken to have found nothing.
+func expecting(check func(Row) error, query string) func(Row) error {
+	return func(r Row) (err error) {
 		defer func() { // it is called while others' answers are read
 			if p := recover(); p != nil {
 				err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 			}
 		}()
-		err = check(r)
-		if errors.Is(err, sql.ErrNoRows) { // it is not the next statement that found nothing
+		if err = check(r); errors.Is(err, sql.ErrNoRows) {
 			err = fmt.Errorf("sqldb: a row was expected of %s", query)
 		}
 		return err
 	}
-	if tx.g.db.dialect != Postgres {
-		return tx.note(hidden(tx.QueryRowContext(ctx, query, args...)))
-	}
-	return tx.leave(deferred{query, args, hidden})
 }
 
 func (tx *Tx) leave(d deferred) error {
-	if err := tx.open(); err != nil {
-		return err
-	}
 	tx.g.later++
 	_, err := tx.g.tx.ExecContext(tx.g.ctx, "", d)
 	return tx.note(err)

@@ -193,7 +193,7 @@ func (db *DB) tryGroup(group []*job, savepoints bool) (err error) {
 		if j.skip {
 			continue
 		}
-		tx := &Tx{g: g, nested: savepoints && !alone}
+		tx := &Tx{g: g, nested: savepoints && !alone, alone: alone}
 		j.err = tx.run(j)
 		if tx.broken != nil {
 			return tx.broken
@@ -219,7 +219,7 @@ func (db *DB) tryGroup(group []*job, savepoints bool) (err error) {
 		return nil
 	}
 	if err := g.flush(items); err != nil {
-		if g.later > 0 && !savepoints && !alone && !retryable(err) {
+		if (g.later > 0 || g.whose) && !savepoints && !alone && !retryable(err) {
 			return errAlone // whose statement it was is seen with savepoints
 		}
 		return err
@@ -326,14 +326,24 @@ type groupTx struct {
 	now   time.Time
 	notes []note
 	later int // statements that were left for later
+	added []*added
+	whose bool // a row of those that were added was refused, and it is not known whose
+	asked map[string]*question
 }
 
 type note struct{ topic, payload string }
 
 func (g *groupTx) flush(items []any) error {
+	if err := g.writeAdded(); err != nil {
+		return err
+	}
+	g.asked = nil
 	if g.db.flusher != nil && len(items) > 0 {
 		tx := &Tx{g: g}
 		if err := g.db.flusher(g.ctx, tx, items); err != nil {
+			return err
+		}
+		if err := g.writeAdded(); err != nil {
 			return err
 		}
 	}

@@ -74,7 +74,7 @@ func (t table) active(ctx context.Context, q sqldb.Querier) (id string, err erro
 // stillActive fails the closure with sqldb.ErrAgain when another key is active
 // than id, and tells so.
 func (t table) stillActive(ctx context.Context, tx *sqldb.Tx, id string, not func()) error {
-	return tx.LaterRow(ctx, func(r sqldb.Row) error {
+	return tx.SharedLaterRow(ctx, func(r sqldb.Row) error {
 		var is bool
 		err := r.Scan(&is)
 		if err == nil && !is {
