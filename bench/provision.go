@@ -50,13 +50,11 @@ func (r *run) provisioning(ctx context.Context, name string, pool int) (*provisi
 	return p, nil
 }
 
-// byAPI is what a developer does: ask, wait until it is ready, fetch the
+// byAPI is what a developer does: ask, wait until it is settled, fetch the
 // credentials, log in.
 func (p *provisioning) byAPI(ctx context.Context) error {
 	type view struct {
-		Name    string
 		Phase   string
-		Version int64
 		Message string
 	}
 	var v view
@@ -68,7 +66,7 @@ func (p *provisioning) byAPI(ctx context.Context) error {
 		if v.Phase == "failed" || v.Phase == "lost" {
 			return fmt.Errorf("%s: %s: %s", name, v.Phase, v.Message)
 		}
-		if err := p.f.do(ctx, "GET", fmt.Sprintf("%s/%s?wait=20&known=%d", inDev, name, v.Version), nil, &v); err != nil {
+		if err := p.f.do(ctx, "GET", inDev+"/"+name+"?wait=20&until=settled", nil, &v); err != nil {
 			return err
 		}
 	}

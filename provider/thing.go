@@ -182,8 +182,8 @@ func (x *thing) wait(ctx context.Context, r apiclient.Resource, limit time.Durat
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	for !r.Settled {
-		seconds, known := int64(20), r.Version
-		next, _, err := read[apiclient.Resource](x.GetResourceByID(ctx, r.ID, &apiclient.GetResourceByIDParams{Wait: &seconds, Known: &known}))
+		seconds, until := int64(20), apiclient.GetResourceByIDParamsUntilSettled
+		next, _, err := read[apiclient.Resource](x.GetResourceByID(ctx, r.ID, &apiclient.GetResourceByIDParams{Wait: &seconds, Until: &until}))
 		switch {
 		case errors.Is(ctx.Err(), context.DeadlineExceeded):
 			return r, fmt.Errorf("%s is still %s after %s%s; it goes on by itself. Wait longer with timeout, or apply again later", r.Name, r.Phase, limit, because(r))

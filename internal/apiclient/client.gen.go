@@ -3102,6 +3102,24 @@ func (e ListEnvironmentResourcesParamsSort) Valid() bool {
 	}
 }
 
+// Defines values for GetResourceParamsUntil.
+const (
+	GetResourceParamsUntilChanged GetResourceParamsUntil = "changed"
+	GetResourceParamsUntilSettled GetResourceParamsUntil = "settled"
+)
+
+// Valid indicates whether the value is a known member of the GetResourceParamsUntil enum.
+func (e GetResourceParamsUntil) Valid() bool {
+	switch e {
+	case GetResourceParamsUntilChanged:
+		return true
+	case GetResourceParamsUntilSettled:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListQuotasParamsSort.
 const (
 	ListQuotasParamsSortCreated      ListQuotasParamsSort = "created"
@@ -3207,6 +3225,24 @@ func (e ListResourcesParamsSort) Valid() bool {
 	case ListResourcesParamsSortName:
 		return true
 	case ListResourcesParamsSortUpdated:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for GetResourceByIDParamsUntil.
+const (
+	GetResourceByIDParamsUntilChanged GetResourceByIDParamsUntil = "changed"
+	GetResourceByIDParamsUntilSettled GetResourceByIDParamsUntil = "settled"
+)
+
+// Valid indicates whether the value is a known member of the GetResourceByIDParamsUntil enum.
+func (e GetResourceByIDParamsUntil) Valid() bool {
+	switch e {
+	case GetResourceByIDParamsUntilChanged:
+		return true
+	case GetResourceByIDParamsUntilSettled:
 		return true
 	default:
 		return false
@@ -9113,9 +9149,15 @@ type GetResourceParams struct {
 	// Wait Seconds to wait for it to be done; answers with what is there when they are over
 	Wait *int64 `form:"wait,omitempty" json:"wait,omitempty"`
 
-	// Known The version that the caller has
+	// Known The version that the caller has; by default the one there is now
 	Known *int64 `form:"known,omitempty" json:"known,omitempty"`
+
+	// Until What to wait for: any change of the version, or that the resource is settled: ready, failed, canceled, lost, destroyed or released
+	Until *GetResourceParamsUntil `form:"until,omitempty" json:"until,omitempty"`
 }
+
+// GetResourceParamsUntil defines parameters for GetResource.
+type GetResourceParamsUntil string
 
 // ChangeResourceParams defines parameters for ChangeResource.
 type ChangeResourceParams struct {
@@ -9290,9 +9332,15 @@ type GetResourceByIDParams struct {
 	// Wait Seconds to wait for it to be done; answers with what is there when they are over
 	Wait *int64 `form:"wait,omitempty" json:"wait,omitempty"`
 
-	// Known The version that the caller has
+	// Known The version that the caller has; by default the one there is now
 	Known *int64 `form:"known,omitempty" json:"known,omitempty"`
+
+	// Until What to wait for: any change of the version, or that the resource is settled: ready, failed, canceled, lost, destroyed or released
+	Until *GetResourceByIDParamsUntil `form:"until,omitempty" json:"until,omitempty"`
 }
+
+// GetResourceByIDParamsUntil defines parameters for GetResourceByID.
+type GetResourceByIDParamsUntil string
 
 // ListRobotsParams defines parameters for ListRobots.
 type ListRobotsParams struct {
@@ -11175,7 +11223,7 @@ type ClientInterface interface {
 
 	// GetResource Get a resource
 	//
-	// With wait it answers when the resource's version differs from known (by default the one there is now), when the resource is settled, or when the time is over.
+	// With wait it answers when the resource's version differs from known (by default the one there is now), when the resource is settled, or when the time is over; with until=settled, not before that at what changes on the way.
 	//
 	// Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource} (the `GetResource` operationId).
 	GetResource(ctx context.Context, project string, environment string, resource string, params *GetResourceParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -14992,7 +15040,7 @@ func (c *Client) DestroyResource(ctx context.Context, project string, environmen
 
 // GetResource Get a resource
 //
-// With wait it answers when the resource's version differs from known (by default the one there is now), when the resource is settled, or when the time is over.
+// With wait it answers when the resource's version differs from known (by default the one there is now), when the resource is settled, or when the time is over; with until=settled, not before that at what changes on the way.
 //
 // Corresponds with GET /api/v1/projects/{project}/environments/{environment}/resources/{resource} (the `GetResource` operationId).
 func (c *Client) GetResource(ctx context.Context, project string, environment string, resource string, params *GetResourceParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -25050,6 +25098,18 @@ func NewGetResourceRequest(server string, project string, environment string, re
 
 		}
 
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
 		if encoded := queryValues.Encode(); encoded != "" {
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
@@ -27428,6 +27488,18 @@ func NewGetResourceByIDRequest(server string, id string, params *GetResourceByID
 		if params.Known != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "known", *params.Known, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Until != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", false, "until", *params.Until, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -33571,7 +33643,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetResourceWithResponse Get a resource
 	//
-	// With wait it answers when the resource's version differs from known (by default the one there is now), when the resource is settled, or when the time is over.
+	// With wait it answers when the resource's version differs from known (by default the one there is now), when the resource is settled, or when the time is over; with until=settled, not before that at what changes on the way.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -47259,7 +47331,7 @@ func (c *ClientWithResponses) DestroyResourceWithResponse(ctx context.Context, p
 
 // GetResourceWithResponse Get a resource
 //
-// With wait it answers when the resource's version differs from known (by default the one there is now), when the resource is settled, or when the time is over.
+// With wait it answers when the resource's version differs from known (by default the one there is now), when the resource is settled, or when the time is over; with until=settled, not before that at what changes on the way.
 //
 // Returns a wrapper object for the known response body format(s).
 //

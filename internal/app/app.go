@@ -241,8 +241,12 @@ func (a *App) buildTemplates(ctx context.Context) error {
 }
 
 func (a *App) buildResources(ctx context.Context) error {
+	// Each needs the other: the runner has the resources worked on, and they
+	// ask it for that.
+	a.runner = queue.NewRunner(queue.Options{DB: a.db, Lanes: a.lanes(), Lease: time.Duration(a.conf.Lease), Log: a.log,
+		Handle: func(ctx context.Context, c *queue.Claim) error { return a.resources.Reconcile(ctx, c) }})
 	a.resources = resource.New(resource.Options{
-		DB: a.db, Access: a.access, Environments: environments{a.projects}, Templates: &templateBridge{svc: a.templates}, Secrets: a.secrets, Gates: a.gates, Drifts: a.drifts, Acceptances: a.drifts, Checks: a.drifts,
+		DB: a.db, Access: a.access, Environments: environments{a.projects}, Templates: &templateBridge{svc: a.templates}, Secrets: a.secrets, Gates: a.gates, Drifts: a.drifts, Acceptances: a.drifts, Checks: a.drifts, Queue: a.runner,
 		Engines: a.engines, Inventories: a.inventories(), Installation: a.installation, ObserveEvery: time.Duration(a.conf.ObserveEvery), Log: a.log,
 	})
 	if !a.conf.Replicated() { // the data directory is locked: no other worker can be alive
@@ -253,7 +257,6 @@ func (a *App) buildResources(ctx context.Context) error {
 			return err
 		}
 	}
-	a.runner = queue.NewRunner(queue.Options{DB: a.db, Lanes: a.lanes(), Handle: a.resources.Reconcile, Lease: time.Duration(a.conf.Lease), Log: a.log})
 	group := loop.NewGroup(a.db, a.log)
 	a.observe(group)
 	a.run(func(ctx context.Context) error {

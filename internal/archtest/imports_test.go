@@ -74,7 +74,7 @@ var (
 		"internal/yamlx":     {"internal/fault", "internal/regex"},
 		"internal/sqldb":     {"internal/fault", "internal/failpoint"},
 		"internal/loop":      {"internal/ident", "internal/sqldb"},
-		"internal/queue":     {"internal/ident", "internal/sqldb"},
+		"internal/queue":     {"internal/failpoint", "internal/ident", "internal/sqldb"},
 		"internal/clikit":    {"internal/apiclient", "internal/fault", "internal/keyfile", "internal/redact", "internal/yamlx"},
 		"internal/apiclient": {"internal/redact"},
 		"internal/apidoc":    {"internal/fault", "internal/httpx", "internal/principal", "docs"},

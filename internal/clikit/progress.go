@@ -58,6 +58,9 @@ func (p *Progress) animate() {
 	}
 }
 
+// Shown tells whether anybody sees what goes on: with --quiet nobody does.
+func (p *Progress) Shown() bool { return !p.off }
+
 // Phase says what is being done now. The phase before becomes a line of its own.
 func (p *Progress) Phase(phase string) {
 	p.mu.Lock()

@@ -21,7 +21,7 @@ import (
 
 // op is one call to the queue, about one key.
 type op struct {
-	kind  string // enqueue, claim, nothing, renew, write, done, retry, expire, release
+	kind  string // enqueue, ask, claim, nothing, renew, write, done, retry, expire, release
 	key   string
 	who   string // the holder who claims or renews
 	fence int64  // of the claim by which it is called
@@ -59,6 +59,10 @@ func step(s lease, o op, r result) (bool, lease) {
 	case "claim":
 		ok := s.there && s.due && s.state != held && r.fence == s.fence+1
 		s.fence, s.holder, s.state, s.again = r.fence, o.who, held, false
+		return ok, s
+	case "ask": // enqueued and claimed in one
+		ok := s.state != held && r.fence == s.fence+1
+		s.there, s.due, s.fence, s.holder, s.state, s.again = true, true, r.fence, o.who, held, false
 		return ok, s
 	case "nothing": // a claim that found nothing at all
 		return !s.there || !s.due || s.state == held, s
@@ -162,6 +166,21 @@ func (w *worker) turn(ctx context.Context) error {
 	key := linearKeys[w.rnd.IntN(len(linearKeys))]
 	note := func(r result, ops ...op) { w.h.took(w.id, from, r, ops...) }
 	switch n := w.rnd.IntN(100); {
+	case n < 8:
+		var o *offered
+		err := w.db.Write(ctx, "test.ask", func(tx *sqldb.Tx) (err error) {
+			o, err = offer(ctx, tx, w.name(), Work{Key: key, Lane: "l", Team: "t"}, w.lease)
+			return err
+		})
+		switch {
+		case err != nil:
+			return err
+		case o.mine():
+			w.mine = append(w.mine, o.claim)
+			note(result{fence: o.claim.Fence}, op{kind: "ask", key: key, who: w.name()})
+		default:
+			note(result{}, op{kind: "enqueue", key: key})
+		}
 	case n < 20:
 		err := w.db.Write(ctx, "test.enqueue", func(tx *sqldb.Tx) error { return Enqueue(ctx, tx, Work{Key: key, Lane: "l", Team: "t"}) })
 		note(result{}, op{kind: "enqueue", key: key})
@@ -326,6 +345,7 @@ func TestBrokenLeasesAreRefused(t *testing.T) {
 	}
 	enqueue := call{op{kind: "enqueue"}, result{}}
 	take := func(who string, fence int64) call { return call{op{kind: "claim", who: who}, result{fence: fence}} }
+	ask := func(who string, fence int64) call { return call{op{kind: "ask", who: who}, result{fence: fence}} }
 	by := func(kind string, fence int64, r result) call {
 		return call{op{kind: kind, fence: fence, value: kind}, r}
 	}
@@ -346,6 +366,9 @@ func TestBrokenLeasesAreRefused(t *testing.T) {
 		{"a write is lost", false, []call{enqueue, take("x", 1), by("write", 1, result{}), by("write", 1, result{})}},
 		{"somebody else's lease is renewed", false, []call{enqueue, take("x", 1), {op{kind: "renew", who: "y"}, result{fence: 1}}}},
 		{"what is due is not found", false, []call{enqueue, {op{kind: "nothing"}, result{}}}},
+		{"claimed by who asked, and lost to nobody", true, []call{ask("x", 1), by("write", 1, result{}), by("done", 1, result{})}},
+		{"claimed by who asked while somebody has it", false, []call{enqueue, take("x", 1), ask("y", 2)}},
+		{"claimed by who asked under an old fence", false, []call{enqueue, take("x", 1), by("done", 1, result{}), ask("y", 1)}},
 		{"a lease that was given back holds on", false, []call{enqueue, take("x", 1), {op{kind: "release"}, result{}}, by("write", 1, result{})}},
 	} {
 		var ops []porcupine.Operation

@@ -121,6 +121,7 @@ type Claim struct {
 	Canceled   bool // a cancel was requested before the claim
 
 	db    *sqldb.DB
+	seen  int64 // the row's generation, as the write under way has read it; 0: not yet
 	ended bool
 }
 
@@ -149,14 +150,15 @@ func (c *Claim) Alive(ctx context.Context) error {
 // check locks the row and refuses a newer fence; the answer may come with that
 // of a later statement, and is there before the commit.
 func (c *Claim) check(ctx context.Context, tx *sqldb.Tx) error {
+	c.seen = 0
 	return tx.LaterRow(ctx, func(row sqldb.Row) error {
 		var fence int64
-		err := row.Scan(&fence)
+		err := row.Scan(&fence, &c.seen)
 		if errors.Is(err, sql.ErrNoRows) || (err == nil && fence != c.Fence) {
 			return ErrFenced
 		}
 		return err
-	}, `SELECT fence FROM queue WHERE key = $1`+c.db.ForUpdate(), c.Key)
+	}, `SELECT fence, generation FROM queue WHERE key = $1`+c.db.ForUpdate(), c.Key)
 }
 
 // Done ends the claim inside a Write, together with what it achieved: the key
@@ -166,6 +168,9 @@ func (c *Claim) Done(ctx context.Context, tx *sqldb.Tx, again time.Duration) err
 	var due any
 	if again > 0 {
 		due = tx.Now().Add(again).UnixMicro()
+	}
+	if again > 0 || c.seen != c.Generation { // else it rests, and nobody need look
+		tx.Notify(topic(c.Lane), "")
 	}
 	return c.end(ctx, tx, due, `attempts = 0, last_error = '',`, "")
 }
@@ -180,6 +185,7 @@ func (c *Claim) Remove(ctx context.Context, tx *sqldb.Tx) error {
 
 // Retry ends the claim inside a Write and makes the key due after the wait.
 func (c *Claim) Retry(ctx context.Context, tx *sqldb.Tx, wait time.Duration, reason string) error {
+	tx.Notify(topic(c.Lane), "")
 	return c.end(ctx, tx, tx.Now().Add(wait).UnixMicro(), `last_error = $5,`, reason)
 }
 
@@ -194,7 +200,6 @@ func (c *Claim) end(ctx context.Context, tx *sqldb.Tx, due any, set, reason stri
 	err := tx.Later(ctx, `UPDATE queue SET `+set+` holder = '', lease_until = 0, cancel_requested = 0,
 		due_at = CASE WHEN generation > claimed_generation THEN CAST($4 AS BIGINT) ELSE CAST($3 AS BIGINT) END
 		WHERE key = $1 AND fence = $2`, args...)
-	tx.Notify(topic(c.Lane), "")
 	tx.After(func() { c.ended = true })
 	return err
 }

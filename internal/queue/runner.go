@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"fairlead/internal/failpoint"
 	"fairlead/internal/ident"
 	"fairlead/internal/sqldb"
 )
@@ -37,6 +38,7 @@ type Options struct {
 type Runner struct {
 	o      Options
 	holder string
+	places map[string]*places // by lane; the map does not change
 
 	mu   sync.Mutex
 	held map[string]*work
@@ -58,7 +60,11 @@ func NewRunner(o Options) *Runner {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Runner{o: o, holder: ident.New("wkr"), held: map[string]*work{}}
+	r := &Runner{o: o, holder: ident.New("wkr"), places: map[string]*places{}, held: map[string]*work{}}
+	for lane, n := range o.Lanes {
+		r.places[lane] = newPlaces(lane, n)
+	}
+	return r
 }
 
 // Holder is what the queue knows this runner by.
@@ -70,8 +76,8 @@ func (r *Runner) Run(ctx context.Context) {
 	// Handlers outlive ctx just long enough to be told why they must stop.
 	base, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	var lanes, rest sync.WaitGroup
-	for lane, n := range r.o.Lanes {
-		lanes.Go(func() { r.lane(ctx, base, lane, n) })
+	for _, p := range r.places {
+		lanes.Go(func() { r.lane(ctx, base, p) })
 	}
 	beat, stopBeat := context.WithCancel(base)
 	rest.Go(func() { r.heartbeat(beat) })
@@ -83,89 +89,79 @@ func (r *Runner) Run(ctx context.Context) {
 	rest.Wait()
 }
 
-// lane keeps up to n claims of one lane busy.
-func (r *Runner) lane(ctx, base context.Context, lane string, n int) {
-	wake, unsubscribe := r.o.DB.Subscribe(topic(lane))
+// lane keeps the places of one lane busy.
+func (r *Runner) lane(ctx, base context.Context, p *places) {
+	wake, unsubscribe := r.o.DB.Subscribe(topic(p.lane))
 	defer unsubscribe()
-	freed := make(chan struct{}, n)
-	free := n
-	var running sync.WaitGroup
-	defer running.Wait()
-	backlog := false // the last claim left nothing free: more may be waiting
+	p.open(base)
+	defer p.shut()
+	next := time.Now().Add(r.o.Poll)
 	for {
-		took := 0
-		if free > 0 {
-			claims, err := claim(ctx, r.o.DB, r.holder, lane, free, r.o.Lease)
-			if err != nil && ctx.Err() == nil {
-				r.o.Log.Warn("claiming work failed; trying again", "lane", lane, "error", err)
-			}
-			for _, c := range claims {
-				free--
-				running.Go(func() {
-					r.handle(base, c)
-					freed <- struct{}{}
-				})
-			}
-			took = len(claims)
-			backlog = free == 0
+		if n := p.takeFree(); n > 0 {
+			next = time.Now().Add(r.fill(ctx, base, p, n))
 		}
-		wait := r.o.Poll
-		if free > 0 && took == 0 {
-			wait = nextDue(ctx, r.o.DB, lane, r.o.Poll)
-		}
-		timer := time.NewTimer(wait)
+		timer := time.NewTimer(time.Until(next))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			return
-		case <-freed:
-			free++
+		case <-p.kick:
 		case <-wake:
+			p.stale()
 		case <-timer.C:
+			p.stale()
+			next = time.Now().Add(r.o.Poll)
 		}
 		timer.Stop()
-		free += gather(freed, free, n, backlog)
+		p.gather()
 	}
 }
 
-// gather gives how many more places have fallen free. Behind a backlog it waits
-// a moment until a quarter of them has: what ends together is filled together,
-// and a claim for each place would cost more than the moment does.
-func gather(freed <-chan struct{}, free, all int, backlog bool) (more int) {
-	for {
-		select {
-		case <-freed:
-			more++
-			continue
-		default:
-		}
-		if !backlog || free+more == 0 || free+more >= (all+3)/4 {
-			return more
-		}
-		select {
-		case <-freed:
-			more++
-		case <-time.After(gatherFor):
-			return more
-		}
+// fill claims what is due for n places that were taken for it, and tells when
+// to look again if nothing says so earlier.
+func (r *Runner) fill(ctx, base context.Context, p *places, n int) (wait time.Duration) {
+	claims, err := claim(ctx, r.o.DB, r.holder, p.lane, n, r.o.Lease)
+	for _, c := range claims {
+		r.start(base, p, c)
 	}
+	p.looked(n-len(claims), len(claims) == n)
+	switch {
+	case err != nil:
+		if ctx.Err() == nil {
+			r.o.Log.Warn("claiming work failed; trying again", "lane", p.lane, "error", err)
+		}
+		return r.o.Poll
+	case len(claims) == n:
+		return r.o.Poll
+	}
+	return nextDue(ctx, r.o.DB, p.lane, r.o.Poll)
 }
 
-const gatherFor = 2 * time.Millisecond
-
-func (r *Runner) handle(base context.Context, c *Claim) {
+// start has a claim worked on, in a place that was taken for it. Whoever asks
+// for its end from now on is heard.
+func (r *Runner) start(base context.Context, p *places, c *Claim) {
 	ctx, cancel := context.WithCancelCause(base)
-	defer cancel(nil)
+	w := &work{c, cancel}
 	r.mu.Lock()
-	r.held[c.Key] = &work{c, cancel}
+	r.held[c.Key] = w
 	r.mu.Unlock()
-	defer func() {
-		r.mu.Lock()
-		if w := r.held[c.Key]; w != nil && w.claim == c {
-			delete(r.held, c.Key)
-		}
-		r.mu.Unlock()
+	go func() {
+		defer p.vacate(false)
+		defer cancel(nil)
+		defer func() {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			if r.held[c.Key] == w {
+				delete(r.held, c.Key)
+			}
+		}()
+		failpoint.Hit("queue.start")
+		r.handle(ctx, base, c)
 	}()
+}
+
+// handle works on a claim and sees to its end.
+func (r *Runner) handle(ctx, base context.Context, c *Claim) {
 	err := r.call(ctx, c)
 	if c.ended {
 		if err != nil {

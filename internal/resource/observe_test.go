@@ -19,7 +19,7 @@ func observed(t *testing.T, b *resourcetest.Bench, id, what string, ok func(reso
 		if err := b.Svc.ObserveDue(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		r, err := b.Svc.WaitID(b.Ctx, id, 0, 0)
+		r, err := b.Svc.WaitID(b.Ctx, id, resource.Until{}, 0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -45,7 +45,13 @@ type Secrets interface {
 	Delete(ctx context.Context, tx *sqldb.Tx, owner string) error
 }
 
-// Options says what a Service works with. All but ObserveEvery are needed.
+// Queue takes work, in the transaction that asks for it.
+type Queue interface {
+	Enqueue(ctx context.Context, tx *sqldb.Tx, w queue.Work) error
+}
+
+// Options says what a Service works with. All but Queue and ObserveEvery are
+// needed.
 type Options struct {
 	DB           *sqldb.DB
 	Access       access.Authorizer
@@ -56,6 +62,7 @@ type Options struct {
 	Drifts       Drifts
 	Acceptances  Acceptances
 	Checks       Checks
+	Queue        Queue // nil: work waits in the queue for whoever looks first
 	Engines      map[string]engine.Engine
 	Inventories  map[string]Inventory // of the engines that can list what they made
 	Installation string               // this control plane's id
@@ -274,33 +281,50 @@ func (s *Service) TurnByID(ctx context.Context, id string) (queue.Turn, error) {
 	return queue.Look(ctx, s.DB, l.ID)
 }
 
-// Wait returns the resource once its version differs from known or it has
-// settled, and after at most limit as it is then.
-func (s *Service) Wait(ctx context.Context, w Where, known int64, limit time.Duration) (Resource, error) {
+// Until says what a wait is for.
+type Until struct {
+	Settled bool  // nothing less: not each change on the way
+	Known   int64 // else a change of the version that the caller has; 0 is the one there is now
+}
+
+// reached tells whether r is what was waited for.
+func (u Until) reached(r Resource) bool {
+	return r.Phase.Settled() || !u.Settled && r.Version != u.Known
+}
+
+// Wait returns the resource once it is what was waited for or has settled, and
+// after at most limit as it is then.
+func (s *Service) Wait(ctx context.Context, w Where, until Until, limit time.Duration) (Resource, error) {
 	l, err := s.locate(ctx, w, access.ResourceView)
 	if err != nil {
 		return Resource{}, err
 	}
-	return s.wait(ctx, l, known, limit)
+	return s.wait(ctx, l, until, limit)
 }
 
 // WaitID is Wait by id.
-func (s *Service) WaitID(ctx context.Context, id string, known int64, limit time.Duration) (Resource, error) {
+func (s *Service) WaitID(ctx context.Context, id string, until Until, limit time.Duration) (Resource, error) {
 	l, err := s.locateID(ctx, id, access.ResourceView)
 	if err != nil {
 		return Resource{}, err
 	}
-	return s.wait(ctx, l, known, limit)
+	return s.wait(ctx, l, until, limit)
 }
 
-func (s *Service) wait(ctx context.Context, l located, known int64, limit time.Duration) (Resource, error) {
+func (s *Service) wait(ctx context.Context, l located, until Until, limit time.Duration) (Resource, error) {
+	if until.Known == 0 {
+		until.Known = l.Version
+	}
+	if limit <= 0 || until.reached(l.Resource) {
+		return l.Resource, nil
+	}
 	wake, stop := s.DB.Subscribe(topic(l.ID))
 	defer stop()
 	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
 	for {
 		r, err := s.db.byID(ctx, s.DB.Read(), l.ID)
-		if err != nil || r.Version != known || r.Phase.Settled() {
+		if err != nil || until.reached(r) {
 			return r, err
 		}
 		poll := time.NewTimer(2 * time.Second) // wake-ups can get lost
@@ -324,5 +348,9 @@ func topic(resourceID string) string { return "resource:" + resourceID }
 // enqueue makes r due now or later, with the wake-up for whoever watches it.
 func (s *Service) enqueue(ctx context.Context, tx *sqldb.Tx, r Resource, after time.Duration) error {
 	tx.Notify(topic(r.ID), "")
-	return queue.Enqueue(ctx, tx, queue.Work{Key: r.ID, Lane: r.Engine, Team: r.TeamID, After: after})
+	w := queue.Work{Key: r.ID, Lane: r.Engine, Team: r.TeamID, After: after}
+	if s.Queue != nil {
+		return s.Queue.Enqueue(ctx, tx, w)
+	}
+	return queue.Enqueue(ctx, tx, w)
 }

@@ -21,6 +21,8 @@ type Tx struct {
 	broken  error // the whole transaction is gone
 	items   []any
 	after   []func()
+	undone  []func()
+	kept    bool // it is in the commit, if there is one
 	notes   int
 }
 
@@ -270,6 +272,12 @@ func (tx *Tx) Collect(item any) { tx.items = append(tx.items, item) }
 
 // After runs f once the commit is durable. f must be quick and not fail.
 func (tx *Tx) After(f func()) { tx.after = append(tx.after, f) }
+
+// Undone runs f when this attempt at the closure came to nothing: it failed, or
+// the commit did, or nobody knows whether that did. Either f is run or what
+// After was given, and each attempt is on its own: the closure may run again.
+// f must be quick and not fail.
+func (tx *Tx) Undone(f func()) { tx.undone = append(tx.undone, f) }
 
 // Notify wakes the subscribers of topic in every replica once the commit is
 // durable. Wake-ups can get lost: whoever waits also polls, slowly.

@@ -178,10 +178,12 @@ func (db *DB) tryGroup(group []*job, savepoints bool) (err error) {
 		defer func() { _ = conn.Close() }()
 	}
 	committed := false
+	var ran []*Tx
 	defer func() {
 		if !committed {
 			_ = sqlTx.Rollback()
 		}
+		tellUndone(ran, committed)
 	}()
 	defer uncommitted(&committed, &err)
 	g := &groupTx{ctx: ctx, db: db, conn: conn, tx: sqlTx}
@@ -194,6 +196,7 @@ func (db *DB) tryGroup(group []*job, savepoints bool) (err error) {
 			continue
 		}
 		tx := &Tx{g: g, nested: savepoints && !alone, alone: alone}
+		ran = append(ran, tx)
 		j.err = tx.run(j)
 		if tx.broken != nil {
 			return tx.broken
@@ -211,6 +214,7 @@ func (db *DB) tryGroup(group []*job, savepoints bool) (err error) {
 			}
 			continue
 		}
+		tx.kept = true
 		live = append(live, j)
 		items = append(items, tx.items...)
 		after = append(after, tx.after...)
@@ -280,6 +284,18 @@ func (db *DB) follow(f func()) {
 		}
 	}()
 	f()
+}
+
+// tellUndone tells the closures of which nothing came.
+func tellUndone(ran []*Tx, committed bool) {
+	for _, tx := range ran {
+		if committed && tx.kept {
+			continue
+		}
+		for _, f := range tx.undone {
+			f()
+		}
+	}
 }
 
 // begin opens a group's transaction; conn is SQLite's connection, to be given

@@ -123,25 +123,19 @@ func registerReads(api huma.API, svc *resource.Service) {
 		ID string `path:"id" maxLength:"64"`
 		WaitInput
 	}) (*tagged, error) {
-		r, err := svc.ByID(ctx, in.ID)
-		if err == nil && in.Wait > 0 {
-			r, err = svc.WaitID(ctx, in.ID, in.known(r), in.limit())
-		}
+		r, err := svc.WaitID(ctx, in.ID, in.until(), in.limit())
 		return replied(http.StatusOK, r, err)
 	})
 	httpx.Register(api, huma.Operation{
 		OperationID: "get-resource", Method: http.MethodGet, Path: one, Tags: tags,
 		Summary: "Get a resource",
 		Description: "With wait it answers when the resource's version differs from known (by default the one there is now), " +
-			"when the resource is settled, or when the time is over.",
+			"when the resource is settled, or when the time is over; with until=settled, not before that at what changes on the way.",
 	}, func(ctx context.Context, in *struct {
 		OneInput
 		WaitInput
 	}) (*tagged, error) {
-		r, err := svc.Get(ctx, in.where())
-		if err == nil && in.Wait > 0 {
-			r, err = svc.Wait(ctx, in.where(), in.known(r), in.limit())
-		}
+		r, err := svc.Wait(ctx, in.where(), in.until(), in.limit())
 		return replied(http.StatusOK, r, err)
 	})
 }
@@ -149,14 +143,12 @@ func registerReads(api huma.API, svc *resource.Service) {
 // WaitInput is embedded in reads that can wait; exported, for huma sees no other.
 type WaitInput struct {
 	httpx.WaitInput
-	Known int64 `query:"known" minimum:"0" doc:"The version that the caller has"`
+	Known int64  `query:"known" minimum:"0" doc:"The version that the caller has; by default the one there is now"`
+	Until string `query:"until" enum:"changed,settled" default:"changed" doc:"What to wait for: any change of the version, or that the resource is settled: ready, failed, canceled, lost, destroyed or released"`
 }
 
-func (in WaitInput) known(r resource.Resource) int64 {
-	if in.Known != 0 {
-		return in.Known
-	}
-	return r.Version
+func (in WaitInput) until() resource.Until {
+	return resource.Until{Settled: in.Until == "settled", Known: in.Known}
 }
 
 func (in WaitInput) limit() time.Duration { return time.Duration(in.Wait) * time.Second }

@@ -118,7 +118,13 @@ func TestTheLifeOfAResourceOverHTTP(t *testing.T) {
 		if a.Header.Get("Location") != "/api/v1/resources/"+id || a.Header.Get("ETag") != `"1"` || strings.Contains(a.text, "canary-pw") {
 			t.Errorf("created: %v %s", a.Header, a.text)
 		}
-		f.b.UntilPhase(id, "ready")
+		if a = f.want(200, "GET", orders+"?wait=30&until=settled", ""); a.json["phase"] != "ready" {
+			t.Errorf("waited for the end: %s", a.text)
+		}
+		if a = f.want(200, "GET", "/api/v1/resources/"+id+"?wait=30&until=settled&known=1", ""); a.json["phase"] != "ready" {
+			t.Errorf("waited for the end, by id: %s", a.text)
+		}
+		f.want(422, "GET", orders+"?wait=5&until=later", "")
 		a = f.want(200, "GET", orders+"?wait=5", "")
 		outputs := a.json["outputs"].(map[string]any)
 		if a.json["phase"] != "ready" || a.json["settled"] != true || outputs["key"] != "[redacted]" || outputs["name"] == "" || a.json["createdBy"] != "ann" || a.json["environment"] != "dev" {

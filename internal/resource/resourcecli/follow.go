@@ -102,13 +102,16 @@ func (f *follower) settle(ctx context.Context, r apiclient.Resource) (apiclient.
 		if r.Settled {
 			return r, nil
 		}
-		if run := clikit.Or(r.RunID); run != "" {
+		if run := clikit.Or(r.RunID); run != "" && f.p.Shown() {
 			if err := f.lines(ctx, run); err != nil && !passing(err) {
 				return r, err
 			}
 		}
-		wait, known := int64(longPoll), r.Version
-		next, err := clikit.Read[apiclient.Resource](f.s.GetResourceByID(ctx, r.ID, &apiclient.GetResourceByIDParams{Wait: &wait, Known: &known}))
+		wait, until := int64(longPoll), apiclient.GetResourceByIDParamsUntilChanged
+		if !f.p.Shown() { // what changes on the way is of no use
+			until = apiclient.GetResourceByIDParamsUntilSettled
+		}
+		next, err := clikit.Read[apiclient.Resource](f.s.GetResourceByID(ctx, r.ID, &apiclient.GetResourceByIDParams{Wait: &wait, Known: &r.Version, Until: &until}))
 		switch {
 		case ctx.Err() != nil:
 			return r, ctx.Err()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -31,6 +32,19 @@ type Bench struct {
 	Drifts *drift.Service
 	Gates  *gatetest.Gates
 	Ctx    context.Context
+	desk   desk
+}
+
+// desk gives work to the worker that was started last, as a server does to its
+// own, and to the queue while there is none.
+type desk struct{ runner atomic.Pointer[queue.Runner] }
+
+// Enqueue implements resource.Queue.
+func (d *desk) Enqueue(ctx context.Context, tx *sqldb.Tx, w queue.Work) error {
+	if r := d.runner.Load(); r != nil {
+		return r.Enqueue(ctx, tx, w)
+	}
+	return queue.Enqueue(ctx, tx, w)
 }
 
 // The people.
@@ -70,7 +84,7 @@ func New(t testing.TB, db *sqldb.DB) *Bench {
 func (b *Bench) Service(db *sqldb.DB, a access.Authorizer) *resource.Service {
 	return resource.New(resource.Options{
 		DB: db, Access: a, Environments: environments{db, a}, Templates: Templates{}, Secrets: secrets{db}, Gates: b.Gates.Service(db, a),
-		Drifts: b.Drifts, Acceptances: b.Drifts, Checks: b.Drifts,
+		Drifts: b.Drifts, Acceptances: b.Drifts, Checks: b.Drifts, Queue: &b.desk,
 		Engines: map[string]engine.Engine{"fake": b.Engine}, Installation: "inst", ObserveEvery: time.Millisecond, Log: slog.New(slog.DiscardHandler),
 	})
 }
@@ -81,10 +95,10 @@ func (b *Bench) Work() (stop func()) { return b.WorkOn(b.DB, b.Svc.Reconcile, 0)
 // WorkOn is Work for a replica: its database, its handler, its lease.
 func (b *Bench) WorkOn(db *sqldb.DB, handle queue.Handler, lease time.Duration) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
+	r := queue.NewRunner(queue.Options{DB: db, Lanes: map[string]int{"fake": 4}, Handle: handle, Lease: lease, Poll: 100 * time.Millisecond})
+	b.desk.runner.Store(r)
 	var running sync.WaitGroup
-	running.Go(func() {
-		queue.NewRunner(queue.Options{DB: db, Lanes: map[string]int{"fake": 4}, Handle: handle, Lease: lease, Poll: 100 * time.Millisecond}).Run(ctx)
-	})
+	running.Go(func() { r.Run(ctx) })
 	stop = func() { cancel(); running.Wait() }
 	b.T.Cleanup(stop)
 	return stop
@@ -124,7 +138,7 @@ func (b *Bench) Until(id, what string, ok func(resource.Resource) bool) resource
 	deadline := time.Now().Add(patience)
 	known := int64(-1)
 	for {
-		r, err := b.Svc.WaitID(b.Ctx, id, known, 100*time.Millisecond)
+		r, err := b.Svc.WaitID(b.Ctx, id, resource.Until{Known: known}, 100*time.Millisecond)
 		if err != nil {
 			b.T.Fatalf("wait for %s: %v", id, err)
 		}
