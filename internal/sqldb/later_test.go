@@ -119,3 +119,38 @@ func TestWhatFailsLaterFailsItsOwnClosureAlone(t *testing.T) {
 		}
 	})
 }
+
+// A row that cannot be read into what it is read into is its own closure's
+// error, and the connection goes on: alone, among others, with rows behind it.
+func TestALateRowThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		ctx := t.Context()
+		misread := func(tx *sqldb.Tx) error {
+			err := tx.LaterRow(ctx, func(row sqldb.Row) error {
+				var when int64
+				return row.Scan(&when)
+			}, `SELECT value FROM (SELECT 'no number' AS value UNION ALL SELECT 'another') AS v`)
+			return errors.Join(err, later(ctx, tx, "lost", "1"))
+		}
+		if err := db.Write(ctx, "test.misread", misread); err == nil {
+			t.Error("told of success")
+		}
+		var all sync.WaitGroup
+		for i := range 40 {
+			all.Go(func() {
+				if i%4 == 0 {
+					if err := db.Write(ctx, "test.misread", misread); err == nil {
+						t.Errorf("%d: told of success", i)
+					}
+				} else if err := db.Write(ctx, "test.fine", func(tx *sqldb.Tx) error { return later(ctx, tx, fmt.Sprint("k", i), "1") }); err != nil {
+					t.Errorf("%d: %v", i, err)
+				}
+			})
+		}
+		all.Wait()
+		if n := count(t, db); n != 30 {
+			t.Errorf("%d rows are kept, want 30", n)
+		}
+	})
+}
