@@ -142,7 +142,7 @@ func (a *App) Close(ctx context.Context) {
 }
 
 func (a *App) openStore(ctx context.Context, fatal func(error)) error {
-	db, err := sqldb.Open(ctx, sqldb.Options{URL: a.conf.StoreURL(), Log: a.log, Fatal: fatal})
+	db, err := sqldb.Open(ctx, sqldb.Options{URL: a.conf.StoreURL(), Log: a.log, Fatal: fatal, Sole: !a.conf.Replicated()})
 	if err != nil {
 		return err
 	}

@@ -23,20 +23,24 @@ type head struct {
 
 const selectHead = `SELECT seq, hash FROM audit_head WHERE id = 1`
 
-// lockHead reads the chain's end and keeps other replicas from appending
-// until this transaction ends. It is the last lock that a group takes, so it
-// is held briefly and deadlocks with nothing.
-func (s store) lockHead(ctx context.Context, tx *sqldb.Tx) (head, error) {
-	var h head
-	err := tx.QueryRowContext(ctx, selectHead+s.db.ForUpdate()).Scan(&h.seq, &h.hash)
-	if !errors.Is(err, sql.ErrNoRows) {
-		return h, err
+// lockHead reads the chain's end, and when it was written, and keeps other
+// replicas from appending until this transaction ends. It is the last lock that
+// a group takes, so it is held briefly and deadlocks with nothing.
+func (s store) lockHead(ctx context.Context, tx *sqldb.Tx) (h head, at time.Time, err error) {
+	read := func() error {
+		var us int64
+		err := tx.QueryRowContext(ctx, `SELECT seq, hash, at FROM audit_head WHERE id = 1`+s.db.ForUpdate()).Scan(&h.seq, &h.hash, &us)
+		at = time.UnixMicro(us).UTC()
+		return err
 	}
-	if _, err := tx.ExecContext(ctx, `INSERT INTO audit_head (id, seq, hash) VALUES (1, 0, $1) ON CONFLICT (id) DO NOTHING`, genesis); err != nil {
-		return h, err
+	if err = read(); !errors.Is(err, sql.ErrNoRows) {
+		return h, at, err
 	}
-	err = tx.QueryRowContext(ctx, selectHead+s.db.ForUpdate()).Scan(&h.seq, &h.hash)
-	return h, err
+	if _, err = tx.ExecContext(ctx, `INSERT INTO audit_head (id, seq, hash) VALUES (1, 0, $1) ON CONFLICT (id) DO NOTHING`, genesis); err != nil {
+		return h, at, err
+	}
+	err = read()
+	return h, at, err
 }
 
 func (s store) head(ctx context.Context) (head, error) { return readHead(ctx, s.db.Read()) }
@@ -74,7 +78,7 @@ func (r *Record) values() []any {
 		r.Decision, string(r.Policies), r.PolicyVersion, string(r.Details), r.PrevHash, r.Hash}
 }
 
-const moveHead = `UPDATE audit_head SET seq = $1, hash = $2 WHERE id = 1`
+const moveHead = `UPDATE audit_head SET seq = $1, hash = $2, at = $3 WHERE id = 1`
 
 // add appends sealed records and moves the head to the last.
 func (s store) add(ctx context.Context, tx *sqldb.Tx, records []Record) error {
@@ -84,7 +88,7 @@ func (s store) add(ctx context.Context, tx *sqldb.Tx, records []Record) error {
 		}
 	}
 	last := records[len(records)-1]
-	return tx.Later(ctx, moveHead, last.Seq, last.Hash)
+	return tx.Later(ctx, moveHead, last.Seq, last.Hash, last.At.UnixMicro())
 }
 
 func scanRecord(row sqldb.Row) (Record, error) {

@@ -92,9 +92,15 @@ func (l *Log) flush(ctx context.Context, tx *sqldb.Tx, items []any) error {
 		}
 		records = append(records, newRecord(p, tx.Now()))
 	}
-	end, err := l.store.lockHead(ctx, tx)
+	end, before, err := l.store.lockHead(ctx, tx)
 	if err != nil {
 		return err
+	}
+	// A replica that began later may have been first: the log does not go back.
+	for i := range records {
+		if records[i].At.Before(before) {
+			records[i].At = before
+		}
 	}
 	var buf []byte
 	for i := range records {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -124,6 +125,40 @@ func TestReplicasKeepOneChain(t *testing.T) {
 		if len(report.Keys) != 2 || report.Checkpoints != int64(i+1) {
 			t.Errorf("%d keys, %d checkpoints", len(report.Keys), report.Checkpoints)
 		}
+	}
+}
+
+// TestTheLogDoesNotGoBackInTime: a replica whose transaction began first and
+// comes second writes no earlier time than what stands before its record.
+func TestTheLogDoesNotGoBackInTime(t *testing.T) {
+	t.Parallel()
+	url, dir, ctx := sqldbtest.PostgresURL(t), t.TempDir(), as(t.Context(), ada)
+	first, second := sqldbtest.Open(t, sqldb.Options{URL: url}), sqldbtest.Open(t, sqldb.Options{URL: url})
+	l := openLog(t, first, dir)
+	openLog(t, second, dir)
+	err := first.Write(ctx, "test.append", func(tx *sqldb.Tx) error {
+		began := tx.Now()
+		if err := second.Write(ctx, "test.append", func(tx *sqldb.Tx) error {
+			if !tx.Now().After(began) {
+				return errors.New("the second did not begin later")
+			}
+			audit.Append(ctx, tx, entry(1))
+			return nil
+		}); err != nil {
+			return err
+		}
+		audit.Append(ctx, tx, entry(2))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	times, err := sqldb.Collect(ctx, first.Read(), func(r sqldb.Row) (at int64, err error) { return at, r.Scan(&at) }, `SELECT at FROM audit_log ORDER BY seq`)
+	if err != nil || len(times) < 2 || !slices.IsSorted(times) {
+		t.Errorf("times %v, %v", times, err)
+	}
+	if _, err := verify(mustExport(t, l)); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -97,7 +97,7 @@ func AppendTo(ctx context.Context, q sqldb.Querier, at time.Time, e Entry) error
 	if _, err := q.ExecContext(ctx, insertRecord, r.values()...); err != nil {
 		return err
 	}
-	_, err = q.ExecContext(ctx, moveHead, r.Seq, r.Hash)
+	_, err = q.ExecContext(ctx, moveHead, r.Seq, r.Hash, r.At.UnixMicro())
 	return err
 }
 

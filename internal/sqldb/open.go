@@ -41,6 +41,9 @@ type Options struct {
 	// Clock is the machine's, which SQLite's follows (see clock); nil is
 	// failpoint.Now. PostgreSQL keeps its own.
 	Clock func() time.Time
+	// Sole says that nothing else writes to the SQLite file while it is open, as
+	// whoever has locked its directory knows. Reads may share a snapshot then.
+	Sole bool
 	// Fatal is told of a failed fsync: what was acknowledged may be gone, so
 	// the process must end. Nil panics.
 	Fatal func(error)
@@ -88,7 +91,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	var err error
 	switch {
 	case strings.HasPrefix(o.URL, "sqlite:"):
-		err = db.openSQLite(ctx, strings.TrimPrefix(o.URL, "sqlite:"))
+		err = db.openSQLite(ctx, strings.TrimPrefix(o.URL, "sqlite:"), o.Sole)
 	case strings.HasPrefix(o.URL, "postgres://"), strings.HasPrefix(o.URL, "postgresql://"):
 		err = db.openPostgres(ctx, o.URL)
 	default:
@@ -115,7 +118,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	return db, nil
 }
 
-func (db *DB) openSQLite(ctx context.Context, path string) error {
+func (db *DB) openSQLite(ctx context.Context, path string, sole bool) error {
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return fmt.Errorf("open store: %w", err)
@@ -143,7 +146,7 @@ func (db *DB) openSQLite(ctx context.Context, path string) error {
 	if err != nil {
 		return fmt.Errorf("open store: %w", err)
 	}
-	db.readers = newReaders(reading)
+	db.readers = newReaders(reading, sole)
 	db.read = sql.OpenDB(reading) // for what reads its rows in its own time
 	db.read.SetMaxOpenConns(8)
 	db.read.SetConnMaxIdleTime(time.Minute)

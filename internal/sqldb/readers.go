@@ -27,10 +27,12 @@ const heldFor = 50 * time.Millisecond
 // To begin and to end a read transaction takes SQLite four system calls, so one
 // that has seen the newest commit is held open behind its statement, for the
 // next on the same connection, until there is another commit (see committing),
-// and for heldFor at most: what another program writes is seen by then, and no
-// checkpoint of its waits for a snapshot that nobody reads.
+// and for heldFor at most: no checkpoint of another program waits for a snapshot
+// that nobody reads. That takes a file to which nothing else writes
+// (Options.Sole), for no other commits are seen to come.
 type readers struct {
 	connector driver.Connector
+	hold      bool          // snapshots for the next statement
 	places    chan struct{} // one for each statement that runs
 	commits   atomic.Uint64 // odd while one is under way
 
@@ -49,8 +51,8 @@ type reader struct {
 	since time.Time   // when it was first held
 }
 
-func newReaders(c driver.Connector) *readers {
-	return &readers{connector: c, places: make(chan struct{}, maxReaders)}
+func newReaders(c driver.Connector, hold bool) *readers {
+	return &readers{connector: c, hold: hold, places: make(chan struct{}, maxReaders)}
 }
 
 // take gives a connection, to be given back; it waits while all are in use.
@@ -139,6 +141,9 @@ func (r *readers) letGo() {
 // transaction of its own, or, when the last one saw that commit too and there
 // may be more of them, in one that is held.
 func (c *reader) begin(r *readers) {
+	if !r.hold {
+		return
+	}
 	now := r.commits.Load() // before the transaction begins, which may see more
 	if c.seen != now || now%2 == 1 {
 		c.end()

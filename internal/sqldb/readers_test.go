@@ -20,6 +20,7 @@ import (
 func TestWhoWasAnsweredReadsIt(t *testing.T) {
 	t.Parallel()
 	sqldbtest.Each(t, func(t *testing.T, db *sqldb.DB) {
+		db.Sole()
 		write := func(query string, args ...any) error {
 			return db.Write(t.Context(), "test.write", func(tx *sqldb.Tx) error {
 				_, err := tx.ExecContext(t.Context(), query, args...)
@@ -83,11 +84,33 @@ func TestWhoWasAnsweredReadsIt(t *testing.T) {
 	})
 }
 
+// TestWhoIsNotSoleReadsWhatOthersWrite at once.
+func TestWhoIsNotSoleReadsWhatOthersWrite(t *testing.T) {
+	t.Parallel()
+	one := sqldbtest.SQLite(t)
+	other := sqldbtest.Open(t, sqldb.Options{URL: "sqlite:" + one.Path()})
+	for i := range 20 {
+		for range 3 { // what could be held is
+			var n int
+			if err := one.Read().QueryRowContext(t.Context(), `SELECT count(*) FROM settings`).Scan(&n); err != nil || n != i {
+				t.Fatalf("%d rows, %v; want %d", n, err, i)
+			}
+		}
+		if err := other.Write(t.Context(), "test.write", func(tx *sqldb.Tx) error {
+			_, err := tx.ExecContext(t.Context(), `INSERT INTO settings (key, value) VALUES ($1, '')`, fmt.Sprint(i))
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestNoSnapshotIsKept: what readers hold does not keep the log from being
 // written back and begun anew.
 func TestNoSnapshotIsKept(t *testing.T) {
 	t.Parallel()
 	db := sqldbtest.SQLite(t)
+	db.Sole()
 	other, err := sql.Open("sqlite", "file:"+db.Path())
 	if err != nil {
 		t.Fatal(err)
@@ -129,6 +152,7 @@ const endless = `WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c)
 func TestAReadThatIsGivenUp(t *testing.T) {
 	t.Parallel()
 	db := sqldbtest.SQLite(t)
+	db.Sole()
 	one := func(ctx context.Context, query string) error {
 		var n int64
 		return db.Read().QueryRowContext(ctx, query).Scan(&n)
