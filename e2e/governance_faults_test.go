@@ -22,6 +22,7 @@ func governedBy(t *testing.T, servers ...*server) *governance {
 		g.c.must(t, "POST", "/api/v1/guardrails", rules(t, v), "", 200, 201)
 	}
 	g.activate(servers[0], "1.0.0")
+	g.inForce(patience, servers...) // a server that does not know yet would ask nobody
 	return g
 }
 
