@@ -14,7 +14,7 @@ import (
 // statement as a third of the statement. It belongs to the commit loop.
 type direct struct {
 	on    any // the driver's connection that known is prepared on
-	known map[string]driver.Stmt
+	known statements
 }
 
 // exec runs a statement that gives no rows on conn, which has a transaction open.
@@ -35,11 +35,7 @@ func (d *direct) exec(ctx context.Context, conn *sql.Conn, query string, args []
 // row runs a query for its first row.
 func (d *direct) row(ctx context.Context, conn *sql.Conn, query string, args []any) (values directRow, err error) {
 	err = d.run(ctx, conn, query, args, func(s driver.Stmt, args []driver.NamedValue) error {
-		ask, ok := s.(driver.StmtQueryContext)
-		if !ok {
-			return fmt.Errorf("sqldb: the driver's statement is a %T", s)
-		}
-		rows, err := ask.QueryContext(ctx, args)
+		rows, err := ask(ctx, s, args)
 		if err != nil {
 			return err
 		}
@@ -57,16 +53,15 @@ func (d *direct) row(ctx context.Context, conn *sql.Conn, query string, args []a
 }
 
 func (d *direct) run(ctx context.Context, conn *sql.Conn, query string, args []any, do func(driver.Stmt, []driver.NamedValue) error) error {
-	values := make([]driver.NamedValue, len(args))
-	for i, a := range args {
-		v, err := driver.DefaultParameterConverter.ConvertValue(a)
-		if err != nil {
-			return fmt.Errorf("sqldb: argument %d: %w", i+1, err)
-		}
-		values[i] = driver.NamedValue{Ordinal: i + 1, Value: v}
+	values, err := bound(args)
+	if err != nil {
+		return err
 	}
 	return conn.Raw(func(on any) error {
-		s, keep, err := d.statement(ctx, on, query)
+		if d.on != on {
+			d.on, d.known = on, statements{}
+		}
+		s, keep, err := d.known.of(ctx, on, query)
 		if err != nil {
 			return err
 		}
@@ -77,29 +72,7 @@ func (d *direct) run(ctx context.Context, conn *sql.Conn, query string, args []a
 	})
 }
 
-// statement gives the statement of a query, and whether it is kept.
-func (d *direct) statement(ctx context.Context, on any, query string) (s driver.Stmt, keep bool, err error) {
-	if d.on != on {
-		d.on, d.known = on, map[string]driver.Stmt{}
-	}
-	if s := d.known[query]; s != nil {
-		return s, true, nil
-	}
-	conn, ok := on.(driver.ConnPrepareContext)
-	if !ok {
-		return nil, false, fmt.Errorf("sqldb: the driver's connection is a %T", on)
-	}
-	if s, err = conn.PrepareContext(ctx, query); err != nil {
-		return nil, false, err
-	}
-	if keep = len(query) <= maxPreparedSQL && len(d.known) < maxPrepared; keep {
-		d.known[query] = s
-	}
-	return s, keep, nil
-}
-
-// close lets go of the statements: a connection that has some left stays open
-// behind its closing. Nothing must run any more.
+// close lets go of the statements; pool is the connection's.
 func (d *direct) close(pool *sql.DB) error {
 	if len(d.known) == 0 {
 		return nil
@@ -112,13 +85,7 @@ func (d *direct) close(pool *sql.DB) error {
 		if on != d.on {
 			return nil // they went with another connection
 		}
-		for _, s := range d.known {
-			if e := s.Close(); e != nil && err == nil {
-				err = e
-			}
-		}
-		d.known = nil
-		return err
+		return d.known.close()
 	})
 	if e := conn.Close(); err == nil {
 		err = e

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"database/sql/driver"
 	"errors"
-	"fmt"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -45,7 +44,7 @@ type readers struct {
 // reader is one connection; who took it has it alone.
 type reader struct {
 	conn  driver.Conn
-	known map[string]driver.Stmt
+	known statements
 	seen  uint64      // commits when its last transaction began, or before
 	held  driver.Rows // keeps that transaction open; nil when it is over
 	since time.Time   // when it was first held
@@ -84,7 +83,7 @@ func (r *readers) take(ctx context.Context) (*reader, error) {
 		<-r.places
 		return nil, err
 	}
-	return &reader{conn: conn, known: map[string]driver.Stmt{}}, nil
+	return &reader{conn: conn, known: statements{}}, nil
 }
 
 // give takes a connection back. One on which a statement was interrupted, or
@@ -156,7 +155,7 @@ func (c *reader) begin(r *readers) {
 		}
 		c.end()
 	}
-	s, keep, err := c.statement(context.Background(), `SELECT 1 FROM sqlite_schema`) // more than one row
+	s, keep, err := c.known.of(context.Background(), c.conn, `SELECT 1 FROM sqlite_schema`) // more than one row
 	if err != nil {
 		return // and the statement fails by itself
 	}
@@ -164,10 +163,8 @@ func (c *reader) begin(r *readers) {
 		_ = s.Close()
 		return
 	}
-	if ask, ok := s.(driver.StmtQueryContext); ok {
-		if rows, err := ask.QueryContext(context.Background(), nil); err == nil {
-			c.held, c.since = rows, time.Now()
-		}
+	if rows, err := ask(context.Background(), s, nil); err == nil {
+		c.held, c.since = rows, time.Now()
 	}
 }
 
@@ -196,20 +193,9 @@ func (r *readers) close() (err error) {
 	return err
 }
 
-// close lets go of the statements first: a connection that has some left stays
-// open behind its closing.
-func (c *reader) close() (err error) {
+func (c *reader) close() error {
 	c.end()
-	for _, s := range c.known {
-		if e := s.Close(); err == nil {
-			err = e
-		}
-	}
-	c.known = nil
-	if e := c.conn.Close(); err == nil {
-		err = e
-	}
-	return err
+	return errors.Join(c.known.close(), c.conn.Close())
 }
 
 // row gives the first row of a query.
@@ -249,13 +235,9 @@ func (r *readers) each(ctx context.Context, query string, args []any, scan func(
 // query runs a statement and has use read what it gives: next reads a row, or
 // says io.EOF.
 func (r *readers) query(ctx context.Context, query string, args []any, use func(columns int, next func([]driver.Value) error) error) error {
-	values := make([]driver.NamedValue, len(args))
-	for i, a := range args {
-		v, err := driver.DefaultParameterConverter.ConvertValue(a)
-		if err != nil {
-			return fmt.Errorf("sqldb: argument %d: %w", i+1, err)
-		}
-		values[i] = driver.NamedValue{Ordinal: i + 1, Value: v}
+	values, err := bound(args)
+	if err != nil {
+		return err
 	}
 	c, err := r.take(ctx)
 	if err != nil {
@@ -264,7 +246,7 @@ func (r *readers) query(ctx context.Context, query string, args []any, use func(
 	whole := false
 	defer func() { r.give(c, whole) }()
 	c.begin(r)
-	s, keep, err := c.statement(ctx, query)
+	s, keep, err := c.known.of(ctx, c.conn, query)
 	if err != nil {
 		whole = true
 		return err
@@ -272,11 +254,7 @@ func (r *readers) query(ctx context.Context, query string, args []any, use func(
 	if !keep {
 		defer func() { _ = s.Close() }()
 	}
-	ask, ok := s.(driver.StmtQueryContext)
-	if !ok {
-		return fmt.Errorf("sqldb: the driver's statement is a %T", s)
-	}
-	rows, err := ask.QueryContext(ctx, values)
+	rows, err := ask(ctx, s, values)
 	if err != nil {
 		whole = true
 		return err
@@ -291,22 +269,4 @@ func (r *readers) query(ctx context.Context, query string, args []any, use func(
 	}()
 	whole = true
 	return err
-}
-
-// statement gives the statement of a query, and whether it is kept.
-func (c *reader) statement(ctx context.Context, query string) (s driver.Stmt, keep bool, err error) {
-	if s := c.known[query]; s != nil {
-		return s, true, nil
-	}
-	conn, ok := c.conn.(driver.ConnPrepareContext)
-	if !ok {
-		return nil, false, fmt.Errorf("sqldb: the driver's connection is a %T", c.conn)
-	}
-	if s, err = conn.PrepareContext(ctx, query); err != nil {
-		return nil, false, err
-	}
-	if keep = len(query) <= maxPreparedSQL && len(c.known) < maxPrepared; keep {
-		c.known[query] = s
-	}
-	return s, keep, nil
 }
